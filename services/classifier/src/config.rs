@@ -213,7 +213,8 @@ impl Config {
     }
 
     /// Every fault of what is said of the models.
-    pub(crate) fn engine_faults(&self) -> Vec<String> {
+    #[must_use]
+    pub fn engine_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut expect = |is_fit: bool, fault: String| {
             if !is_fit {

@@ -166,8 +166,7 @@ impl Matching {
         {
             return Err(Failed::Call(refused.clone()));
         }
-        let searched =
-            self.search(prepared, options, floor, bytes_max, urgency, rooms, deadline).await;
+        let searched = self.search(prepared, options, floor, bytes_max, urgency, rooms, deadline).await;
         let with_said = |mut answer: Answer, said: Vec<Option<Said>>| {
             for (result, said) in answer.results.iter_mut().zip(&said) {
                 if let (Ok(matched), Some(said)) = (result, said) {
@@ -199,7 +198,8 @@ impl Matching {
         let counts: Vec<usize> = calls.iter().map(|call| call.contents.len()).collect();
         let contents = calls.iter().flat_map(|call| call.contents.iter().cloned()).collect();
         let (options, quality_floor) = (options.clone(), *quality_floor);
-        let all = MatchCall { contents, options, quality_floor, surface: Box::default(), classifiers: Vec::new() };
+        let all =
+            MatchCall { contents, options, quality_floor, surface: Box::default(), classifiers: Vec::new() };
         match self.answer(all, None, urgency, rooms, deadline).await {
             Ok(answer) => answer.is_whole().then(|| Ok(answer.split(&counts))),
             Err(Failed::Call(status)) => {
@@ -422,10 +422,14 @@ impl Matching {
                         match hashed.map_err(HashingError::into_status) {
                             Ok(mut hashed) => {
                                 // They are asked about the first frame while the hashes are searched.
-                                let pixels =
-                                    hashed.hashes.as_mut().ok().map(|picture| std::mem::take(&mut picture.pixels));
-                                let telling = plan
-                                    .map(|plan| self.classifiers.about_image(plan, pixels, priority, deadline));
+                                let pixels = hashed
+                                    .hashes
+                                    .as_mut()
+                                    .ok()
+                                    .map(|picture| std::mem::take(&mut picture.pixels));
+                                let telling = plan.map(|plan| {
+                                    self.classifiers.about_image(plan, pixels, priority, deadline)
+                                });
                                 (Ok(Prepared::of_image(hashed, floor)), telling)
                             }
                             Err(status) => (Err(status), None),

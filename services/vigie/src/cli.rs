@@ -157,9 +157,9 @@ pub(crate) enum Command {
     /// Declare and list hash types of vectors: embeddings, which a model computes elsewhere
     #[command(subcommand)]
     HashType(HashTypeCommand),
-    /// Keep the cards of classifiers: models that you supply, whose scores are never verdicts
-    #[command(subcommand)]
-    Classifier(ClassifierCommand),
+    /// Run a classifier (--config), or keep the cards of models that you supply, whose scores are never verdicts
+    #[command(args_conflicts_with_subcommands = true)]
+    Classifier(ClassifierArgs),
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -310,6 +310,9 @@ pub(crate) struct UpArgs {
     /// Let exchanges ask this origin beside those of the programmes, such as https://mirror.example; may be given again
     #[arg(long, value_name = "URL")]
     pub(crate) exchange_origin: Vec<String>,
+    /// Run the classifiers of this file, TOML with a table [classifier], beside the other roles [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classifiers: Option<PathBuf>,
     /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,
@@ -334,6 +337,17 @@ pub(crate) struct BankArgs {
     /// Or do this with banks
     #[command(subcommand)]
     pub(crate) command: Option<BankCommand>,
+}
+
+/// Arguments of `vigie classifier`.
+#[derive(Debug, Args)]
+pub(crate) struct ClassifierArgs {
+    /// Run a classifier with this configuration
+    #[command(flatten)]
+    pub(crate) role: RoleArgs,
+    /// Or do this with the cards of models
+    #[command(subcommand)]
+    pub(crate) command: Option<ClassifierCommand>,
 }
 
 /// What to do with banks.

@@ -51,7 +51,7 @@ use std::pin::Pin;
 use futures::future::LocalBoxFuture;
 use vigie_telemetry::trace::{self, Scoped};
 
-use crate::cli::{Cli, Command, TlsCommand};
+use crate::cli::{ClassifierArgs, Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
 use crate::commands::cases::{decisions, explain, incident, referral, report};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
@@ -83,7 +83,12 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::HashType(command) => traced(vectors::hash_types::run(command, output)).await,
-        Command::Classifier(command) => traced(classifiers::classifier::run(command, output)).await,
+        Command::Classifier(ClassifierArgs { command: Some(command), .. }) => {
+            traced(classifiers::classifier::run(command, output)).await
+        }
+        Command::Classifier(ClassifierArgs { role, command: None }) => {
+            Box::pin(role::classifier(&role)).await
+        }
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Report(command) => traced(report::run(command, output)).await,

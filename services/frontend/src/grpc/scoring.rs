@@ -54,13 +54,8 @@ impl ScoringService for Scoring {
         // How long models take says nothing of the load here.
         call.not_load();
         let content = Asked::Conversation(Arc::new(conversation));
-        let asking = self.matching.classifiers.ask(
-            &plan,
-            content,
-            Counted::Yes,
-            call.priority(),
-            until(deadline),
-        );
+        let asking =
+            self.matching.classifiers.ask(&plan, content, Counted::Yes, call.priority(), until(deadline));
         deadline::within(deadline, async {
             let said = asking.said().await;
             self.reports.scores.count(member, &said);
@@ -81,8 +76,8 @@ impl ScoringService for Scoring {
         let (call, called) = (Call::of(&request), Called::of(&request)?);
         let pb::MeasureScoresRequest { model, content } = request.into_inner();
         let names = classifiers("model", vec![model], 1)?;
-        let content = content
-            .ok_or_else(|| Invalid::new("content", "is missing; send an image or a conversation"))?;
+        let content =
+            content.ok_or_else(|| Invalid::new("content", "is missing; send an image or a conversation"))?;
         let view = called.view()?;
         let plan = match &content {
             Content::Image(_) => Plan::of_images(view.directory(), &names, None, 1)?.unwrap_or_default(),
@@ -108,11 +103,9 @@ impl ScoringService for Scoring {
                 }
             };
             let until = until(deadline);
-            let asking =
-                self.matching.classifiers.ask(&plan, asked, Counted::No, call.priority(), until);
-            let (version, outcome) = asking.said().await.only().ok_or_else(|| {
-                Status::internal("the model was not asked")
-            })?;
+            let asking = self.matching.classifiers.ask(&plan, asked, Counted::No, call.priority(), until);
+            let (version, outcome) =
+                asking.said().await.only().ok_or_else(|| Status::internal("the model was not asked"))?;
             let scored = outcome.map_err(|failure| unavailable(&failure))?;
             let scores = scored.iter().map(|one| (one.class.as_str(), one.score));
             Ok(Response::new(pb::MeasureScoresResponse {

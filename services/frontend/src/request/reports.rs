@@ -71,11 +71,6 @@ impl Reporters {
 
     /// Reports what is left, once.
     pub(crate) async fn finish(&mut self) {
-        tokio::join!(
-            self.counts.finish(),
-            self.records.finish(),
-            self.trials.finish(),
-            self.scores.finish()
-        );
+        tokio::join!(self.counts.finish(), self.records.finish(), self.trials.finish(), self.scores.finish());
     }
 }

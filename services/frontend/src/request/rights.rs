@@ -240,11 +240,7 @@ impl OfMember {
 }
 
 /// The classifiers that are asked about the images of a request of a member.
-fn plan(
-    view: &View,
-    member: Option<MemberId>,
-    asked: &MatchCall,
-) -> Result<Option<Arc<Plan>>, Status> {
+fn plan(view: &View, member: Option<MemberId>, asked: &MatchCall) -> Result<Option<Arc<Plan>>, Status> {
     let directory = view.directory();
     let policies = member.and_then(|member| directory.policies(member));
     let contents = asked.contents.len();

@@ -317,9 +317,7 @@ fn chunks(items: Vec<(usize, ScoreItem)>) -> Vec<Vec<(usize, ScoreItem)>> {
     for (place, item) in items {
         let of_item = item_bytes(&item);
         match chunks.last_mut() {
-            Some(last)
-                if last.len() < ClassifierClient::ITEMS_MAX && bytes + of_item <= CALL_BYTES_MAX =>
-            {
+            Some(last) if last.len() < ClassifierClient::ITEMS_MAX && bytes + of_item <= CALL_BYTES_MAX => {
                 bytes += of_item;
                 last.push((place, item));
             }

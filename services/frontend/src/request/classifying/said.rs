@@ -5,9 +5,7 @@ use std::sync::Arc;
 use vigie_classifiers::{Name, Rate, Scored};
 use vigie_clients::RawScores;
 use vigie_consortium::CardVersion;
-use vigie_model::{
-    ClassScore, Classification, RateEstimate, ScoreFailure, ScoreFailureKind, ScoreThreshold,
-};
+use vigie_model::{ClassScore, Classification, RateEstimate, ScoreFailure, ScoreFailureKind, ScoreThreshold};
 
 use super::plan::{AskedModel, Plan};
 
@@ -125,9 +123,7 @@ impl Said {
             let outcome = outcome.as_ref();
             let of_class = move |class: &'_ Name| -> Option<Option<bool>> {
                 match outcome? {
-                    Ok(scored) => {
-                        Some(scored.iter().find(|one| one.class == *class).map(|one| one.is_above))
-                    }
+                    Ok(scored) => Some(scored.iter().find(|one| one.class == *class).map(|one| one.is_above)),
                     Err(_) => Some(None),
                 }
             };

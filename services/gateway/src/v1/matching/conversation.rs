@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_conversation_is_read_and_its_faults_are_named_without_a_text() {
-        let read_one = read(json!({ "messages": [{ "role": "a", "at": 7, "text": "hi" }], "language": "de" }));
+        let read_one =
+            read(json!({ "messages": [{ "role": "a", "at": 7, "text": "hi" }], "language": "de" }));
         let conversation = read_one.unwrap();
         assert_eq!((conversation.messages()[0].at, conversation.language()), (Some(7), Some("de")));
         let long = "secret".repeat(2_000);
