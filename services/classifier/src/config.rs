@@ -74,7 +74,7 @@ pub struct Config {
     pub items_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The directory, which has the cards of the models. It needs `processes`, by which frontends are known.
+    /// The directory, which has the cards of the models. With members it needs `processes`, by which frontends are known.
     pub directory: DirectoryConfig,
     /// The credentials of operators.
     pub access: AccessConfig,
@@ -203,11 +203,6 @@ impl Config {
         }
         if self.directory.bank.is_empty() {
             faults.push(Self::NO_BANK.to_owned());
-        } else if !self.processes.is_set() {
-            faults.push(
-                "directory.bank: needs a cluster key or names in `processes`, by which frontends are known"
-                    .to_owned(),
-            );
         }
         faults
     }

@@ -15,7 +15,7 @@ use vigie_model::cost;
 use vigie_model::{
     ANSWER_BYTES_MAX, Content, Cost, Coverage, DecodeFailure, DecodeFailureKind, HashTypeSet, LITTLE_BYTES,
     Limit, MatchCall, Matched, Quality, Query, QueryMatches, Rendition, SearchAnswer, SearchOptions,
-    Sequence, hash_types,
+    hash_types,
 };
 use vigie_proto::Invalid;
 use vigie_rpc::Priority;

@@ -15,6 +15,8 @@ pub(crate) mod classifying {
     pub(crate) mod asking;
     pub(crate) mod telling;
     pub(crate) mod rules;
+    #[cfg(test)]
+    mod cards;
 }
 pub(crate) mod floods;
 pub(crate) mod policies;

@@ -11,7 +11,15 @@ mod members;
 mod vectors {
     pub(super) mod hash_types;
 }
-mod classifiers;
+/// Classifiers: their role and their cards.
+mod classifiers {
+    pub(super) mod cards;
+    pub(super) mod role;
+}
+/// Scores of classifiers.
+mod classifying {
+    pub(super) mod conversation;
+}
 mod policy;
 mod exchange;
 mod cases;
@@ -37,10 +45,12 @@ pub(crate) use cases::{
     Fragment, IncidentAddArgs, IncidentCommand, ReferralAddArgs, ReferralCommand, ReportCommand,
     ReportReviewArgs, ReportSubmitArgs, decision_id,
 };
-pub(crate) use classifiers::{
+pub(crate) use classifiers::cards::{
     ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
     ClassifierThresholdArgs, OneClassifierArgs,
 };
+pub(crate) use classifiers::role::ClassifierArgs;
+pub(crate) use classifying::conversation::{ConversationCommand, ConversationScoreArgs};
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
@@ -160,6 +170,9 @@ pub(crate) enum Command {
     /// Run a classifier (--config), or keep the cards of models that you supply, whose scores are never verdicts
     #[command(args_conflicts_with_subcommands = true)]
     Classifier(ClassifierArgs),
+    /// Ask classifiers about a conversation
+    #[command(subcommand)]
+    Conversation(ConversationCommand),
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -337,17 +350,6 @@ pub(crate) struct BankArgs {
     /// Or do this with banks
     #[command(subcommand)]
     pub(crate) command: Option<BankCommand>,
-}
-
-/// Arguments of `vigie classifier`.
-#[derive(Debug, Args)]
-pub(crate) struct ClassifierArgs {
-    /// Run a classifier with this configuration
-    #[command(flatten)]
-    pub(crate) role: RoleArgs,
-    /// Or do this with the cards of models
-    #[command(subcommand)]
-    pub(crate) command: Option<ClassifierCommand>,
 }
 
 /// What to do with banks.

@@ -14,6 +14,10 @@ mod classifiers {
     mod calibrate;
     mod labelled;
 }
+/// Scores of classifiers.
+mod classifying {
+    pub(crate) mod conversation;
+}
 mod date;
 mod stop;
 mod new_file;
@@ -89,6 +93,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Classifier(ClassifierArgs { role, command: None }) => {
             Box::pin(role::classifier(&role)).await
         }
+        Command::Conversation(command) => traced(classifying::conversation::run(command, output)).await,
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Report(command) => traced(report::run(command, output)).await,

@@ -341,6 +341,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Grant(_)
         | Command::Quota(_)
         | Command::HashType(_)
+        | Command::Conversation(_)
         | Command::Classifier(_)
         | Command::Policy(_)
         | Command::Exchange(_)

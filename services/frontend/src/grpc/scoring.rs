@@ -5,15 +5,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use vigie_access::Called;
+use vigie_classifiers::Conversation;
 use vigie_classifiers::card::InputForm;
-use vigie_classifiers::{Conversation, Kind};
 use vigie_consortium::{Quota, View};
 use vigie_media::digest;
 use vigie_model::{HashType, MemberId, ScoreFailure, ScoreFailureKind};
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::scoring_service_server::ScoringService;
 use vigie_proto::{Invalid, classifiers, raw_scores_to_wire};
-use vigie_rpc::Priority;
 use vigie_serving::{Call, ServingConfig, deadline};
 
 use super::not_hashed;

@@ -25,7 +25,7 @@ pub(crate) struct Reports {
     pub(super) counts: Recorded,
     pub(super) records: Records,
     pub(super) trials: Trials,
-    pub(super) scores: Scores,
+    pub(crate) scores: Scores,
 }
 
 impl Reports {

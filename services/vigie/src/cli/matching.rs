@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use vigie_model::{BankRef, VideoRuleKind};
 
+use crate::cli::classifying::conversation::classifier;
 use crate::cli::{FrontendArgs, policy};
 
 /// Arguments of `vigie match`.
@@ -45,6 +46,9 @@ pub(crate) struct MatchArgs {
     /// Where the content comes from, for the rules of a policy, such as `avatar`: at most 64 bytes
     #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = policy::surface)]
     pub(crate) surface: Box<str>,
+    /// Ask this classifier about the first frame of each image, by the name of its model; may be given again
+    #[arg(long = "classifier", value_name = "NAME", value_parser = classifier)]
+    pub(crate) classifiers: Vec<Box<str>>,
     /// Exit with 10 when anything matched, whatever else happened
     #[arg(long)]
     pub(crate) exit_code: bool,

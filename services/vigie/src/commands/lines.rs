@@ -1,5 +1,6 @@
 //! The objects that `--json` prints. Their fields are a contract with scripts.
 
+pub(crate) mod classifications;
 mod coverage;
 mod decisions;
 mod hashed_video;
@@ -17,6 +18,7 @@ use vigie_model::{
 
 use crate::output::ErrorLine;
 
+pub(crate) use classifications::ClassificationObject;
 pub(crate) use coverage::CoverageObject;
 pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
 pub(crate) use hashed_video::VideoLine;
@@ -217,6 +219,9 @@ pub(crate) struct MatchLine<'a> {
     /// What the caller's policy decided. Left out where it has none, and where the call failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decision: Option<DecisionObject>,
+    /// What classifiers say of the image's first frame: likelihoods, never verdicts. Left out where none was asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) classifications: Vec<ClassificationObject>,
     /// PDQ's quality of the image.
     pub(crate) quality: Option<u8>,
     /// The frames of the image that were searched, and those that were not.

@@ -221,11 +221,12 @@ impl Shared {
         let answered = match self.begin() {
             Some(under_way) => {
                 let begun = Instant::now();
+                let has_all_its_time = until.saturating_duration_since(begun) >= given(self.wait);
                 let answered = client.score(&items, counted == Counted::No, priority, until).await;
                 self.metrics.seconds.observe(begun.elapsed().as_secs_f64());
                 let end = match &answered {
                     Ok(_) => End::Heard,
-                    Err(error) => end_of(error, begun.elapsed() >= given(self.wait)),
+                    Err(error) => end_of(error, has_all_its_time),
                 };
                 under_way.end(end, answered.as_ref().err());
                 answered.map_err(|error| failure(&error))
@@ -335,13 +336,13 @@ fn given(wait: Duration) -> Duration {
     wait.mul_f64(0.9)
 }
 
-/// How a call without an answer ended: whether it had the time that a classifier is given.
-fn end_of(error: &CallError, had_its_time: bool) -> End {
+/// How a call without an answer ended that had all the time that a classifier is given, or less.
+fn end_of(error: &CallError, has_all_its_time: bool) -> End {
     match error.code() {
         Code::Unavailable | Code::Cancelled | Code::Aborted => End::Failed,
         // Whatever answers there is no classifier for this frontend.
         Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => End::Failed,
-        Code::DeadlineExceeded if had_its_time => End::Failed,
+        Code::DeadlineExceeded if has_all_its_time => End::Failed,
         Code::DeadlineExceeded => End::GivenUp,
         _ => End::Heard,
     }
@@ -364,3 +365,6 @@ fn failure(error: &CallError) -> ScoreFailure {
     };
     ScoreFailure::new(kind, text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,7 +223,7 @@ impl Deployment {
         let searched = Searched { options, approximate: &[], quality_floor };
         let answered = |(one, found): (Prepared, Found)| Ok(one.answered(found.finish(), searched));
         let results = prepared.into_iter().zip(found).map(answered).collect();
-        Answer { results, coverage: Coverage::default(), results_omitted: false, queries }
+        Answer { results, coverage: Coverage::default(), results_omitted: false, queries, said: Vec::new() }
     }
 
     /// What a cluster would find.

@@ -50,6 +50,7 @@ fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
         coverage: Coverage { sequence_min: Sequence(as_of), ..Coverage::default() },
         results_omitted: false,
         queries: SearchedQueries::new(&[]),
+        said: Vec::new(),
     }
 }
 

@@ -13,9 +13,9 @@ use vigie_clients::{CallError, Code, MatchClient, partial_match};
 use vigie_media::begins_as_picture;
 use vigie_media::video::begins_as_video;
 use vigie_model::{
-    Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, Match, MatchCall, Matched,
-    MaxDistances, MinCoverage, Quality, Rendition, SearchOptions, Sequence, Source, VideoRule, VideoRules,
-    Way,
+    Classification, Content, Coverage, Decoded, DecodedVideo, HashType, ItemId, Limit, Match, MatchCall,
+    Matched, MaxDistances, MinCoverage, Quality, Rendition, ScoreFailure, ScoreFailureKind, SearchOptions,
+    Sequence, Source, VideoRule, VideoRules, Way,
 };
 
 use crate::cli::{BankAddressArgs, FrontendArgs, HashTypeName, MatchArgs};
@@ -24,8 +24,8 @@ use crate::commands::content::match_summary::{Outcome, Summary, gap, is_whole, u
 use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::deadline::deadline;
 use crate::commands::lines::{
-    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, VideoObject, decision_words,
-    decode_failure, likeness,
+    FramesObject, MatchLine, SkippedObject, Subject, UnmatchedLine, VideoObject, classifications,
+    decision_words, decode_failure, likeness,
 };
 use crate::commands::vectors::declared_types;
 use crate::hash_file::QueryHashes;
@@ -74,14 +74,19 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         .collect();
     let progress = output.progress(u64::try_from(sources.len())?, "matching");
     let timeout_ms = args.frontend.timeout_ms;
-    let (client, options, surface) = (&client, &options, &args.surface);
+    let (client, options, surface, classifiers) = (&client, &options, &args.surface, &args.classifiers);
     let mut asked = stream::iter(sources.into_iter().enumerate())
         .flat_map(|(index, source)| match source {
             Input::Known(asking) => stream::iter([(index, asking)]).left_stream(),
             Input::Stdin => stdin().map(move |asking| (index, asking)).right_stream(),
         })
         .map(|(index, Asking { subject, asked })| async move {
-            (index, subject, ask(client, asked, options.clone(), surface.clone(), timeout_ms).await)
+            let call = NewCall {
+                options: options.clone(),
+                surface: surface.clone(),
+                classifiers: classifiers.clone(),
+            };
+            (index, subject, ask(client, asked, call, timeout_ms).await)
         })
         .buffered(AT_ONCE);
 
@@ -125,13 +130,15 @@ fn names_types(inputs: &[PathBuf]) -> bool {
     inputs.iter().any(|input| input.as_os_str() == "-" || is_unknown(input))
 }
 
-async fn ask(
-    client: &MatchClient,
-    asked: Asked,
+/// What calls have in common.
+struct NewCall {
     options: SearchOptions,
     surface: Box<str>,
-    timeout_ms: u64,
-) -> Outcome {
+    classifiers: Vec<Box<str>>,
+}
+
+async fn ask(client: &MatchClient, asked: Asked, call: NewCall, timeout_ms: u64) -> Outcome {
+    let NewCall { options, surface, classifiers } = call;
     let mut is_no_image = false;
     let content = match asked {
         Asked::Hashes(QueryHashes { hashes, quality }) => Content::Hashed { hashes, pdq_quality: quality },
@@ -153,7 +160,10 @@ async fn ask(
     };
     let is_video = matches!(content, Content::Video(_));
     let contents = vec![content];
-    let call = MatchCall { contents, options, quality_floor: None, surface, classifiers: Vec::new() };
+    // A video is asked about by another method, and classifiers read none.
+    let unread: Vec<Box<str>> = if is_video { classifiers.clone() } else { Vec::new() };
+    let classifiers = if is_video { Vec::new() } else { classifiers };
+    let call = MatchCall { contents, options, quality_floor: None, surface, classifiers };
     let asked = if is_video {
         client.match_video(call, deadline(timeout_ms)).await
     } else {
@@ -164,7 +174,10 @@ async fn ask(
         Err(error) => return failed(&error),
     };
     match answer.results.into_iter().next() {
-        Some(Ok(matched)) => Outcome::Found { matched, coverage: answer.coverage, is_no_image },
+        Some(Ok(mut matched)) => {
+            matched.classifications.extend(unread.into_iter().map(no_video));
+            Outcome::Found { matched, coverage: answer.coverage, is_no_image }
+        }
         Some(Err(failure)) => {
             Outcome::of_file(ErrorLine { code: code_name(failure.code), message: failure.message })
         }
@@ -173,6 +186,13 @@ async fn ask(
             message: "the answer is empty".to_owned(),
         }),
     }
+}
+
+/// What is said of a classifier that was to be asked about a video.
+fn no_video(model: Box<str>) -> Classification {
+    let unavailable = ScoreFailure::new(ScoreFailureKind::Content, "classifiers read no videos");
+    let (scores, unavailable) = (Vec::new(), Some(unavailable));
+    Classification { model, version: 0, is_shadow: false, scores, unavailable }
 }
 
 fn failed(call: &CallError) -> Outcome {
@@ -251,6 +271,9 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
     }
     if let Some(decided) = &matched.decision {
         output.say(format!("{file}: {}", decision_words(decided)))?;
+    }
+    for line in matched.classifications.iter().flat_map(classifications::words) {
+        output.say(format!("{file}: {line}"))?;
     }
     if matched.near_budget_spent {
         let text = "a match repeats an earlier answer: your member's budget of near queries of that item is spent for today";
@@ -368,6 +391,11 @@ fn line<'a>(
         matches_left_out: matched.map_or(0, |matched| matched.found.left_out),
         near_budget_spent: matched.is_some_and(|matched| matched.near_budget_spent),
         decision: matched.and_then(|matched| matched.decision.as_ref()).map(Into::into),
+        classifications: matched
+            .iter()
+            .flat_map(|matched| &matched.classifications)
+            .map(Into::into)
+            .collect(),
         quality: matched.and_then(|matched| matched.pdq_quality).map(Quality::get),
         frames: matched.and_then(|matched| FramesObject::of(&matched.source)),
         video: matched.and_then(|matched| VideoObject::of(&matched.source)),

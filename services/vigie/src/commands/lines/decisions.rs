@@ -20,6 +20,8 @@ pub(crate) struct DecisionObject {
     failure: Option<String>,
     /// Matches that banks of an allow-list took away.
     suppressed_count: u32,
+    /// The verdict is `REVIEW` because of a classifier's score alone; `rule` is the rule for it.
+    by_score: bool,
     /// The id by which the decision is found again, in hexadecimal digits; `null` where it is not recorded.
     decision_id: Option<String>,
 }
@@ -33,6 +35,7 @@ impl From<&Decided> for DecisionObject {
             shadow_verdict: decided.shadow_verdict.map(Verdict::name),
             failure: decided.failure.as_deref().map(str::to_owned),
             suppressed_count: decided.suppressed,
+            by_score: decided.by_score,
             decision_id: decided.id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect()),
         }
     }
@@ -41,7 +44,8 @@ impl From<&Decided> for DecisionObject {
 /// Words for a decision: `BLOCK by rule near (policy version 3)`.
 #[must_use]
 pub(crate) fn decision_words(decided: &Decided) -> String {
-    let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, id } = decided;
+    let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, by_score, id } =
+        decided;
     let look = match verdict {
         Verdict::Allow => style::GOOD,
         Verdict::Log | Verdict::Review => style::DOUBTFUL,
@@ -54,6 +58,9 @@ pub(crate) fn decision_words(decided: &Decided) -> String {
         text.push_str(", since no rule holds");
     } else {
         text.push_str(&format!(" by rule {rule}"));
+        if *by_score {
+            text.push_str(", because of a classifier's score alone");
+        }
     }
     if *policy_version > 0 {
         text.push_str(&format!(" (policy version {policy_version})"));
@@ -151,6 +158,9 @@ mod tests {
         };
         let words = |decided: &Decided| anstream::adapter::strip_str(&decision_words(decided)).to_string();
         assert_eq!(words(&by_rule), "BLOCK by rule near (policy version 3)");
+        let by_score = Decided { verdict: Verdict::Review, by_score: true, ..by_rule.clone() };
+        let expected = "REVIEW by rule near, because of a classifier's score alone (policy version 3)";
+        assert_eq!(words(&by_score), expected);
         let recorded = Decided { id: Some([15; 16]), ..by_rule.clone() };
         let expected = format!("BLOCK by rule near (policy version 3); recorded as {}", "0f".repeat(16));
         assert_eq!(words(&recorded), expected);
