@@ -28,6 +28,11 @@ mod opinions {
 mod idempotency;
 mod reads;
 mod changes;
+/// Classifiers: their cards and uses.
+mod classifiers {
+    mod model_cards;
+    mod scores;
+}
 /// Hash types of vectors, which a deployment declares.
 mod vectors {
     mod hash_types;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_clients::{
     AuditClient, BankClient, Bearer, CallError, ConsortiumClient, DecisionClient, EndpointError,
-    ExchangeClient, IncidentClient, MatchAnswer, MatchClient, Network, OpinionClient, Patience, PolicyClient,
-    ReferralClient, ReportClient, StatisticsClient,
+    ExchangeClient, IncidentClient, MatchAnswer, MatchClient, ModelCardClient, Network, OpinionClient,
+    Patience, PolicyClient, ReferralClient, ReportClient, StatisticsClient,
 };
 use vigie_model::{Content, SearchOptions, Sequence};
 
@@ -30,6 +30,7 @@ pub(crate) struct Upstream {
     members: ConsortiumClient,
     opinions: OpinionClient,
     policies: PolicyClient,
+    model_cards: ModelCardClient,
     reports: ReportClient,
     referrals: ReferralClient,
     incidents: IncidentClient,
@@ -61,6 +62,7 @@ impl Upstream {
             members: ConsortiumClient::among(banks, network)?.with_patience(patience),
             opinions: OpinionClient::among(banks, network)?.with_patience(patience),
             policies: PolicyClient::among(banks, network)?.with_patience(patience),
+            model_cards: ModelCardClient::among(banks, network)?.with_patience(patience),
             reports: ReportClient::among(banks, network)?.with_patience(patience),
             referrals: ReferralClient::among(banks, network)?.with_patience(patience),
             incidents: IncidentClient::among(banks, network)?.with_patience(patience),
@@ -103,6 +105,11 @@ impl Caller {
     /// A client for the policies of the banks.
     pub(crate) fn policies(&self) -> PolicyClient {
         self.upstream.policies.bearing(self.bearer.clone())
+    }
+
+    /// A client for the model cards of the banks.
+    pub(crate) fn model_cards(&self) -> ModelCardClient {
+        self.upstream.model_cards.bearing(self.bearer.clone())
     }
 
     /// A client for the reports of the banks.

@@ -8,7 +8,7 @@
 //!
 //! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
 //! `matching`, `hashing`, `banks` (with the published lists that other deployments follow), `items`, `cases`, `members`, `audit`, `state`,
-//! `hash_types`, `description` (OpenAPI).
+//! `hash_types`, `classifiers`, `description` (OpenAPI).
 
 pub(crate) mod paths;
 mod request;
@@ -26,6 +26,10 @@ mod state;
 /// Hash types of vectors, which a deployment declares.
 mod vectors {
     pub(super) mod hash_types;
+}
+/// Classifiers: their cards.
+mod classifiers {
+    pub(super) mod cards;
 }
 mod description;
 
@@ -119,6 +123,8 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(state::show_log))
         .routes(routes!(state::show_cluster))
         .routes(routes!(vectors::hash_types::list_hash_types))
+        .routes(routes!(classifiers::cards::list_classifiers))
+        .routes(routes!(classifiers::cards::show_classifier))
         .routes(routes!(show_document))
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use vigie_audit::checkpoint::{Checkpoint, Cosignature};
-use vigie_clients::{AuditEntry, AuditLeaf};
+use vigie_clients::{AuditEntry, AuditLeaf, ModelClass, ModelSummary};
 use vigie_model::UnixMillis;
 use vigie_rpc::code;
 
@@ -31,6 +31,9 @@ pub(super) struct EntryObject {
     calls: u64,
     /// Milliseconds since 1970: when the first of several calls came. `null` for one call.
     since_unix_ms: Option<u64>,
+    /// The model card that was put; left out where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<ModelObject>,
     /// The hash of the entry's leaf, in Base64.
     leaf_hash: String,
 }
@@ -51,7 +54,43 @@ impl From<&AuditLeaf> for EntryObject {
             sequence: entry.sequence.map(|sequence| sequence.0),
             calls: entry.calls,
             since_unix_ms: entry.since.map(|since| since.0),
+            model: entry.model.as_ref().map(ModelObject::from),
             leaf_hash: leaf.hash().to_string(),
+        }
+    }
+}
+
+/// A model card in an entry.
+#[derive(Debug, Serialize)]
+struct ModelObject {
+    classifier: String,
+    version: u32,
+    mode: String,
+    state: String,
+    /// Those that were chosen.
+    thresholds: Vec<ThresholdObject>,
+}
+
+/// The threshold of a class.
+#[derive(Debug, Serialize)]
+struct ThresholdObject {
+    class: String,
+    threshold: f32,
+    at_most_one_in: u64,
+}
+
+impl From<&ModelSummary> for ModelObject {
+    fn from(model: &ModelSummary) -> Self {
+        let threshold = |class: &ModelClass| {
+            let (threshold, at_most_one_in) = class.threshold?;
+            Some(ThresholdObject { class: class.name.clone(), threshold, at_most_one_in })
+        };
+        Self {
+            classifier: model.name.clone(),
+            version: model.version,
+            mode: model.mode.clone(),
+            state: model.state.clone(),
+            thresholds: model.classes.iter().filter_map(threshold).collect(),
         }
     }
 }
@@ -101,7 +140,7 @@ pub(super) fn row(entry: &AuditEntry) -> Vec<String> {
         date(entry.at),
         or_none(entry.member),
         or_none(entry.principal),
-        short(&entry.action).to_owned(),
+        action(entry),
         code::word(entry.code).to_owned(),
         banks.join(","),
         // Most entries are about no item.
@@ -109,6 +148,19 @@ pub(super) fn row(entry: &AuditEntry) -> Vec<String> {
         or_none(entry.sequence),
         entry.calls.to_string(),
     ]
+}
+
+/// The action, with the card that was put.
+fn action(entry: &AuditEntry) -> String {
+    let action = short(&entry.action);
+    let Some(model) = &entry.model else { return action.to_owned() };
+    let threshold = |class: &ModelClass| {
+        let (threshold, one_in) = class.threshold?;
+        Some(format!(", {} from {threshold} (1 in {one_in})", class.name))
+    };
+    let thresholds: String = model.classes.iter().filter_map(threshold).collect();
+    let ModelSummary { name, version, mode, state, .. } = model;
+    format!("{action}: {name} version {version}, {mode}, {}{thresholds}", state.replace('_', " "))
 }
 
 /// An action without the package of its service: `BankService/AddItems`. The name of an event stays as it is.
