@@ -30,7 +30,8 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path './.cargo/*' ! 
 
 FROM ${RUST} AS build
 WORKDIR /src
-# `vigie/cloud`: snapshots of matchers in S3, Google Cloud Storage and Azure. Without any: FEATURES=""
+# `vigie/cloud`: snapshots of matchers in S3, Google Cloud Storage and Azure. `vigie/onnx`: models in files, run by ONNX Runtime, whose library
+# the operator provides: FEATURES=vigie/cloud,vigie/onnx. Without any: FEATURES=""
 ARG FEATURES=vigie/cloud
 # Without symbols: 28 and 13 MB.
 ENV CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_STRIP=symbols

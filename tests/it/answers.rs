@@ -4,6 +4,7 @@ mod matching;
 mod pictures;
 mod approximate;
 mod bank_sets;
+mod classifiers;
 mod coverage;
 mod freshness;
 mod hash_types;

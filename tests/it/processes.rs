@@ -6,6 +6,10 @@ mod faults;
 mod tls;
 mod telemetry;
 mod decoder;
+/// What decoder processes give beside hashes.
+mod decoders {
+    mod pixels;
+}
 mod outside;
 mod hostile_images;
 mod limits;

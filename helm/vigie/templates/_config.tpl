@@ -41,7 +41,9 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- end }}
 {{- $config := deepCopy .Values.frontend.config }}
 {{- if and .Values.image.ffmpeg (not $config.ffmpeg) }}{{ $config = set $config "ffmpeg" "/usr/bin/ffmpeg" }}{{ end }}
-{{- mergeOverwrite (dict "coordinator" $coordinator) (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) $config | toYaml }}
+{{- $known := dict "coordinator" $coordinator }}
+{{- if .Values.classifier.enabled }}{{ $known = set $known "classifiers" (dict "endpoints" (list (include "vigie.classifierUrl" .))) }}{{ end }}
+{{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "frontend") | fromYaml) $config | toYaml }}
 {{- end }}
 
 {{/* What a gateway is told, as YAML. */}}
@@ -67,6 +69,11 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- $known = set $known "console" (include "vigie.consoleConfig" . | fromYaml) }}
 {{- /* Names are added to those of the chart, and replace none. */}}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "gateway") | fromYaml) (deepCopy $role.config) (dict "hosts" $hosts) | toYaml }}
+{{- end }}
+
+{{/* What a classifier is told, as YAML. */}}
+{{- define "vigie.classifierConfig" -}}
+{{- mergeOverwrite (include "vigie.consortiumConfig" (dict "root" . "component" "classifier") | fromYaml) (deepCopy .Values.classifier.config) | toYaml }}
 {{- end }}
 
 {{/* What an exchange process is told, as YAML. */}}

@@ -35,8 +35,9 @@ a frontend. (dict "root" $ "component" "matcher" "of" "bank")
 {{- if $consortium.clusterKey.existingSecret }}{{ $processes = set $processes "cluster_key" "/etc/vigie/consortium/cluster-key" }}{{ end }}
 {{- if include "vigie.consortiumByName" .root }}
 {{- /* Whom the table of rights lets call the role as a process. */}}
-{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list "gateway" list "exchange" list) $component }}
+{{- $callers := get (dict "bank" (list "frontend" "coordinator" "matcher") "coordinator" (list "frontend") "frontend" list "matcher" list "gateway" list "exchange" list "classifier" (list "frontend")) $component }}
 {{- if and (eq $component "bank") $root.Values.exchange.enabled }}{{ $callers = append $callers "exchange" }}{{ end }}
+{{- if and (eq $component "bank") $root.Values.classifier.enabled }}{{ $callers = append $callers "classifier" }}{{ end }}
 {{- if eq $component "matcher" }}
 {{- if include "vigie.hasCoordinators" $root }}{{ $callers = append $callers "coordinator" }}{{ end }}
 {{- if $root.Values.frontend.embeddedCoordinator }}{{ $callers = append $callers "frontend" }}{{ end }}
@@ -46,15 +47,18 @@ a frontend. (dict "root" $ "component" "matcher" "of" "bank")
 {{- end }}
 {{- end }}
 {{- if $processes }}{{ $config = set $config "processes" $processes }}{{ end }}
-{{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "coordinator" "bank" "gateway")) }}
+{{- if and $consortium.pepper.existingSecret (has $component (list "frontend" "coordinator" "bank" "gateway" "classifier")) }}
 {{- $config = set $config "access" (dict "pepper" "/etc/vigie/consortium/pepper") }}
 {{- end }}
 {{- if and $consortium.auditKey.existingSecret (eq $component "bank") }}
 {{- $config = set $config "audit" (dict "signing_keys" (list "/etc/vigie/consortium/audit-key")) }}
 {{- end }}
-{{- if has $component (list "frontend" "coordinator" "gateway") }}
+{{- if has $component (list "frontend" "coordinator" "gateway" "classifier") }}
 {{- $config = set $config "directory" (dict "bank" (list (include "vigie.bankUrl" $root)) "age_ms_max" (int $consortium.directoryAgeMsMax)) }}
 {{- end }}
+{{- else if and $root.Values.classifier.enabled (has $component (list "frontend" "classifier")) }}
+{{- /* The cards of models are in the directory, with members or without. */}}
+{{- $config = set $config "directory" (dict "bank" (list (include "vigie.bankUrl" $root))) }}
 {{- end }}
 {{- toYaml $config }}
 {{- end }}
@@ -66,7 +70,7 @@ a frontend. (dict "root" $ "component" "matcher" "of" "bank")
 {{- with $consortium.clusterKey }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: cluster-key}]}
 {{- end }}{{ end }}
-{{- if has .component (list "frontend" "coordinator" "bank" "gateway") }}
+{{- if has .component (list "frontend" "coordinator" "bank" "gateway" "classifier") }}
 {{- with $consortium.pepper }}{{ if .existingSecret }}
 - secret: {name: {{ .existingSecret }}, items: [{key: {{ .key }}, path: pepper}]}
 {{- end }}{{ end }}

@@ -85,9 +85,13 @@ ipFamilies: {{ toJson . }}
 {{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-gateway" (include "vigie.fullname" .))) }}:7780
 {{- end }}
 
+{{- define "vigie.classifierUrl" -}}
+{{ include "vigie.scheme" . }}://{{ include "vigie.host" (dict "root" . "name" (printf "%s-classifier" (include "vigie.fullname" .))) }}:7746
+{{- end }}
+
 {{/* The port on which a component's pods listen; nothing for one that is called by nobody. */}}
 {{- define "vigie.port" -}}
-{{- get (dict "frontend" "7740" "coordinator" "7741" "bank" "7742" "matcher" "7750" "gateway" "7780") . }}
+{{- get (dict "frontend" "7740" "coordinator" "7741" "bank" "7742" "matcher" "7750" "gateway" "7780" "classifier" "7746") . }}
 {{- end }}
 
 {{/* The Secret of a component's certificate: (dict "root" $ "component" "bank") */}}
@@ -139,5 +143,6 @@ Seconds that a pod gets to stop: what the role itself takes at most, and some mo
 {{- $roles := list "frontend" "coordinator" "matcher" "bank" }}
 {{- if .Values.gateway.enabled }}{{ $roles = append $roles "gateway" }}{{ end }}
 {{- if .Values.exchange.enabled }}{{ $roles = append $roles "exchange" }}{{ end }}
+{{- if .Values.classifier.enabled }}{{ $roles = append $roles "classifier" }}{{ end }}
 {{- toYaml $roles }}
 {{- end }}

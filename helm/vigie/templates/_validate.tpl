@@ -78,8 +78,11 @@
 {{- if has $key $own }}{{ $faults = append $faults (printf "commonLabels.%s: is a label that the chart itself sets" $key) }}{{ end }}
 {{- end }}
 {{- if hasKey .Values.podAnnotations "checksum/config" }}{{ $faults = append $faults "podAnnotations.checksum/config: is an annotation that the chart itself sets" }}{{ end }}
+{{- if and .Values.classifier.enabled (not .Values.classifier.config.models) (not .Values.classifier.config.servers) }}
+{{- $faults = append $faults "classifier.config: names no model in a file (models) and none of an inference server (servers)" }}
+{{- end }}
 {{- $accounts := list }}
-{{- range $role := (list "frontend" "coordinator" "matcher" "bank" "gateway" "exchange") }}
+{{- range $role := (list "frontend" "coordinator" "matcher" "bank" "gateway" "exchange" "classifier") }}
 {{- $values := get $.Values $role }}
 {{- range $key, $value := $values.podLabels }}
 {{- if has $key $own }}{{ $faults = append $faults (printf "%s.podLabels.%s: is a label that the chart itself sets" $role $key) }}{{ end }}

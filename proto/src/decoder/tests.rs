@@ -165,7 +165,8 @@ fn pixels_that_are_not_those_of_the_forms_are_refused() {
     assert!(received(&|_| (), &forms).is_ok());
     assert!(received(&|_| (), &forms[1..]).is_err());
     assert!(received(&|_| (), &[]).is_err());
-    let changes: [&dyn Fn(&mut Vec<Vec<u8>>); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut Vec<Vec<u8>>);
+    let changes: [Change<'_>; 5] = [
         &|pixels| drop(pixels.pop()),
         &|pixels| pixels.push(Vec::new()),
         &|pixels| pixels.clear(),

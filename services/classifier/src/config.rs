@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use vigie_access::{AccessConfig, DirectoryConfig, ProcessesConfig};
+use vigie_classifiers::card::Source;
+use vigie_classifiers::{Name, Sha256};
 use vigie_net::check_endpoint;
 use vigie_sandbox::Requirement;
+use vigie_serving::ServingConfig;
 
 use crate::oip::{OipModel, OipSettings};
 use crate::onnx::{OnnxModel, OnnxSettings};
@@ -17,14 +21,12 @@ use crate::shape::{ModelShape, TensorShape};
 const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The most models in files, servers, and models of one server.
 const MODELS_MAX: usize = 64;
-/// The longest name of a model, in bytes.
-const NAME_LEN_MAX: usize = 64;
 /// The most processes of one model.
 const WORKERS_MAX: usize = 256;
 /// The largest tensors of one run.
 const TENSOR_BYTES_MAX: usize = vigie_classifiers::Tensor::BYTES_MAX;
 
-/// Configuration of classifiers.
+/// Configuration of a classifier: the models that it runs, and how it is called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -67,18 +69,29 @@ pub struct Config {
     /// Inference servers, at most 64.
     #[schemars(length(max = MODELS_MAX))]
     pub servers: Vec<ServerConfig>,
+    /// Items of all calls that are run or wait for a model at once, each with its inputs; one more is refused.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub items_max: usize,
+    /// Limits of the server.
+    pub serving: ServingConfig,
+    /// The directory, which has the cards of the models. With members it needs `processes`, by which frontends are known.
+    pub directory: DirectoryConfig,
+    /// The credentials of operators.
+    pub access: AccessConfig,
+    /// The processes of the deployment: those that may call this one, where any is named.
+    pub processes: ProcessesConfig,
 }
 
 /// A model in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileModelConfig {
-    /// Its name here, 1 to 64 bytes.
+    /// The name of its card.
     pub name: String,
     /// The ONNX file. Weights in further files are not read.
     #[schemars(extend("x-value" = "FILE"))]
     pub file: PathBuf,
-    /// The SHA-256 of the file, in 64 hexadecimal digits. Another file is not loaded.
+    /// The SHA-256 of the file, in 64 hexadecimal digits: that of the card. Another file is not loaded.
     pub sha256: String,
 }
 
@@ -114,12 +127,12 @@ pub struct ServerConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerModelConfig {
-    /// Its name here, 1 to 64 bytes.
+    /// The name of its card.
     pub name: String,
     /// Its name at the server; `name` if it is not set.
     #[serde(default)]
     pub server_name: Option<String>,
-    /// Its version at the server; without it the server chooses.
+    /// Its version at the server: that of the card. Without it the model is not served.
     #[serde(default)]
     pub server_version: String,
     /// Its inputs. What the server says of them has to agree.
@@ -161,14 +174,42 @@ impl Default for Config {
             start_ms_max: 60_000,
             models: Vec::new(),
             servers: Vec::new(),
+            items_max: 64,
+            serving: ServingConfig::default(),
+            directory: DirectoryConfig::default(),
+            access: AccessConfig::default(),
+            processes: ProcessesConfig::default(),
         }
     }
 }
 
 impl Config {
+    /// The fault of a classifier that does not know where the cards are.
+    pub(crate) const NO_BANK: &str =
+        "directory.bank: has no endpoint; the bank's directory has the cards of the models";
+
     /// Every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
+        let mut faults = self.engine_faults();
+        faults.extend(self.serving.faults());
+        let within = [
+            ("directory", self.directory.faults()),
+            ("access", self.access.faults()),
+            ("processes", self.processes.faults()),
+        ];
+        for (table, of_table) in within {
+            faults.extend(of_table.into_iter().map(|fault| format!("{table}.{fault}")));
+        }
+        if self.directory.bank.is_empty() {
+            faults.push(Self::NO_BANK.to_owned());
+        }
+        faults
+    }
+
+    /// Every fault of what is said of the models.
+    #[must_use]
+    pub fn engine_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut expect = |is_fit: bool, fault: String| {
             if !is_fit {
@@ -186,6 +227,7 @@ impl Config {
             within("start_ms_max", (1..=600_000).contains(&self.start_ms_max)),
             within("models", self.models.len() <= MODELS_MAX),
             within("servers", self.servers.len() <= MODELS_MAX),
+            within("items_max", (1..=65_536).contains(&self.items_max)),
         ] {
             expect(is_fit, fault);
         }
@@ -200,8 +242,14 @@ impl Config {
         }
         let mut seen = BTreeSet::new();
         for name in self.names() {
-            let is_name = (1..=NAME_LEN_MAX).contains(&name.len()) && !name.chars().any(char::is_control);
-            expect(is_name, format!("models: `{name}` is not a name of 1 to {NAME_LEN_MAX} bytes"));
+            let is_name = name.parse::<Name>().is_ok();
+            expect(
+                is_name,
+                format!(
+                    "models: `{}` is no card's name, which is 1 to 64 of a-z 0-9 - _",
+                    name.escape_debug()
+                ),
+            );
             expect(seen.insert(name), format!("models: `{name}` is there twice"));
         }
         faults
@@ -212,6 +260,18 @@ impl Config {
         let of_servers = self.servers.iter().flat_map(|server| &server.models);
         let files = self.models.iter().map(|model| model.name.as_str());
         files.chain(of_servers.map(|model| model.name.as_str()))
+    }
+
+    /// Which model each name stands for, as far as the configuration is without faults.
+    #[must_use]
+    pub fn sources(&self) -> BTreeMap<String, Source> {
+        let file = |model: &FileModelConfig| {
+            Some((model.name.clone(), Source::File(Sha256(digest(&model.sha256)?))))
+        };
+        let of_servers = self.servers.iter().flat_map(|server| &server.models);
+        let of_servers = of_servers
+            .map(|model| (model.name.clone(), Source::Server(model.server_version.as_str().into())));
+        self.models.iter().filter_map(file).chain(of_servers).collect()
     }
 
     /// How processes are started and bounded.
@@ -324,7 +384,7 @@ mod tests {
     #[test]
     fn a_configuration_is_read_with_the_defaults_of_what_it_leaves_out() {
         let config: Config = serde_json::from_value(written()).unwrap();
-        assert_eq!(config.faults(), Vec::<String>::new());
+        assert_eq!(config.engine_faults(), Vec::<String>::new());
         let settings = config.onnx_settings();
         assert_eq!(settings.library.unwrap(), PathBuf::from("/opt/libonnxruntime.so.1.32.0"));
         assert!(settings.workers >= 1);
@@ -337,11 +397,16 @@ mod tests {
         );
         let again: Config = serde_json::from_value(serde_json::to_value(&config).unwrap()).unwrap();
         assert_eq!(again, config);
-        assert!(Config::default().faults().is_empty());
+        assert!(Config::default().engine_faults().is_empty());
+        assert_eq!(Config::default().faults(), [Config::NO_BANK]);
+        let sources = config.sources();
+        assert_eq!(sources["nudity"], Source::File(Sha256([10; 32])));
+        assert_eq!(sources["grooming"], Source::Server("7".into()));
     }
 
-    #[test]
-    fn every_fault_is_named_at_once() {
+    // Endpoints are checked by making a channel, which needs a runtime.
+    #[tokio::test]
+    async fn every_fault_is_named_at_once() {
         let mut config: Config = serde_json::from_value(written()).unwrap();
         config.waiting_max = 0;
         config.models[0].sha256 = "0A".repeat(31);
@@ -358,6 +423,8 @@ mod tests {
             "servers.triton.models.nudity: its description is out of bounds",
             "models: `nudity` is there twice",
         ];
+        assert_eq!(config.engine_faults(), expected);
+        config.directory.bank = vec!["http://127.0.0.1:7742".to_owned()];
         assert_eq!(config.faults(), expected);
     }
 

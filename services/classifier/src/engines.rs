@@ -40,7 +40,7 @@ impl Engines {
     /// # Errors
     /// [`EnginesError`].
     pub fn start(config: &Config, network: &Network) -> Result<Self, EnginesError> {
-        let faults = config.faults();
+        let faults = config.engine_faults();
         let Some(files) = config.onnx_models().filter(|_| faults.is_empty()) else {
             return Err(EnginesError::Config(faults));
         };

@@ -1,6 +1,7 @@
-//! Engines that run classifiers on tensors: ONNX Runtime in processes without rights, and inference servers by the Open Inference Protocol.
+//! Runs classifiers: ONNX Runtime in processes without rights, and inference servers by the Open Inference Protocol.
 //!
-//! An engine knows no picture, no text, no score and no threshold: what a tensor means is `vigie-classifiers`'s.
+//! Two layers. An engine runs a model on tensors, and knows no picture, no text, no score and no threshold. The role (`role`) follows the
+//! cards of the directory, and answers raw scores of pictures and conversations; what a tensor means is `vigie-classifiers`'s.
 //!
 //! Always true:
 //! - A model and what it answers are input. A model is parsed and run where it can do no harm, and its outputs are checked.
@@ -8,7 +9,7 @@
 //! - An engine that is away, slow or wrong costs its callers no more than their deadline, and nobody else anything.
 //!
 //! Reading order: [`ElementType`], [`ModelShape`], [`EngineError`], `answer` (outputs that came from elsewhere), [`Engine`]; then `wire`,
-//! [`worker`] (the process), [`onnx`] (its parent); then [`oip`] (servers), [`Config`], [`Engines`].
+//! [`worker`] (the process), [`onnx`] (its parent); then [`oip`] (servers), [`Config`], [`Engines`], `role`.
 
 mod element;
 mod shape;
@@ -21,6 +22,7 @@ pub mod onnx;
 pub mod oip;
 mod config;
 mod engines;
+mod role;
 
 pub use config::{Config, FileModelConfig, ServerConfig, ServerModelConfig};
 pub use element::ElementType;
@@ -29,5 +31,6 @@ pub use engines::{Engines, EnginesError};
 pub use error::{EngineError, Lie, Refusal, WorkerEnd};
 pub use oip::{OipEngine, OipModel, OipSettings};
 pub use onnx::{OnnxEngine, OnnxModel, OnnxSettings, StartError, Trial};
+pub use role::{RunError, run, run_with};
 pub use shape::{Dimensions, ModelShape, ShapeFault, TensorShape};
 pub use worker::run_if_asked;

@@ -123,6 +123,14 @@ pub(crate) enum Failed {
     Incomplete { status: Status, partial: Box<Answer> },
 }
 
+/// What the contents of a call have in common.
+struct Terms {
+    options: SearchOptions,
+    quality_floor: Quality,
+    /// The most bytes of all matches.
+    bytes_max: usize,
+}
+
 /// Answers calls.
 #[derive(Debug, Clone)]
 pub(crate) struct Matching {
@@ -166,7 +174,8 @@ impl Matching {
         {
             return Err(Failed::Call(refused.clone()));
         }
-        let searched = self.search(prepared, options, floor, bytes_max, urgency, rooms, deadline).await;
+        let terms = Terms { options, quality_floor: floor, bytes_max };
+        let searched = self.search(prepared, terms, urgency, rooms, deadline).await;
         let with_said = |mut answer: Answer, said: Vec<Option<Said>>| {
             for (result, said) in answer.results.iter_mut().zip(&said) {
                 if let (Ok(matched), Some(said)) = (result, said) {
@@ -231,13 +240,12 @@ impl Matching {
     async fn search(
         &self,
         mut prepared: Vec<Result<Prepared, Status>>,
-        options: SearchOptions,
-        quality_floor: Quality,
-        bytes_max: usize,
+        terms: Terms,
         urgency: Urgency,
         rooms: &mut Rooms,
         deadline: Instant,
     ) -> Result<Answer, Failed> {
+        let Terms { options, quality_floor, bytes_max } = terms;
         let mut queries = take_queries(prepared.iter_mut().flatten(), self.queries_max);
         if queries.is_empty() {
             // Nothing could be read; banks and sequence of the call are checked all the same.

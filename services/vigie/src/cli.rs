@@ -11,13 +11,11 @@ mod members;
 mod vectors {
     pub(super) mod hash_types;
 }
-/// Classifiers: their cards.
+/// Classifiers: their role and their cards.
 mod classifiers {
-    pub(super) mod cards;
-}
-/// Scores of classifiers.
-mod classifying {
     pub(super) mod conversation;
+    pub(super) mod cards;
+    pub(super) mod role;
 }
 mod policy;
 mod exchange;
@@ -48,7 +46,8 @@ pub(crate) use classifiers::cards::{
     ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
     ClassifierThresholdArgs, OneClassifierArgs,
 };
-pub(crate) use classifying::conversation::{ConversationCommand, ConversationScoreArgs};
+pub(crate) use classifiers::role::ClassifierArgs;
+pub(crate) use classifiers::conversation::{ConversationCommand, ConversationScoreArgs};
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
@@ -165,9 +164,9 @@ pub(crate) enum Command {
     /// Declare and list hash types of vectors: embeddings, which a model computes elsewhere
     #[command(subcommand)]
     HashType(HashTypeCommand),
-    /// Keep the cards of classifiers: models that you supply, whose scores are never verdicts
-    #[command(subcommand)]
-    Classifier(ClassifierCommand),
+    /// Run a classifier (--config), or keep the cards of models that you supply, whose scores are never verdicts
+    #[command(args_conflicts_with_subcommands = true)]
+    Classifier(ClassifierArgs),
     /// Ask classifiers about a conversation
     #[command(subcommand)]
     Conversation(ConversationCommand),
@@ -321,6 +320,9 @@ pub(crate) struct UpArgs {
     /// Let exchanges ask this origin beside those of the programmes, such as https://mirror.example; may be given again
     #[arg(long, value_name = "URL")]
     pub(crate) exchange_origin: Vec<String>,
+    /// Run the classifiers of this file, TOML with a table [classifier], beside the other roles [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) classifiers: Option<PathBuf>,
     /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,

@@ -9,15 +9,12 @@ mod vectors {
 }
 /// Model cards of classifiers, and their calibration.
 mod classifiers {
+    pub(crate) mod conversation;
     pub(crate) mod classifier;
     mod page;
     mod putting;
     mod calibrate;
     mod labelled;
-}
-/// Scores of classifiers.
-mod classifying {
-    pub(crate) mod conversation;
 }
 mod date;
 mod stop;
@@ -56,7 +53,7 @@ use std::pin::Pin;
 use futures::future::LocalBoxFuture;
 use vigie_telemetry::trace::{self, Scoped};
 
-use crate::cli::{Cli, Command, TlsCommand};
+use crate::cli::{ClassifierArgs, Cli, Command, TlsCommand};
 use crate::commands::banks::{bank, item};
 use crate::commands::cases::{decisions, explain, incident, referral, report};
 use crate::commands::cluster::{config, demo, descriptors, dev_ca, role, up};
@@ -88,8 +85,13 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
         Command::Grant(command) => traced(grant::run(command, output)).await,
         Command::Quota(command) => traced(quota::run(command, output)).await,
         Command::HashType(command) => traced(vectors::hash_types::run(command, output)).await,
-        Command::Classifier(command) => traced(classifiers::classifier::run(command, output)).await,
-        Command::Conversation(command) => traced(classifying::conversation::run(command, output)).await,
+        Command::Classifier(ClassifierArgs { command: Some(command), .. }) => {
+            traced(classifiers::classifier::run(command, output)).await
+        }
+        Command::Classifier(ClassifierArgs { role, command: None }) => {
+            Box::pin(role::classifier(&role)).await
+        }
+        Command::Conversation(command) => traced(classifiers::conversation::run(command, output)).await,
         Command::Policy(command) => traced(policy::run(command, output)).await,
         Command::Exchange(command) => traced(exchange::run(command, output)).await,
         Command::Report(command) => traced(report::run(command, output)).await,

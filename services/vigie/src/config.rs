@@ -1,7 +1,7 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
+//! `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`, `[classifier]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
 //! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only
 //! this module and the command line read the environment.
 //!
@@ -33,7 +33,8 @@ pub(crate) use transport::Transport;
 use fault::{error_of, located};
 use fitting::{fitting, unknown as unknown_key};
 use names::{
-    ALLOW_PLAINTEXT, BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, TELEMETRY, TLS,
+    ALLOW_PLAINTEXT, BANK, CLASSIFIER, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES,
+    TELEMETRY, TLS,
 };
 use sources::{Merged, merged};
 
@@ -91,6 +92,11 @@ role_config!(GATEWAY, vigie_gateway::Config, |of: &Self| {
     .concat()
 });
 
+role_config!(CLASSIFIER, vigie_classifier::Config, |of: &Self| {
+    let servers = of.servers.iter().map(|server| ("classifier.servers", server.endpoint.clone()));
+    servers.chain(endpoints_of("classifier.directory.bank", &of.directory.bank)).collect()
+});
+
 impl RoleConfig for vigie_exchange::Config {
     const NAME: &'static str = EXCHANGE;
 
@@ -123,11 +129,15 @@ impl RoleConfig for vigie_frontend::Config {
     }
 
     fn endpoints(&self) -> Vec<(&'static str, String)> {
+        let mut all = endpoints_of("frontend.classifiers.endpoints", &self.classifiers.endpoints);
         match &self.coordinator {
             // Told with the coordinator's table.
-            CoordinatorAt::Embedded => Vec::new(),
-            CoordinatorAt::Endpoints(endpoints) => endpoints_of("frontend.coordinator", endpoints),
+            CoordinatorAt::Embedded => {}
+            CoordinatorAt::Endpoints(endpoints) => {
+                all.extend(endpoints_of("frontend.coordinator", endpoints));
+            }
         }
+        all
     }
 }
 
@@ -188,6 +198,28 @@ pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config>
     }
 }
 
+/// What a file says of the classifier of a cluster in one process, which sets the bank and the processes itself.
+pub(crate) fn load_classifiers(file: &Path) -> anyhow::Result<vigie_classifier::Config> {
+    let Merged { table, origins, mut faults, is_unread } = merged(Some(file), &[])?;
+    if is_unread {
+        return Err(error_of(&located(faults, &origins, Some(file))));
+    }
+    faults.extend(unknown_keys(&table));
+    if !table.contains_key(CLASSIFIER) {
+        faults.push(format!("{CLASSIFIER}: the configuration has no [{CLASSIFIER}] table"));
+    }
+    let value = table.get(CLASSIFIER);
+    let fitted = value.and_then(|value| fitting::<vigie_classifier::Config>(CLASSIFIER, value, &mut faults));
+    if let Some(fitted) = &fitted {
+        let found = fitted.config.engine_faults().into_iter();
+        faults.extend(found.map(|fault| format!("{CLASSIFIER}.{fault}")));
+    }
+    match fitted {
+        Some(fitted) if faults.is_empty() => Ok(fitted.config),
+        _ => Err(error_of(&located(faults, &origins, Some(file)))),
+    }
+}
+
 /// The role's table, which has to be there.
 fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
     let config = role::<C>(table, transport, faults);
@@ -222,6 +254,7 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     role::<vigie_frontend::Config>(&table, &transport, &mut faults);
     role::<vigie_gateway::Config>(&table, &transport, &mut faults);
     role::<vigie_exchange::Config>(&table, &transport, &mut faults);
+    role::<vigie_classifier::Config>(&table, &transport, &mut faults);
     // An embedded coordinator's are those of its table.
     let mut told = BTreeSet::new();
     faults.retain(|fault| told.insert(fault.clone()));
@@ -295,6 +328,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
     let default = match &cli.command {
         Command::Matcher(_) | Command::Coordinator(_) | Command::Frontend(_) | Command::Gateway(_) => "info",
         Command::Bank(bank) if bank.command.is_none() => "info",
+        Command::Classifier(classifier) if classifier.command.is_none() => "info",
         Command::Exchange(ExchangeCommand::Run(_)) => "info",
         Command::Up(_) => "warn",
         Command::Bank(_)
@@ -311,6 +345,7 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::Grant(_)
         | Command::Quota(_)
         | Command::HashType(_)
+        | Command::Conversation(_)
         | Command::Classifier(_)
         | Command::Conversation(_)
         | Command::Policy(_)

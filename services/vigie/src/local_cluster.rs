@@ -4,6 +4,7 @@
 //! other, as they do in processes of their own, or some call others as functions ([`Calls`]).
 
 mod ports;
+mod config;
 mod folder;
 mod gateway;
 mod secrets;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+pub use config::{Calls, LocalClusterConfig};
 pub use gateway::HttpAt;
 pub use ports::Ports;
 use tokio::net::TcpListener;
@@ -30,7 +32,7 @@ use vigie_model::Topology;
 use vigie_serving::ServingConfig;
 use vigie_telemetry::{Condition, OpenFiles, Shown, TelemetryConfig};
 
-use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
+use crate::config::names::{BANK, CLASSIFIER, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
 use crate::local_cluster::folder::{MATCHER_FOLDER, lock, path_text, remove_other_matchers};
 use crate::local_cluster::gateway::Behind;
 use crate::local_cluster::ports::bind;
@@ -41,69 +43,10 @@ use crate::traces;
 /// How long one look at a cluster that starts may take, before the next.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Bank, coordinator, frontend and gateway.
-const OTHER_SERVERS: usize = 4;
-
-/// How lookups go from role to role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calls {
-    /// Over sockets, as in a cluster of many machines: from the gateway to the frontend, the coordinator and the matchers.
-    OverSockets,
-    /// As functions. The coordinator and the frontend, which has one inside, call the matchers: nothing is sent, nothing is converted, and
-    /// a search is admitted once. The gateway calls the frontend's server: nothing is sent, and the call passes every layer of the server.
-    AsFunctions,
-}
-
-/// What the cluster is to be.
-#[derive(Debug, Clone)]
-pub struct LocalClusterConfig {
-    /// The folder of the bank's data; created if it is missing.
-    pub data: PathBuf,
-    /// Shards, each with one matcher.
-    pub shard_count: u16,
-    /// How lookups go from role to role.
-    pub calls: Calls,
-    /// Where to listen.
-    pub ports: Ports,
-    /// What the bank is told; its store is set from `data`.
-    pub bank: vigie_bank::Config,
-    /// What every matcher is told; its bank, shard and folder are set.
-    pub matcher: vigie_matcher::Config,
-    /// What the frontend is told; its coordinator is set.
-    pub frontend: vigie_frontend::Config,
-    /// Where the gateway listens.
-    pub http: HttpAt,
-    /// What the gateway is told; the roles behind it are set.
-    pub gateway: vigie_gateway::Config,
-    /// What the exchange process is told, if there is one; its bank is set.
-    pub exchange: Option<vigie_exchange::Config>,
-    /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if anywhere.
-    pub telemetry: TelemetryConfig,
-}
-
-impl LocalClusterConfig {
-    /// The defaults, with data in `data`, on any free ports.
-    #[must_use]
-    pub fn new(data: impl Into<PathBuf>) -> Self {
-        // There is no balancer to be warned.
-        let serving = ServingConfig::default().without_lame_duck();
-        let mut frontend = vigie_frontend::Config::default();
-        frontend.serving = frontend.serving.without_lame_duck();
-        Self {
-            data: data.into(),
-            shard_count: 4,
-            calls: Calls::OverSockets,
-            ports: Ports::Any,
-            bank: vigie_bank::Config { serving, ..vigie_bank::Config::default() },
-            matcher: vigie_matcher::Config { serving, ..vigie_matcher::Config::default() },
-            frontend,
-            http: HttpAt::Off,
-            gateway: vigie_gateway::Config { serving, ..vigie_gateway::Config::default() },
-            exchange: None,
-            telemetry: TelemetryConfig::default(),
-        }
-    }
-}
+/// Bank, coordinator, frontend, gateway and classifier.
+const OTHER_SERVERS: usize = 5;
+/// The port of the classifier, from the first one on.
+const CLASSIFIER_PORT: u16 = 6;
 
 /// A cluster that runs until it is stopped.
 #[derive(Debug)]
@@ -114,6 +57,7 @@ pub struct LocalCluster {
     frontend: Role,
     gateway: Option<Role>,
     exchange: Option<Role>,
+    classifier: Option<Role>,
     bank_url: String,
     matcher_config: vigie_matcher::Config,
     telemetry: TelemetryConfig,
@@ -147,6 +91,7 @@ impl LocalCluster {
             http,
             gateway,
             exchange,
+            classifier,
             telemetry,
         } = config;
         let (neighbours, local) = match calls {
@@ -192,6 +137,10 @@ impl LocalCluster {
         let coordinator_listener = bind(ports, 1).await?;
         let frontend_listener = bind(ports, 0).await?;
         let gateway_listener = http.bind(ports).await?;
+        let classifier_listener = match &classifier {
+            Some(_) => Some(bind(ports, CLASSIFIER_PORT).await?),
+            None => None,
+        };
         let mut matcher_listeners = Vec::new();
         for shard in 0..shard_count {
             matcher_listeners.push(bind(ports, 10 + shard).await?);
@@ -217,7 +166,20 @@ impl LocalCluster {
         let embedded = coordinator_config.clone();
         let coordinator =
             Role::coordinator(coordinator_config, coordinator_listener, told("vigie-coordinator")?)?;
+        let classifier = match classifier.zip(classifier_listener) {
+            Some((config, listener)) => {
+                let serving = bounded(config.serving.without_lame_duck());
+                let (directory, access) = (directory(), frontend.access.clone());
+                let config =
+                    vigie_classifier::Config { serving, directory, access, processes: processes(), ..config };
+                Some(Role::classifier(config, listener, told("vigie-classifier")?)?)
+            }
+            None => None,
+        };
+        let mut classifiers = frontend.classifiers.clone();
+        classifiers.endpoints.extend(classifier.as_ref().map(Role::url));
         let frontend_config = vigie_frontend::Config {
+            classifiers,
             coordinator: match neighbours {
                 None => CoordinatorAt::Endpoints(vec![coordinator.url()]),
                 Some(_) => CoordinatorAt::Embedded,
@@ -255,6 +217,9 @@ impl LocalCluster {
         if let Some(exchange) = &exchange {
             shown = shown.with(&[("role", EXCHANGE)], exchange.telemetry());
         }
+        if let Some(classifier) = &classifier {
+            shown = shown.with(&[("role", CLASSIFIER)], classifier.telemetry());
+        }
         for (shard, matcher) in matchers.iter().enumerate() {
             // `shard` is a label of coordinators.
             shown = shown.with(&[("role", MATCHER), ("of_shard", &shard.to_string())], matcher.telemetry());
@@ -283,6 +248,7 @@ impl LocalCluster {
             frontend,
             gateway,
             exchange,
+            classifier,
             bank_url,
             matcher_config: matcher,
             telemetry,
@@ -319,6 +285,12 @@ impl LocalCluster {
     #[must_use]
     pub fn coordinator_url(&self) -> String {
         self.coordinator.url()
+    }
+
+    /// Where the classifier listens, if there is one.
+    #[must_use]
+    pub fn classifier_url(&self) -> Option<String> {
+        self.classifier.as_ref().map(Role::url)
     }
 
     /// Where the bank listens.
@@ -419,6 +391,7 @@ impl LocalCluster {
             .into_iter()
             .chain(&mut self.gateway)
             .chain(&mut self.exchange)
+            .chain(&mut self.classifier)
             .chain(self.matchers.iter_mut().flatten());
         let role = roles.find(|role| role.has_ended())?;
         let outcome = role.outcome().await;
@@ -460,6 +433,9 @@ impl LocalCluster {
             outcome = outcome.and(role.stop().await);
         }
         outcome = outcome.and(self.frontend.stop().await);
+        if let Some(classifier) = self.classifier {
+            outcome = outcome.and(classifier.stop().await);
+        }
         outcome = outcome.and(self.coordinator.stop().await);
         for matcher in self.matchers.into_iter().flatten() {
             outcome = outcome.and(matcher.stop().await);

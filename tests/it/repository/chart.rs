@@ -277,6 +277,10 @@ fn understood_role(role: &str, table: &toml::Table) -> (Vec<String>, ServingConf
             let config: vigie_gateway::Config = read(table, role);
             (config.faults(), config.serving)
         }
+        "classifier" => {
+            let config: vigie_classifier::Config = read(table, role);
+            (config.faults(), config.serving)
+        }
         _ => {
             let config: vigie_frontend::Config = read(table, role);
             (config.faults(), config.serving)

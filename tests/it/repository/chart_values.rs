@@ -62,6 +62,7 @@ fn the_schema_knows_every_key_of_the_configuration_and_no_other() {
     check_keys(&schema, "frontendConfig", &vigie_frontend::Config::default());
     check_keys(&schema, "gatewayConfig", &vigie_gateway::Config::default());
     check_keys(&schema, "exchangeConfig", &vigie_exchange::Config::default());
+    check_keys(&schema, "classifierConfig", &vigie_classifier::Config::default());
     check_keys(&schema, "servingConfig", &ServingConfig::default());
 }
 

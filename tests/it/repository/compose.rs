@@ -8,7 +8,7 @@ use crate::repository::source::root;
 
 #[tokio::test]
 async fn the_binary_understands_the_files_of_compose() {
-    for role in ["bank", "matcher", "coordinator", "frontend", "gateway"] {
+    for role in ["bank", "matcher", "coordinator", "frontend", "gateway", "classifier"] {
         let file = std::fs::read_to_string(root().join(format!("deploy/compose/{role}.toml"))).unwrap();
         let table: toml::Table = file.parse().unwrap();
         assert_eq!(understood(role, &table).0, Vec::<String>::new(), "{role}");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use vigie_access::Called;
 use vigie_classifiers::Conversation;
@@ -32,9 +31,6 @@ pub(crate) struct Scoring {
     pub(crate) reports: Reports,
 }
 
-/// The share of a call's time after which its answer waits for no classifier any more. There is nothing else to be done then.
-const WAITING_SHARE: f64 = 0.95;
-
 #[tonic::async_trait]
 impl ScoringService for Scoring {
     async fn score_conversation(
@@ -53,8 +49,8 @@ impl ScoringService for Scoring {
         // How long models take says nothing of the load here.
         call.not_load();
         let content = Asked::Conversation(Arc::new(conversation));
-        let asking =
-            self.matching.classifiers.ask(&plan, content, Counted::Yes, call.priority(), until(deadline));
+        let until = self.matching.classifiers.until_nearly(deadline);
+        let asking = self.matching.classifiers.ask(&plan, content, Counted::Yes, call.priority(), until);
         deadline::within(deadline, async {
             let said = asking.said().await;
             self.reports.scores.count(member, &said);
@@ -74,13 +70,17 @@ impl ScoringService for Scoring {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (call, called) = (Call::of(&request), Called::of(&request)?);
         let pb::MeasureScoresRequest { model, content } = request.into_inner();
-        let names = classifiers("model", vec![model], 1)?;
+        let of_model = |invalid: Invalid| Invalid::new("model", invalid.reason);
+        let names = classifiers("model", vec![model], 1).map_err(of_model)?;
         let content =
             content.ok_or_else(|| Invalid::new("content", "is missing; send an image or a conversation"))?;
         let view = called.view()?;
         let plan = match &content {
-            Content::Image(_) => Plan::of_images(view.directory(), &names, None, 1)?.unwrap_or_default(),
-            Content::Conversation(_) => Plan::of_conversation(view.directory(), &names)?,
+            Content::Image(_) => {
+                let plan = Plan::of_images(view.directory(), &names, None, 1);
+                plan.map_err(of_model)?.unwrap_or_default()
+            }
+            Content::Conversation(_) => Plan::of_conversation(view.directory(), &names).map_err(of_model)?,
         };
         self.spend(&called, &view, Quota::IMAGE_UNITS)?;
         call.not_load();
@@ -101,7 +101,7 @@ impl ScoringService for Scoring {
                     (Asked::Conversation(Arc::new(conversation)), sha256)
                 }
             };
-            let until = until(deadline);
+            let until = self.matching.classifiers.until_nearly(deadline);
             let asking = self.matching.classifiers.ask(&plan, asked, Counted::No, call.priority(), until);
             let (version, outcome) =
                 asking.said().await.only().ok_or_else(|| Status::internal("the model was not asked"))?;
@@ -136,12 +136,6 @@ fn read(message: Option<vigie_proto::pb::classifier::v1::Conversation>) -> Resul
     let message = message.ok_or_else(|| Invalid::missing("conversation"))?;
     let read = Conversation::try_from(message);
     Ok(read.map_err(|invalid| invalid.within("conversation"))?)
-}
-
-/// Until when an answer waits for classifiers.
-fn until(deadline: Instant) -> Instant {
-    let now = Instant::now();
-    now + deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE)
 }
 
 /// The SHA-256 of a conversation's text as the model reads it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use vigie_model::{BankRef, VideoRuleKind};
 
-use crate::cli::classifying::conversation::classifier;
+use crate::cli::classifiers::conversation::classifier;
 use crate::cli::{FrontendArgs, policy};
 
 /// Arguments of `vigie match`.

@@ -55,6 +55,8 @@ pub(crate) enum RoleName {
     Gateway,
     /// Follows hash-sharing programmes
     Exchange,
+    /// Runs the classifiers that an operator supplies
+    Classifier,
 }
 
 /// What to do with certificates.

@@ -38,5 +38,7 @@ pub(crate) const CONSOLE: &str = "console";
 pub(crate) const OIDC: &str = "oidc";
 /// A role, and its table.
 pub(crate) const EXCHANGE: &str = "exchange";
+/// A role, and its table.
+pub(crate) const CLASSIFIER: &str = "classifier";
 /// Every role.
-pub(crate) const ROLES: [&str; 6] = [BANK, MATCHER, COORDINATOR, FRONTEND, GATEWAY, EXCHANGE];
+pub(crate) const ROLES: [&str; 7] = [BANK, MATCHER, COORDINATOR, FRONTEND, GATEWAY, EXCHANGE, CLASSIFIER];

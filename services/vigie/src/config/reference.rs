@@ -21,8 +21,8 @@ use vigie_tls::TlsConfig;
 
 use super::fields::fields;
 use super::names::{
-    ACCESS, AUDIT, BANK, CONSOLE, COORDINATOR, CREDENTIALS, DIRECTORY, EXCHANGE, FETCH, FRONTEND, GATEWAY,
-    LISTEN, MATCHER, OIDC, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
+    ACCESS, AUDIT, BANK, CLASSIFIER, CONSOLE, COORDINATOR, CREDENTIALS, DIRECTORY, EXCHANGE, FETCH, FRONTEND,
+    GATEWAY, LISTEN, MATCHER, OIDC, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
 };
 
 /// Keys that are in no table.
@@ -141,7 +141,7 @@ struct Table {
 /// Tells the keys of a table, in order.
 type Fields = fn() -> &'static [&'static str];
 
-fn tables() -> [Table; 8] {
+fn tables() -> [Table; 9] {
     const fn of<'de, T: JsonSchema + Deserialize<'de>>(name: &'static str) -> Table {
         Table { name, schema: schema_of::<T>, fields: fields::<T> }
     }
@@ -154,6 +154,7 @@ fn tables() -> [Table; 8] {
         of::<vigie_frontend::Config>(FRONTEND),
         of::<vigie_gateway::Config>(GATEWAY),
         of::<vigie_exchange::Config>(EXCHANGE),
+        of::<vigie_classifier::Config>(CLASSIFIER),
     ]
 }
 

@@ -87,6 +87,23 @@ impl Role {
         })
     }
 
+    /// Starts a classifier.
+    pub fn classifier(
+        config: vigie_classifier::Config,
+        listener: TcpListener,
+        telemetry: Telemetry,
+    ) -> anyhow::Result<Self> {
+        Self::start(
+            "classifier".to_owned(),
+            listener,
+            telemetry,
+            |listener, shutdown, telemetry| async move {
+                Ok(vigie_classifier::run_with(config, listener, shutdown, &Network::tcp(), &telemetry)
+                    .await?)
+            },
+        )
+    }
+
     /// Starts an exchange process, which does not listen.
     pub fn exchange(config: vigie_exchange::Config, telemetry: Telemetry) -> Self {
         let (shutdown, told) = (Shutdown::new(), telemetry.clone());

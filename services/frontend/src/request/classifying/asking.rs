@@ -33,6 +33,8 @@ const PIXELS_KIB_MAX: u32 = 64 << 10;
 const CALL_BYTES_MAX: usize = 4_000_000;
 /// The share of a call's time after which its answer waits for no classifier any more.
 const WAITING_SHARE: f64 = 0.85;
+/// The same where there is nothing else to be done.
+const WAITING_SHARE_ALONE: f64 = 0.95;
 
 /// Asks the classifiers of a deployment, if there are any.
 #[derive(Debug, Clone)]
@@ -65,6 +67,14 @@ pub(crate) struct Asking {
     task: JoinHandle<Said>,
 }
 
+/// Until when an answer waits for classifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Until {
+    pub(super) at: Instant,
+    /// Whether they have all the time that they are given, so that the lack of an answer shows something.
+    is_all: bool,
+}
+
 /// How the scores are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counted {
@@ -94,16 +104,24 @@ impl Classifiers {
         Ok(Self(Arc::new(Shared {
             client,
             wait,
-            breaker: Mutex::new(Breaker::new(given(wait))),
+            breaker: Mutex::new(Breaker::new(wait)),
             room: Arc::new(Semaphore::new(usize::try_from(PIXELS_KIB_MAX).unwrap_or(usize::MAX))),
             metrics,
         })))
     }
 
-    /// Until when an answer that has to be there at a deadline waits for what is asked now.
-    pub(crate) fn until(&self, deadline: Instant) -> Instant {
+    /// Until when an answer that has to be there at a deadline waits for what is asked now, beside other work.
+    pub(crate) fn until(&self, deadline: Instant) -> Until {
+        let (now, wait) = (Instant::now(), self.0.wait);
+        let share = deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE);
+        Until { at: now + wait.min(share), is_all: share >= wait }
+    }
+
+    /// The same for an answer of which classifiers are all: it waits for nearly all of its time.
+    pub(crate) fn until_nearly(&self, deadline: Instant) -> Until {
         let now = Instant::now();
-        now + self.0.wait.min(deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE))
+        let share = deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE_ALONE);
+        Until { at: now + share, is_all: share >= self.0.wait }
     }
 
     /// Asks all models of a plan about a content. What they have not said until then is out of time.
@@ -113,7 +131,7 @@ impl Classifiers {
         content: Asked,
         counted: Counted,
         priority: Priority,
-        until: Instant,
+        until: Until,
     ) -> Asking {
         let (shared, of_plan) = (Arc::clone(&self.0), Arc::clone(plan));
         let asking = async move { shared.said(of_plan, content, counted, priority, until).await };
@@ -154,7 +172,7 @@ impl Shared {
         content: Asked,
         counted: Counted,
         priority: Priority,
-        until: Instant,
+        until: Until,
     ) -> Said {
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(plan.models().len());
         let mut items: Vec<(usize, ScoreItem)> = Vec::new();
@@ -186,7 +204,7 @@ impl Shared {
         items: Vec<(usize, ScoreItem)>,
         counted: Counted,
         priority: Priority,
-        until: Instant,
+        until: Until,
     ) -> Vec<(usize, RawScores)> {
         let all = |items: Vec<(usize, ScoreItem)>, failure: ScoreFailure| {
             items.into_iter().map(|(place, _)| (place, Err(failure.clone()))).collect()
@@ -215,18 +233,17 @@ impl Shared {
         items: Vec<(usize, ScoreItem)>,
         counted: Counted,
         priority: Priority,
-        until: Instant,
+        until: Until,
     ) -> Vec<(usize, RawScores)> {
         let (places, items): (Vec<usize>, Vec<ScoreItem>) = items.into_iter().unzip();
         let answered = match self.begin() {
             Some(under_way) => {
                 let begun = Instant::now();
-                let has_all_its_time = until.saturating_duration_since(begun) >= given(self.wait);
-                let answered = client.score(&items, counted == Counted::No, priority, until).await;
+                let answered = client.score(&items, counted == Counted::No, priority, until.at).await;
                 self.metrics.seconds.observe(begun.elapsed().as_secs_f64());
                 let end = match &answered {
                     Ok(_) => End::Heard,
-                    Err(error) => end_of(error, has_all_its_time),
+                    Err(error) => end_of(error, until.is_all),
                 };
                 under_way.end(end, answered.as_ref().err());
                 answered.map_err(|error| failure(&error))
@@ -331,11 +348,6 @@ fn chunks(items: Vec<(usize, ScoreItem)>) -> Vec<Vec<(usize, ScoreItem)>> {
     chunks
 }
 
-/// The time that a call has if it has all of it: some of the wait goes by before it is made.
-fn given(wait: Duration) -> Duration {
-    wait.mul_f64(0.9)
-}
-
 /// How a call without an answer ended that had all the time that a classifier is given, or less.
 fn end_of(error: &CallError, has_all_its_time: bool) -> End {
     match error.code() {
@@ -344,7 +356,16 @@ fn end_of(error: &CallError, has_all_its_time: bool) -> End {
         Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => End::Failed,
         Code::DeadlineExceeded if has_all_its_time => End::Failed,
         Code::DeadlineExceeded => End::GivenUp,
-        _ => End::Heard,
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Internal
+        | Code::DataLoss => End::Heard,
     }
 }
 
@@ -358,7 +379,18 @@ fn failure(error: &CallError) -> ScoreFailure {
             (ScoreFailureKind::OutOfTime, "the classifier gave no answer in the time that this one waits")
         }
         Code::ResourceExhausted => (ScoreFailureKind::Busy, "the classifier has too much to do"),
-        _ => {
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::DataLoss
+        | Code::Unauthenticated => {
             tracing::warn!(%error, "a classifier failed");
             (ScoreFailureKind::Failed, "the classifier failed")
         }

@@ -121,12 +121,12 @@ impl Plan {
     /// The models that are asked about a conversation, in the order of their names in the request.
     pub(crate) fn of_conversation(directory: &Directory, named: &[Box<str>]) -> Result<Arc<Self>, Invalid> {
         check(directory, named, Kind::Conversation)?;
-        let asked = |name: &Box<str>| {
+        let asked = |name: &str| {
             let card = directory.model_card(name).cloned();
             let input = usable(card.as_deref()).map(|_| Input::Conversation);
-            AskedModel { name: name.clone(), card, input, is_named: true, is_shown: true }
+            AskedModel { name: name.into(), card, input, is_named: true, is_shown: true }
         };
-        let models = named.iter().map(asked).collect();
+        let models = named.iter().map(|name| asked(name)).collect();
         Ok(Arc::new(Self { models, forms: Arc::default(), bytes: 0 }))
     }
 

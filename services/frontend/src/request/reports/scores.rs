@@ -60,6 +60,16 @@ impl Scores {
     }
 }
 
+#[cfg(test)]
+impl Scores {
+    /// What is reported next.
+    pub(crate) fn taken(&self) -> Vec<CountedScores> {
+        let mut taken = self.take();
+        taken.sort_by(|one, other| (&one.model, &one.class).cmp(&(&other.model, &other.class)));
+        taken
+    }
+}
+
 impl Source for Scores {
     type Report = CountedScores;
     type Client = StatisticsClient;

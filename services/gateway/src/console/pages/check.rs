@@ -10,6 +10,7 @@ mod asking;
 mod words;
 mod gaps;
 mod matched;
+mod classified;
 mod answer;
 
 use axum::extract::State;

@@ -2,7 +2,7 @@
 
 use crate::cli::{ConfigCheckArgs, ConfigCommand, RoleName};
 use crate::commands::cluster::config_show::{markdown, toml};
-use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
+use crate::config::names::{BANK, CLASSIFIER, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, MATCHER};
 use crate::config::{self, reference};
 use crate::output::{Exit, Output, counted};
 
@@ -41,6 +41,7 @@ const fn name(role: RoleName) -> &'static str {
         RoleName::Frontend => FRONTEND,
         RoleName::Gateway => GATEWAY,
         RoleName::Exchange => EXCHANGE,
+        RoleName::Classifier => CLASSIFIER,
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::config::names::{BANK, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, SERVING};
+use crate::config::names::{
+    BANK, CLASSIFIER, COORDINATOR, EXCHANGE, FRONTEND, GATEWAY, LISTEN, MATCHER, ROLES, SERVING,
+};
 use crate::config::reference::{Key, Section};
 
 /// So that a line fits a terminal.
@@ -54,6 +56,7 @@ fn port(role: Option<&str>) -> u16 {
         Some(MATCHER) => 7_750,
         Some(COORDINATOR) => 7_741,
         Some(GATEWAY) => 7_780,
+        Some(CLASSIFIER) => 7_746,
         Some(FRONTEND) | Some(_) | None => 7_740,
     }
 }

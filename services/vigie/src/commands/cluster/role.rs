@@ -67,6 +67,19 @@ pub(crate) async fn gateway(args: &RoleArgs) -> anyhow::Result<Exit> {
     serve("vigie-gateway", told, run).await
 }
 
+pub(crate) async fn classifier(args: &RoleArgs) -> anyhow::Result<Exit> {
+    if args.config.is_none() && args.listen.is_none() && args.set.is_empty() {
+        bail!(
+            "say what to do: `vigie classifier --config FILE` runs a classifier; `vigie classifier --help` shows the rest"
+        );
+    }
+    let run = async |role: Role<vigie_classifier::Config>| {
+        let Role { config, listener, network, shutdown, telemetry } = role;
+        Ok(vigie_classifier::run_with(config, listener, shutdown, &network, &telemetry).await?)
+    };
+    serve("vigie-classifier", load(args)?, run).await
+}
+
 pub(crate) async fn exchange(args: &RoleArgs) -> anyhow::Result<Exit> {
     let stop = StopRequests::listen();
     let Told { transport, telemetry: shown, config, .. }: Told<vigie_exchange::Config> = load(args)?;

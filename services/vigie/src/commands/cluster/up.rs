@@ -12,6 +12,7 @@ use vigie_telemetry::TelemetryConfig;
 use crate::cli::UpArgs;
 use crate::commands::members::new_key::{KeyFile, may_be_done};
 use crate::commands::stop::StopRequests;
+use crate::config::load_classifiers;
 use crate::local_cluster::{Calls, LocalCluster, LocalClusterConfig, Ports};
 use crate::output::{Exit, Output};
 
@@ -58,6 +59,7 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
         bail!("exchange.{fault}");
     }
     config.exchange = Some(exchange);
+    config.classifier = args.classifiers.as_deref().map(load_classifiers).transpose()?;
     let mut requests = StopRequests::listen();
     let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));

@@ -1,16 +1,16 @@
 //! What scores do to verdicts, and what they do not.
 
 use proptest::prelude::*;
-use vigie_classifiers::{Mode, Scored};
+use vigie_classifiers::{Kind, Mode, Scored};
+use vigie_clients::CountedScores;
 use vigie_consortium::{MemberPolicies, Policy, PolicyDraft, ScoreRuleDraft};
-use vigie_model::ScoreFailureKind;
+use vigie_model::{MemberId, ScoreFailure, ScoreFailureKind};
 
 use super::*;
 use crate::request::classifying::cards::{self, CLASS, ONE_IN};
 use crate::request::classifying::plan::Plan;
 use crate::request::classifying::said::Outcome;
-use vigie_classifiers::Kind;
-use vigie_model::ScoreFailure;
+use crate::request::reports::Scores;
 
 /// Two active models and one in shadow.
 const MODELS: [(&str, Mode); 3] = [("m0", Mode::Active), ("m1", Mode::Active), ("m2", Mode::Shadow)];
@@ -153,6 +153,37 @@ fn a_rule_for_what_is_not_there_does_nothing() {
         (decided, said)
     };
     assert_eq!((decided.verdict, decided.by_score, decided.shadow_verdict), (Verdict::Allow, false, None));
+}
+
+#[test]
+fn what_is_reported_is_counts_and_no_score() {
+    let policy = rules(vec![rule("a", "m0", CLASS)]);
+    let scores = Scores::default();
+    for (score, shadow) in [(Some(1.0), Some(1.0)), (Some(0.25), None), (None, Some(0.0))] {
+        let (_, said) = judged(Verdict::Allow, &policy, [score, None, shadow]);
+        scores.count(MemberId(4), &said);
+    }
+    let counted = |model: &str, class: &str, [scored, above, reviews, unavailable]: [u64; 4]| CountedScores {
+        member: MemberId(4),
+        model: model.into(),
+        version: 1,
+        class: class.into(),
+        scored,
+        above,
+        reviews,
+        unavailable,
+    };
+    let expected = [
+        counted("m0", CLASS, [2, 1, 1, 1]),
+        counted("m0", "other", [2, 0, 0, 1]),
+        counted("m1", CLASS, [0, 0, 0, 3]),
+        counted("m1", "other", [0, 0, 0, 3]),
+        counted("m2", CLASS, [2, 1, 0, 1]),
+        counted("m2", "other", [2, 0, 0, 1]),
+    ];
+    // These fields are all that a report has, and nothing of a score is in them.
+    assert_eq!(scores.taken(), expected);
+    assert!(scores.taken().is_empty());
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use vigie_model::{Coverage, Decided, HashType, Matched, Source, UnixMillis, Verdict};
 
 use crate::console::pages::check::asking::{Found, Outcome};
+use crate::console::pages::check::classified::classified;
 use crate::console::pages::check::gaps::{gaps, searched};
 use crate::console::pages::check::matched::{cut, item};
 use crate::console::pages::check::words::{seconds, type_name, type_names};
@@ -185,6 +186,7 @@ fn whole(visit: &Visit, now: UnixMillis, found: &Found, is_hash: bool, left: &mu
     let hidden = matched.found.matches.len() - shown.len();
     html! {
         (decision(visit, matched.decision.as_ref()))
+        (classified(visit, &matched.classifications))
         @if !shown.is_empty() { ol.matches { @for one in &shown { (one) } } }
         @if hidden > 0 { p { (visit.count("check.matches_hidden", hidden as u64)) } }
         @if matched.found.limit_reached || matched.found.left_out > 0 { p { (visit.t("check.more_match")) } }
@@ -224,6 +226,7 @@ fn decision(visit: &Visit, decided: Option<&Decided>) -> Markup {
                 (visit.fill("check.by_no_rule", &[("version", &decided.policy_version)]))
             } @else {
                 (visit.fill("check.by_rule", &[("rule", &decided.rule), ("version", &decided.policy_version)]))
+                @if decided.by_score { " " (visit.t("check.by_score")) }
             }
         }
         @if let Some(failure) = &decided.failure {

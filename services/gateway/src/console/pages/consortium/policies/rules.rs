@@ -1,7 +1,7 @@
 //! A policy as tables: the matches that count, and the verdict of each rule.
 
 use maud::{Markup, html};
-use vigie_consortium::{BankRule, Policy};
+use vigie_consortium::{BankRule, Policy, ScoreRule};
 use vigie_model::MatchRatio;
 
 use super::verdict;
@@ -21,6 +21,10 @@ pub(super) fn tables(visit: &Visit, policy: &Policy) -> Markup {
         }
         (verdicts(visit, policy))
         p.hint { (visit.t("policies.rules.otherwise")) }
+        @if !policy.scores().is_empty() {
+            (scores(visit, policy.scores()))
+            p.hint { (visit.t("policies.scores.hint")) }
+        }
     }
 }
 
@@ -47,6 +51,37 @@ fn verdicts(visit: &Visit, policy: &Policy) -> Markup {
         ]
     });
     parts::table(visit.t("policies.rules.title"), &columns, rows)
+}
+
+fn scores(visit: &Visit, rules: &[ScoreRule]) -> Markup {
+    let columns = [
+        "policies.scores.name",
+        "policies.scores.model",
+        "policies.scores.class",
+        "policies.scores.threshold",
+    ]
+    .map(|key| Column::words(visit.t(key)));
+    let threshold = |rule: &ScoreRule| match rule.at_most_one_in() {
+        None => visit.t("policies.scores.own").to_owned(),
+        Some(count) => {
+            let count = visit.language.number(count.into());
+            visit.fill("policies.scores.one_in", &[("count", &count)])
+        }
+    };
+    let rows = rules.iter().map(|rule| {
+        vec![
+            html! {
+                span {
+                    (rule.name())
+                    @if rule.is_shadow() { " " (parts::badge(Tone::Plain, visit.t("policies.shadow"))) }
+                }
+            },
+            html! { (rule.model()) },
+            html! { (rule.class()) },
+            html! { (threshold(rule)) },
+        ]
+    });
+    parts::table(visit.t("policies.scores.title"), &columns, rows)
 }
 
 fn banks(visit: &Visit, rules: &[BankRule]) -> Markup {

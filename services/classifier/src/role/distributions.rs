@@ -1,0 +1,45 @@
+//! How the scores of a model are distributed since it is served.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use vigie_classifiers::{Histogram, ModelCard, Name, Scores, drift};
+
+/// The counted scores of one version of a card, by class in the card's order. Counts alone: no score is kept.
+#[derive(Debug)]
+pub(crate) struct Distributions(Mutex<Box<[(Name, Histogram)]>>);
+
+impl Distributions {
+    /// Nothing counted yet, of the classes of this card.
+    pub(crate) fn of(card: &ModelCard) -> Self {
+        let classes = card.output().classes().iter();
+        Self(Mutex::new(classes.map(|class| (class.name.clone(), Histogram::EMPTY)).collect()))
+    }
+
+    /// Counts the scores of one content.
+    pub(crate) fn count(&self, scores: &Scores) {
+        for (class, histogram) in &mut *self.lock() {
+            // A score is from 0 to 1.
+            let _counted = scores.of(class).map(|score| histogram.add(score));
+        }
+    }
+
+    /// The counts of each class now.
+    pub(crate) fn now(&self) -> Box<[(Name, Histogram)]> {
+        self.lock().clone()
+    }
+
+    /// The counts of each class, with the population stability index against the calibration of this card; none where there are too few
+    /// scores for a statement on either side.
+    pub(crate) fn compared(&self, card: &ModelCard) -> Vec<(Name, Histogram, Option<f64>)> {
+        let compared = |(class, live): (Name, Histogram)| {
+            let table = card.calibration().and_then(|calibration| calibration.class(&class));
+            let drift = table.and_then(|table| drift::compare(table.histogram(), &live).ok());
+            (class, live, drift.map(|drift| drift.index))
+        };
+        self.now().into_iter().map(compared).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Box<[(Name, Histogram)]>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
