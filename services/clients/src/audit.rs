@@ -45,7 +45,7 @@ pub struct AuditEntry {
     /// When the first of several calls came, at the earliest; `None` where the entry stands for one.
     pub since: Option<UnixMillis>,
     /// The card that was put, in short.
-    pub model: Option<ModelSummary>,
+    pub model: Option<Box<ModelSummary>>,
 }
 
 /// A leaf of the audit's tree.
@@ -275,7 +275,7 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
             sequence: (message.sequence > 0).then_some(Sequence(message.sequence)),
             calls: message.calls,
             since: (message.since_unix_ms > 0).then_some(UnixMillis(message.since_unix_ms)),
-            model: message.model.map(ModelSummary::from),
+            model: message.model.map(|model| Box::new(model.into())),
         })
     }
 }
