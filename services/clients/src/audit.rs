@@ -45,7 +45,7 @@ pub struct AuditEntry {
     /// The time before which none of several calls came; `None` if the entry is one call.
     pub since: Option<UnixMillis>,
     /// The card that was put, in short.
-    pub model: Option<ModelSummary>,
+    pub model: Option<Box<ModelSummary>>,
 }
 
 /// A leaf of the audit's tree.
@@ -276,7 +276,7 @@ impl TryFrom<pb::AuditEntry> for AuditEntry {
             sequence: (message.sequence > 0).then_some(Sequence(message.sequence)),
             calls: message.calls,
             since: (message.since_unix_ms > 0).then_some(UnixMillis(message.since_unix_ms)),
-            model: message.model.map(ModelSummary::from),
+            model: message.model.map(|model| Box::new(model.into())),
         })
     }
 }

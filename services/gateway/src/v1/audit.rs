@@ -139,7 +139,7 @@ impl From<&AuditLeaf> for EntryObject {
             sequence: entry.sequence.map(|sequence| sequence.0),
             calls: entry.calls,
             since_unix_ms: entry.since.map(|since| since.0),
-            model: entry.model.clone().map(ClassifierObject::from),
+            model: entry.model.as_deref().cloned().map(ClassifierObject::from),
             leaf_hash: leaf.hash().to_string(),
         }
     }

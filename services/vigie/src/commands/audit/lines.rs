@@ -54,7 +54,7 @@ impl From<&AuditLeaf> for EntryObject {
             sequence: entry.sequence.map(|sequence| sequence.0),
             calls: entry.calls,
             since_unix_ms: entry.since.map(|since| since.0),
-            model: entry.model.as_ref().map(ModelObject::from),
+            model: entry.model.as_deref().map(ModelObject::from),
             leaf_hash: leaf.hash().to_string(),
         }
     }
@@ -153,7 +153,7 @@ pub(super) fn row(entry: &AuditEntry) -> Vec<String> {
 /// The action, with the card that was put.
 fn action(entry: &AuditEntry) -> String {
     let action = short(&entry.action);
-    let Some(model) = &entry.model else { return action.to_owned() };
+    let Some(model) = entry.model.as_deref() else { return action.to_owned() };
     let threshold = |class: &ModelClass| {
         let (threshold, one_in) = class.threshold?;
         Some(format!(", {} from {threshold} (1 in {one_in})", class.name))
