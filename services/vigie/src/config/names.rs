@@ -30,6 +30,8 @@ pub(crate) const COORDINATOR: &str = "coordinator";
 pub(crate) const FRONTEND: &str = "frontend";
 /// A role, and its table.
 pub(crate) const GATEWAY: &str = "gateway";
+/// The table of the classifiers that are asked within that of a frontend.
+pub(crate) const CLASSIFIERS: &str = "classifiers";
 /// The table of fetching within that of the gateway.
 pub(crate) const FETCH: &str = "fetch";
 /// The table of the console within that of the gateway.

@@ -21,8 +21,8 @@ use vigie_tls::TlsConfig;
 
 use super::fields::fields;
 use super::names::{
-    ACCESS, AUDIT, BANK, CLASSIFIER, CONSOLE, COORDINATOR, CREDENTIALS, DIRECTORY, EXCHANGE, FETCH, FRONTEND,
-    GATEWAY, LISTEN, MATCHER, OIDC, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
+    ACCESS, AUDIT, BANK, CLASSIFIER, CLASSIFIERS, CONSOLE, COORDINATOR, CREDENTIALS, DIRECTORY, EXCHANGE,
+    FETCH, FRONTEND, GATEWAY, LISTEN, MATCHER, OIDC, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
 };
 
 /// Keys that are in no table.
@@ -159,13 +159,14 @@ fn tables() -> [Table; 9] {
 }
 
 /// The tables that roles share within their own.
-const INNER: [(&str, Fields); 9] = [
+const INNER: [(&str, Fields); 10] = [
     (SERVING, fields::<ServingConfig>),
     (DIRECTORY, fields::<DirectoryConfig>),
     (ACCESS, fields::<AccessConfig>),
     (CREDENTIALS, fields::<CredentialsConfig>),
     (PROCESSES, fields::<ProcessesConfig>),
     (AUDIT, fields::<vigie_bank::AuditConfig>),
+    (CLASSIFIERS, fields::<vigie_frontend::ClassifiersConfig>),
     (FETCH, fields::<vigie_gateway::FetchConfig>),
     (CONSOLE, fields::<vigie_gateway::ConsoleConfig>),
     (OIDC, fields::<vigie_gateway::OidcConfig>),

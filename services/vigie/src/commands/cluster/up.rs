@@ -126,12 +126,16 @@ fn announce(cluster: &LocalCluster, operator: Option<&Path>, output: &mut Output
     let console = cluster.console_url();
     output.object(&serde_json::json!({
         "ready": true, "frontend": frontend, "coordinator": coordinator, "bank": bank, "http": cluster.http_url(),
+        "classifier": cluster.classifier_url(),
         "console": console, "telemetry": cluster.telemetry_url(), "operator_key": operator
     }))?;
     output.say("ready")?;
     output.say(format!("  frontend     {frontend}"))?;
     output.say(format!("  coordinator  {coordinator}"))?;
     output.say(format!("  bank         {bank}"))?;
+    if let Some(classifier) = cluster.classifier_url() {
+        output.say(format!("  classifier   {classifier}"))?;
+    }
     if let Some(http) = cluster.http_url() {
         output.say(format!("  http         {http}"))?;
     }

@@ -1,7 +1,7 @@
 //! The unit of a number, which its name holds.
 
 /// Words of names and their units; the first that a name holds counts.
-const UNITS: [(&str, &str); 46] = [
+const UNITS: [(&str, &str); 49] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
     ("attempts_hosts", "hosts"),
@@ -48,6 +48,9 @@ const UNITS: [(&str, &str); 46] = [
     ("matches", "matches"),
     ("factor", "times"),
     ("pairs", "pairs"),
+    ("workers", "processes"),
+    ("waiting", "runs"),
+    ("items", "items"),
 ];
 
 /// Returns the unit of the number of this name.
