@@ -267,9 +267,10 @@ fn a_first_frame_that_ends_its_process_is_tried_once_more() {
         &animation("every frame: abort"),
         &Limits { frames_max: 1, ..Limits::default() },
         Ways::default(),
+        &[],
         Instant::now() + PATIENCE,
     );
-    assert_eq!(kind(outcome), DecodeFailureKind::Crashed);
+    assert_eq!(kind(outcome.map(|hashed| hashed.fingerprint)), DecodeFailureKind::Crashed);
     assert_eq!((watched.deaths("crashed"), watched.first_frame_tries()), (2 + 3 + 1, [0, 2]));
     let of_one_frame = [picture(), b"every frame: abort".to_vec()].concat();
     assert_eq!(kind(watched.hash(&of_one_frame)), DecodeFailureKind::Crashed);
