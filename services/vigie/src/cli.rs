@@ -46,8 +46,8 @@ pub(crate) use classifiers::cards::{
     ClassifierAddArgs, ClassifierCalibrateArgs, ClassifierCommand, ClassifierShowArgs,
     ClassifierThresholdArgs, OneClassifierArgs,
 };
-pub(crate) use classifiers::role::ClassifierArgs;
 pub(crate) use classifiers::conversation::{ConversationCommand, ConversationScoreArgs};
+pub(crate) use classifiers::role::ClassifierArgs;
 pub(crate) use decisions::{
     DecisionCommand, DecisionOutcomeArgs, DecisionTimeArgs, ExplainArgs, StatementsArgs,
 };
