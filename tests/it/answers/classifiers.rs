@@ -197,7 +197,7 @@ fn blue(blue: u8) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_classifiers_do_matches_are_the_same_and_soon_there() {
-    let bench = Bench::start(300).await;
+    let bench = Bench::start(3_000).await;
     let plain = bench.ask(bench.known.clone(), &[]).await.unwrap();
     assert!(plain.classifications.is_empty() && plain.found.matches.len() == 1);
     for (does, kind) in [

@@ -34,7 +34,7 @@ pub enum ScoreContent {
     Conversation(Arc<Conversation>),
 }
 
-/// One content for one model.
+/// A content for one model.
 #[derive(Debug, Clone)]
 pub struct ScoreItem {
     /// The name of the model.

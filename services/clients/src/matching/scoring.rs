@@ -15,10 +15,10 @@ use crate::wrong_service::explained;
 const SCORE_CONVERSATION: &str = "vigie.matching.v1.ScoringService/ScoreConversation";
 const MEASURE_SCORES: &str = "vigie.matching.v1.ScoringService/MeasureScores";
 
-/// What classifiers say of a conversation.
+/// The scores of a conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredConversation {
-    /// One for each model, in the order of the call.
+    /// The classifications, one for each model, in the order of the call.
     pub classifications: Vec<Classification>,
     /// The state of the directory whose cards were used.
     pub directory: Sequence,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What one model says of one content.
+/// The scores that one model gives one content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classification {
     /// The name of the model.

@@ -60,7 +60,7 @@ pub(crate) enum Asked {
     Conversation(Arc<Conversation>),
 }
 
-/// What models are about to say. Whoever drops it does not want to know any more.
+/// A question to models. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Asking {
     plan: Arc<Plan>,
@@ -138,7 +138,7 @@ impl Classifiers {
         Asking { plan: Arc::clone(plan), task: tokio::spawn(trace::scope(trace::current(), asking)) }
     }
 
-    /// What is said of a content that no model reads: by those that the request names, or by all.
+    /// Returns what is said of a content that no model reads: by those that the request names, or by all.
     pub(super) fn unread(&self, plan: &Arc<Plan>, by_all: bool, text: &str) -> Said {
         let said = Said::unread(plan, by_all, text);
         self.0.count(&said);
@@ -147,7 +147,7 @@ impl Classifiers {
 }
 
 impl Asking {
-    /// What was said.
+    /// Waits for what is said.
     pub(crate) async fn said(mut self) -> Said {
         (&mut self.task).await.unwrap_or_else(|_| {
             tracing::error!("a question to classifiers failed");

@@ -37,11 +37,11 @@ enum State {
         /// The end of the pause.
         until: Instant,
     },
-    /// One call is made, whose end decides.
+    /// A single call is made, whose end decides.
     Trying,
 }
 
-/// What an end of a call changed, for the log.
+/// The change that an end of a call made, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Nothing.

@@ -39,7 +39,7 @@ pub(crate) struct AskedModel {
     pub(super) is_shown: bool,
 }
 
-/// What a model is asked with.
+/// The content that a model is asked with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Input {
     /// The picture in this one of the forms.
@@ -66,7 +66,7 @@ impl AskedModel {
     }
 }
 
-/// Who asks for a model.
+/// The origins of the question to a model.
 #[derive(Debug, Clone, Copy, Default)]
 struct AskedBy {
     request: bool,

@@ -19,7 +19,7 @@ const THRESHOLDS_MAX: usize = 4_096;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Thresholds(Arc<Mutex<HashMap<Of, Option<f32>>>>);
 
-/// Of which class and rate a threshold is.
+/// The class and the rate of a threshold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Of {
     model: Box<str>,
@@ -31,7 +31,7 @@ struct Of {
 /// A rule whose score is at least its threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holds {
-    /// It counts toward the shadow verdict alone.
+    /// The rule counts toward the shadow verdict alone.
     in_shadow: bool,
 }
 

@@ -9,10 +9,10 @@ use vigie_model::{ClassScore, Classification, RateEstimate, ScoreFailure, ScoreF
 
 use super::plan::{AskedModel, Plan};
 
-/// What one model said: the scores of its classes, or why there are none.
+/// The outcome of one model: the scores of its classes, or why there are none.
 pub(crate) type Outcome = Result<Vec<Scored>, ScoreFailure>;
 
-/// What the models said of one content. Its debug output shows no score.
+/// The outcomes of all models for one content. Its debug output shows no score.
 pub(crate) struct Said {
     plan: Arc<Plan>,
     /// In the order of the plan; `None` for a model that was not asked.
@@ -34,7 +34,7 @@ pub(super) struct Seen<'a> {
     pub(super) is_shadow: bool,
 }
 
-/// What is counted of one class of one model.
+/// A use of one class of one model, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Use<'a> {
     pub(crate) model: &'a str,
@@ -52,7 +52,7 @@ impl Said {
         Self { plan, outcomes: outcomes.into_iter().collect(), review: None }
     }
 
-    /// What is said of a content that no model reads: by the models that the request names, or by all.
+    /// Returns what is said of a content that no model reads: by the models that the request names, or by all.
     pub(super) fn unread(plan: &Arc<Plan>, by_all: bool, text: &str) -> Self {
         let outcome = |model: &AskedModel| {
             (by_all || model.is_named).then(|| Err(ScoreFailure::new(ScoreFailureKind::Content, text)))
@@ -65,7 +65,7 @@ impl Said {
         all.filter_map(|(model, outcome)| Some((model, outcome.as_ref()?)))
     }
 
-    /// Of each model that was asked, its name if it has a card, and why it gave no score.
+    /// Returns of each model that was asked its name if it has a card, and why it gave no score.
     pub(super) fn outcome_kinds(&self) -> impl Iterator<Item = (Option<&str>, Option<ScoreFailureKind>)> {
         self.outcomes().map(|(model, outcome)| {
             let name = model.card.as_ref().map(|card| card.name());
@@ -73,7 +73,7 @@ impl Said {
         })
     }
 
-    /// What is answered.
+    /// Returns what is answered.
     pub(crate) fn classifications(&self) -> Vec<Classification> {
         let shown = self.outcomes().filter(|(model, _)| model.is_shown);
         shown
@@ -115,7 +115,7 @@ impl Said {
         self.review = Some((model, class.clone()));
     }
 
-    /// What is counted: each class of each model with a card that was asked.
+    /// Returns what is counted: each class of each model with a card that was asked.
     pub(crate) fn uses(&self) -> impl Iterator<Item = Use<'_>> {
         let models = self.plan.models().iter().zip(&self.outcomes).enumerate();
         models.flat_map(move |(place, (model, outcome))| {

@@ -10,10 +10,10 @@ use super::asking::{Asked, Asking, Classifiers, Counted};
 use super::plan::Plan;
 use super::said::Said;
 
-/// What classifiers say of one content.
+/// The words of classifiers about one content.
 #[derive(Debug)]
 pub(crate) enum Telling {
-    /// It is known.
+    /// They are known.
     Told(Said),
     /// They are asked.
     Asking(Asking),
@@ -34,7 +34,7 @@ impl Classifiers {
         Telling::Asking(self.ask(plan, Asked::Pictures(pictures), Counted::Yes, priority, until))
     }
 
-    /// What is said of hashes and of a video.
+    /// Returns what is said of hashes and of a video.
     pub(crate) fn about_other_content(&self, plan: &Arc<Plan>) -> Telling {
         Telling::Told(self.unread(plan, false, "classifiers read images: neither hashes nor videos"))
     }

@@ -76,7 +76,7 @@ struct MatchedObject {
     /// Why the image's picture, or the video's frames, were not searched; the digests were.
     #[serde(skip_serializing_if = "Option::is_none")]
     decode_failure: Option<ErrorObject>,
-    /// What classifiers say of the image's first frame, one for each that was asked, by name: likelihoods, never verdicts. Left out where none was.
+    /// The scores of the image's first frame by classifiers, one for each that was asked, by name: likelihoods, never verdicts. Left out where none was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classifications: Vec<ClassificationObject>,
 }

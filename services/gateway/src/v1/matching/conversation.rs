@@ -50,10 +50,10 @@ struct MessageObject {
     text: String,
 }
 
-/// What classifiers say of a conversation: likelihoods, never verdicts.
+/// The scores of a conversation: likelihoods, never verdicts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ScoredConversationObject {
-    /// One for each model, in the order of the request.
+    /// The classifications, one for each model, in the order of the request.
     classifications: Vec<ClassificationObject>,
     /// The state of the directory whose model cards were used.
     directory_sequence: u64,

@@ -17,7 +17,7 @@ use vigie_proto::pb::classifier::v1::classifier_service_server::{
 use super::*;
 use crate::request::classifying::cards::{self, CLASS, SIDE};
 
-/// What the stand-in does.
+/// Deeds of the stand-in.
 #[derive(Debug, Clone)]
 enum Does {
     /// Answers these scores of each model, or of one class too few.

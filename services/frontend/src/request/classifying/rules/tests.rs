@@ -29,7 +29,7 @@ fn scored(card: &CardVersion, score: f32) -> Vec<Scored> {
     card.card().scored(&scores)
 }
 
-/// What all models said: each a score for the class, or nothing.
+/// The outcomes of all models: each a score for the class, or nothing.
 fn said(policy: &Arc<Policy>, scores: [Option<f32>; 3]) -> Said {
     let directory = cards::directory(MODELS.map(|(name, mode)| cards::draft(name, Kind::Image, mode)));
     let policies = MemberPolicies::default().with(Arc::clone(policy), false);
