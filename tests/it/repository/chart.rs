@@ -473,6 +473,11 @@ fn every_alert_says_what_to_do() {
         of_production.into_iter().chain(alerts(&of_members)).map(|one| text(&one["alert"])).collect();
     let sections = runbook.lines().filter_map(|line| line.strip_prefix("### "));
     let sections: BTreeSet<_> = sections.filter(|section| section.starts_with("Vigie")).collect();
-    assert_eq!(sections, all);
+    // Those of classifiers, too, which no release of the files runs.
+    let template = std::fs::read_to_string(root().join("helm/vigie/templates/prometheusrule.yaml")).unwrap();
+    let named = template.split("\"name\" \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let named: BTreeSet<_> = named.filter(|name| name.starts_with("Vigie")).collect();
+    assert!(named.is_superset(&all));
+    assert_eq!(sections, named);
     assert_eq!(of_kind(&objects, "PodMonitor").count(), 1);
 }

@@ -3,11 +3,11 @@
 //! Most wrong scores come from preprocessing that differs from that of the training. So it is declared with the model, computed here and
 //! nowhere else, and pinned by the card's test vector.
 //!
-//! Reading order: `picture`, `image` (the declaration), `form` (its geometry), `resize`, `pixels` (from pixels to numbers); `join` (conversations).
+//! Reading order: `picture`, `form` (the geometry), `image` (the declaration), `resize`, `pixels` (from pixels to numbers); `join` (conversations).
 
 mod picture;
-mod image;
 mod form;
+mod image;
 mod resize;
 mod pixels;
 mod join;
@@ -19,8 +19,8 @@ use thiserror::Error;
 use crate::fault::Faults;
 use crate::tensor::TensorError;
 
-pub use form::PictureForm;
-pub use image::{Element, Filter, ImageInput, Layout, Order, Resize};
+pub use form::{Filter, PictureForm, Resize};
+pub use image::{Element, ImageInput, Layout, Order};
 pub use join::{ConversationForm, ConversationInput, DropFirst, Joined, Whole};
 pub use picture::{PictureError, RgbPicture, RgbView};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::form::PictureForm;
+use super::form::{Filter, PictureForm, Resize};
 use crate::fault::{Faults, Findings};
 
 /// How a picture becomes the tensor of a model.
@@ -27,45 +27,6 @@ pub struct ImageInput {
     pub layout: Layout,
     /// The type of the elements.
     pub element: Element,
-}
-
-/// How a picture of any shape is brought to the model's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Resize {
-    /// To width and height, whatever the shape of the picture.
-    Stretch,
-    /// To a shorter side of this many pixels, the longer one in proportion and rounded down, as torchvision's `Resize`; then cut to the
-    /// middle, an odd pixel too many being cut at the right and at the bottom.
-    CoverThenCrop {
-        /// Pixels of the shorter side.
-        resize_to: u32,
-    },
-    /// To the largest size within width and height in proportion, rounded to the nearest and at least 1, in the middle; an odd pixel of
-    /// padding is at the right and at the bottom.
-    Fit {
-        /// The colour around the picture: red, green, blue.
-        pad: [u8; 3],
-    },
-}
-
-/// How pixels are resampled. All are those of Pillow's `Image.resize`: a target pixel is the weighted mean of source pixels around the same
-/// relative position, and where the picture shrinks, the kernel is widened by the ratio (which is called antialiasing). Columns are resampled
-/// before rows, and bytes are rounded after each; of pictures with more than 64 MiB between, rows come first.
-///
-/// Beside Pillow 13 fewer than 1 of 100 bytes differed, by 1 or 2 of 255 (pictures of noise, both smaller and larger).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Filter {
-    /// Weights fall linearly to 0 at a distance of 1 pixel (Pillow's `BILINEAR`).
-    Bilinear,
-    /// The cubic of Keys with a = -0.5, up to 2 pixels (Pillow's `BICUBIC`).
-    Bicubic,
-    /// The mean of the source pixels whose centres are in the target pixel (Pillow's `BOX`); where the ratio is whole this is `INTER_AREA`
-    /// of `OpenCV`.
-    Area,
-    /// The source pixel that holds the target pixel's centre (Pillow's `NEAREST`).
-    Nearest,
 }
 
 /// The order of the colours in a pixel.
@@ -100,11 +61,11 @@ pub enum Element {
 
 impl ImageInput {
     /// The shortest side of a model's input.
-    pub const SIDE_MIN: u32 = 16;
+    pub const SIDE_MIN: u32 = PictureForm::SIDE_MIN;
     /// The longest side of a model's input.
-    pub const SIDE_MAX: u32 = 1024;
+    pub const SIDE_MAX: u32 = PictureForm::SIDE_MAX;
     /// The longest shorter side before a crop.
-    pub const RESIZE_TO_MAX: u32 = 2048;
+    pub const RESIZE_TO_MAX: u32 = PictureForm::RESIZE_TO_MAX;
     /// The largest mean and scale, in magnitude.
     pub const NUMBER_MAX: f32 = 1e6;
 

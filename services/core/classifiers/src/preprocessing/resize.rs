@@ -4,8 +4,8 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::InputError;
-use super::form::PictureForm;
-use super::image::{Filter, ImageInput, Resize};
+use super::form::{Filter, PictureForm, Resize};
+use super::image::ImageInput;
 use super::picture::{RgbPicture, RgbView, pixels_of};
 
 /// Bytes of a picture before it is cropped: 64 MiB. A shorter side of 512 allows a longer one of 43,000.
