@@ -96,7 +96,7 @@ impl Vigie {
         }
         let chain = HEXLOWER.decode(self.place.chain.as_bytes()).ok();
         let chain = chain.and_then(|bytes| bytes.try_into().ok());
-        chain.map(ListChain).ok_or(Trouble::ListPosition)
+        chain.map(ListChain).ok_or(Trouble::Place)
     }
 }
 
