@@ -131,7 +131,7 @@ impl RoleConfig for vigie_frontend::Config {
     fn endpoints(&self) -> Vec<(&'static str, String)> {
         let mut all = endpoints_of("frontend.classifiers.endpoints", &self.classifiers.endpoints);
         match &self.coordinator {
-            // Told with the coordinator's table.
+            // RoleSettings with the coordinator's table.
             CoordinatorAt::Embedded => {}
             CoordinatorAt::Endpoints(endpoints) => {
                 all.extend(endpoints_of("frontend.coordinator", endpoints));
@@ -141,9 +141,9 @@ impl RoleConfig for vigie_frontend::Config {
     }
 }
 
-/// What one role is told, with what all roles share.
+/// The settings of one role, with those that all roles share.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Told<C> {
+pub(crate) struct RoleSettings<C> {
     /// Where it listens.
     pub(crate) listen: SocketAddr,
     /// How it is reached, and how it reaches others.
@@ -157,7 +157,7 @@ pub(crate) struct Told<C> {
 /// Puts together what the file, the environment and the arguments say to one role.
 ///
 /// The tables of other roles are theirs to check.
-pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
+pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<RoleSettings<C>> {
     let file = args.config.as_deref();
     let Merged { mut table, mut origins, mut faults, is_unread } = merged(file, &args.set)?;
     if is_unread {
@@ -177,7 +177,7 @@ pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<Told<C>> {
     let config = told::<C>(&table, &transport, &mut faults);
     match (listen, config) {
         (Some(listen), Some(config)) if faults.is_empty() => {
-            Ok(Told { listen, transport, telemetry, config })
+            Ok(RoleSettings { listen, transport, telemetry, config })
         }
         _ => Err(error_of(&located(faults, &origins, file))),
     }
@@ -347,7 +347,6 @@ pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
         | Command::HashType(_)
         | Command::Conversation(_)
         | Command::Classifier(_)
-        | Command::Conversation(_)
         | Command::Policy(_)
         | Command::Exchange(_)
         | Command::Report(_)

@@ -177,14 +177,14 @@ enum End {
 }
 
 /// The number of a request, and its place among those that are worked on.
-struct Place {
+struct Numbered {
     request_id: u64,
     place: OwnedSemaphorePermit,
 }
 
 /// A request that has come.
 struct Read {
-    place: Place,
+    place: Numbered,
     asked: Result<MatchCall, Status>,
 }
 
@@ -197,7 +197,7 @@ impl Read {
         let pb::MatchStreamRequest { request_id, request } = incoming?;
         let asked = request.ok_or_else(|| Invalid::missing("request"));
         let asked = asked.and_then(MatchCall::try_from).map_err(Status::from);
-        Ok(Self { place: Place { request_id, place }, asked })
+        Ok(Self { place: Numbered { request_id, place }, asked })
     }
 
     fn bytes(&self) -> usize {
@@ -281,7 +281,7 @@ type Asking = (MatchCall, Rights);
 /// Requests of a stream that are answered together, with their place in the server.
 struct Group {
     streamed: Arc<Streamed>,
-    asked: Vec<(Place, Asking)>,
+    asked: Vec<(Numbered, Asking)>,
     /// Those whose caller has no right to them.
     refused: Answered,
     deadline: Instant,
@@ -348,7 +348,7 @@ impl Group {
         let count = asked.len();
         // The directory may have changed between two of them.
         let is_alike = asked.windows(2).all(|two| two[0].1.0.options == two[1].1.0.options);
-        let (places, asked): (Vec<Place>, Vec<Asking>) = asked.into_iter().unzip();
+        let (places, asked): (Vec<Numbered>, Vec<Asking>) = asked.into_iter().unzip();
         if count > 1 && is_alike {
             let mut span = streamed.span(count);
             let answering =
@@ -405,7 +405,7 @@ impl Streamed {
 /// Requests of a stream with their answers, which hold room together.
 struct Answered {
     streamed: Arc<Streamed>,
-    outcomes: Vec<(Place, Result<pb::MatchResponse, Status>)>,
+    outcomes: Vec<(Numbered, Result<pb::MatchResponse, Status>)>,
     rooms: Option<Rooms>,
 }
 
@@ -419,8 +419,8 @@ impl Answered {
         let Self { streamed, outcomes, rooms } = self;
         let holds_room = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
         let rooms = rooms.filter(|_| holds_room).map(Arc::new);
-        let message = |(place, outcome): (Place, Result<pb::MatchResponse, Status>)| {
-            let Place { request_id, place } = place;
+        let message = |(place, outcome): (Numbered, Result<pb::MatchResponse, Status>)| {
+            let Numbered { request_id, place } = place;
             streamed.counted.ended(&outcome);
             match &outcome {
                 Ok(response) => streamed.called.count(Code::Ok, matches(response)),

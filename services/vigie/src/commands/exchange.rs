@@ -41,7 +41,7 @@ fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(Exchan
 }
 
 async fn add(args: ExchangeAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    // Told here, where they are typed, and not by an alarm of the process later.
+    // RoleSettings here, where they are typed, and not by an alarm of the process later.
     let (_, common) = Settings::parse(args.api, &args.settings)?;
     let new = NewExchange {
         name: args.name,

@@ -8,7 +8,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
-fn load_matcher(text: &str, set: &[&str]) -> anyhow::Result<Told<vigie_matcher::Config>> {
+fn load_matcher(text: &str, set: &[&str]) -> anyhow::Result<RoleSettings<vigie_matcher::Config>> {
     let file = file(text);
     let set = set.iter().map(|one| (*one).to_owned()).collect();
     load(&RoleArgs { config: Some(file.path().to_owned()), listen: None, set })
@@ -37,7 +37,7 @@ fn check_faults(text: &str, places: &[&str]) {
 async fn arguments_overrule_the_file_and_the_file_the_defaults() {
     let text = "listen = '127.0.0.1:9'\n[matcher]\nshard = 1\nshard_count = 4\n";
     let set = ["matcher.shard=3", "matcher.serving.drain_ms_max=7", "matcher.bank=http://127.0.0.1:1"];
-    let Told { listen, config: matcher, .. } = load_matcher(text, &set).unwrap();
+    let RoleSettings { listen, config: matcher, .. } = load_matcher(text, &set).unwrap();
     assert_eq!((matcher.shard, matcher.shard_count), (3, 4));
     assert_eq!(matcher.serving.drain_ms_max, 7);
     assert_eq!(matcher.bank, "http://127.0.0.1:1");

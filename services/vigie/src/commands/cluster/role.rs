@@ -12,7 +12,7 @@ use vigie_tls::Tls;
 
 use crate::cli::RoleArgs;
 use crate::commands::stop::StopRequests;
-use crate::config::{Told, load};
+use crate::config::{RoleSettings, load};
 use crate::output::Exit;
 use crate::traces;
 
@@ -51,7 +51,7 @@ pub(crate) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
 }
 
 pub(crate) async fn gateway(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let told: Told<vigie_gateway::Config> = load(args)?;
+    let told: RoleSettings<vigie_gateway::Config> = load(args)?;
     let asks = told
         .transport
         .tls
@@ -82,7 +82,8 @@ pub(crate) async fn classifier(args: &RoleArgs) -> anyhow::Result<Exit> {
 
 pub(crate) async fn exchange(args: &RoleArgs) -> anyhow::Result<Exit> {
     let stop = StopRequests::listen();
-    let Told { transport, telemetry: shown, config, .. }: Told<vigie_exchange::Config> = load(args)?;
+    let RoleSettings { transport, telemetry: shown, config, .. }: RoleSettings<vigie_exchange::Config> =
+        load(args)?;
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
     let telemetry = traces::start("vigie-exchange", &shown, &network)?;
@@ -117,11 +118,11 @@ struct Role<C> {
 
 async fn serve<C>(
     service: &'static str,
-    told: Told<C>,
+    told: RoleSettings<C>,
     run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let stop = StopRequests::listen();
-    let Told { listen, transport, telemetry: shown, config } = told;
+    let RoleSettings { listen, transport, telemetry: shown, config } = told;
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
     let telemetry = traces::start(service, &shown, &network)?;

@@ -8,9 +8,9 @@ use vigie_telemetry::{AskError, Readiness, ask};
 use crate::cli::HealthArgs;
 use crate::output::{ErrorLine, Exit, Output, sentence};
 
-/// What is printed for scripts.
+/// The line for scripts.
 #[derive(Debug, Serialize)]
-struct Told<'a> {
+struct HealthLine<'a> {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -40,6 +40,6 @@ pub(crate) async fn run(args: &HealthArgs, output: &mut Output) -> anyhow::Resul
     for remark in &remarks {
         output.say(remark)?;
     }
-    output.object(&Told { ready: reason.is_none(), reason: reason.as_deref(), remarks: &remarks })?;
+    output.object(&HealthLine { ready: reason.is_none(), reason: reason.as_deref(), remarks: &remarks })?;
     Ok(exit)
 }
