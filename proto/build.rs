@@ -29,7 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = compiler.file_descriptor_set();
 
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
-    // Of what the details of a status may carry beside our own messages; its Rust code is that of `tonic-types`.
+    // Of what the details of a status may carry beside our own messages; its Rust code is that of
+    // `tonic-types`.
     compiler.open_files(["google/rpc/status.proto", "google/rpc/error_details.proto"])?;
     std::fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
 
@@ -72,7 +73,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     inference_servers(&root)
 }
 
-/// Compiles the protocol of inference servers. No server here speaks it, so it is not among the descriptors that servers show.
+/// Compiles the protocol of inference servers. No server here speaks it, so it is not among the descriptors
+/// that servers show.
 fn inference_servers(root: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let files = ["inference/inference.proto".to_owned()];
     let mut compiler = protox::Compiler::new([root])?;

@@ -57,7 +57,8 @@ pub(crate) enum Command {
     Ceiling(CeilingArguments),
     /// Measures the processor time and the latency of a lookup in clusters of processes on this machine.
     Cost(CostArguments),
-    /// Compares two services that speak HMA's protocol, in turns: the rate of their lookups, and how long they take.
+    /// Compares two services that speak HMA's protocol, in turns: the rate of their lookups, and how long
+    /// they take.
     Versus(VersusArguments),
 }
 
@@ -70,7 +71,8 @@ pub(crate) struct DataArguments {
     /// Rows to write.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) hashes: u32,
-    /// Queries to write: every other one planted at 0 to 31 flips of a row, the others fresh of the same shape.
+    /// Queries to write: every other one planted at 0 to 31 flips of a row, the others fresh of the same
+    /// shape.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) queries: u32,
     /// Queries, from the first, whose answers are written; all by default. Ten billion pairs of row and query
@@ -89,8 +91,8 @@ pub(crate) struct DataArguments {
     /// Where the rows go, 32 bytes each, with queries and answers beside them.
     #[arg(long, required_unless_present_any = ["csv", "bank_url"])]
     pub(crate) out: Option<PathBuf>,
-    /// Where the rows go as `vigie item add --hashes` reads them: CSV of the hash and a reference that names the row. `-` is
-    /// standard output.
+    /// Where the rows go as `vigie item add --hashes` reads them: CSV of the hash and a reference that names
+    /// the row. `-` is standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) csv: Option<PathBuf>,
     /// The bank that the rows are loaded into.
@@ -99,7 +101,8 @@ pub(crate) struct DataArguments {
     /// That bank's name; by default the one under which load tests of this data look for it.
     #[arg(long, requires = "bank_url")]
     pub(crate) bank: Option<String>,
-    /// Where the id of each row's item in that bank goes, as `id,hash`: what `versus --ids` and `run --hma-ids` read.
+    /// Where the id of each row's item in that bank goes, as `id,hash`: what `versus --ids` and
+    /// `run --hma-ids` read.
     #[arg(long, value_name = "FILE", requires = "bank_url")]
     pub(crate) ids: Option<PathBuf>,
     /// How it is reached.
@@ -155,8 +158,8 @@ pub(crate) struct IndexArguments {
     /// The distance that is measured; all distances of the answers file are checked.
     #[arg(long, default_value_t = 31)]
     pub(crate) radius: u16,
-    /// Queries to use, from the first; all by default. Few queries, over and over, keep what they touch in the
-    /// caches: take thousands for times that mean something.
+    /// Queries to use, from the first; all by default. Few queries, over and over, keep what they touch in
+    /// the caches: take thousands for times that mean something.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) queries: Option<u32>,
     /// Queries a call; above 1, throughput is measured with single queries and with these batches.
@@ -233,12 +236,12 @@ pub(crate) enum Protocol {
 /// Where requests go.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TargetArguments {
-    /// A frontend, such as `https://vigie.example:7740`; several share the connections. Without one, a cluster of the real
-    /// binary is started on this machine.
+    /// A frontend, such as `https://vigie.example:7740`; several share the connections. Without one, a
+    /// cluster of the real binary is started on this machine.
     #[arg(long, value_name = "URL")]
     pub(crate) target: Vec<String>,
-    /// The bank behind it, which is filled with the scenario's data if it does not hold it yet. Without one nothing is
-    /// written, and the data has to be there.
+    /// The bank behind it, which is filled with the scenario's data if it does not hold it yet. Without one
+    /// nothing is written, and the data has to be there.
     #[arg(long, value_name = "URL")]
     pub(crate) bank_url: Option<String>,
     /// What the target speaks.
@@ -317,8 +320,8 @@ pub(crate) struct CompareArguments {
     /// Exits with 99 if a figure is worse by more than noise, or more answers are wrong.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// Compares runs of different scenarios, data, rates or kinds of target all the same, and says so: without it these
-    /// are refused, with the differences named.
+    /// Compares runs of different scenarios, data, rates or kinds of target all the same, and says so:
+    /// without it these are refused, with the differences named.
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -329,12 +332,12 @@ pub(crate) struct CleanupArguments {
     /// The bank of the target.
     #[arg(long, value_name = "URL")]
     pub(crate) bank_url: String,
-    /// Removes what would only be listed otherwise. Banks of data are made again by the next run that needs them; do not
-    /// remove what a run is using.
+    /// Removes what would only be listed otherwise. Banks of data are made again by the next run that needs
+    /// them; do not remove what a run is using.
     #[arg(long)]
     pub(crate) remove: bool,
-    /// Only these banks; by default all that runs have made. Others are never touched: a bank is known as one of a run by
-    /// its name (load-SHAPE-HASHES-PICTURES-seed-SEED, load-live-NUMBER) and by its items.
+    /// Only these banks; by default all that runs have made. Others are never touched: a bank is known as one
+    /// of a run by its name (load-SHAPE-HASHES-PICTURES-seed-SEED, load-live-NUMBER) and by its items.
     #[arg(value_name = "BANK")]
     pub(crate) banks: Vec<BankName>,
     /// Prints the result as JSON.
@@ -401,7 +404,8 @@ pub(crate) struct CostArguments {
     /// How long each turn is measured.
     #[arg(long, default_value = "5s")]
     pub(crate) duration: Span,
-    /// Sets a key of the scenario, such as `cluster.set=["frontend.calls_at_once_max=9"]`; may be given again.
+    /// Sets a key of the scenario, such as `cluster.set=["frontend.calls_at_once_max=9"]`; may be given
+    /// again.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Prints every turn as JSON instead of a table.

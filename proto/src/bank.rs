@@ -91,8 +91,8 @@ impl ItemQuery {
             || content.labels().iter().any(|label| is_text(label))
     }
 
-    /// The bytes of which one at least is in the encoding ([`encode_item`]) of every item that is asked for: 1 to
-    /// [`FIND_HASHES_MAX`] + 1 of them.
+    /// The bytes of which one at least is in the encoding ([`encode_item`]) of every item that is asked for:
+    /// 1 to [`FIND_HASHES_MAX`] + 1 of them.
     pub fn needles(&self) -> impl Iterator<Item = &[u8]> {
         self.hashes.iter().map(Hash::as_bytes).chain(self.text.as_deref().map(str::as_bytes))
     }
@@ -162,7 +162,8 @@ pub fn optional_match_ratio(ratio: Option<f64>) -> Result<MatchRatio, Invalid> {
     ratio.map_or(Ok(MatchRatio::ALWAYS), |ratio| match_ratio("match_ratio", ratio))
 }
 
-/// The id of a member for the wire, where 0 stands for the host: what was written before there were members has no field for it.
+/// The id of a member for the wire, where 0 stands for the host: what was written before there were members
+/// has no field for it.
 fn member_to_wire(member: MemberId) -> u32 {
     if member == MemberId::HOST { 0 } else { member.0 }
 }

@@ -1,4 +1,5 @@
-//! Package `vigie.consortium.v1`: members, principals, grants, quotas, charters, and their changes of the log.
+//! Package `vigie.consortium.v1`: members, principals, grants, quotas, charters, and their changes of the
+//! log.
 
 mod policy;
 mod principal;

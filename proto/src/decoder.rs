@@ -19,7 +19,8 @@ pub use program::{PROGRAM_COMMAND, ProgramOrder};
 use crate::invalid::Invalid;
 use crate::pb::decoder::v1 as pb;
 
-/// The hidden command of `vigie` that is a decoder process. Its one argument is a number of bytes: its memory.
+/// The hidden command of `vigie` that is a decoder process. Its one argument is a number of bytes: its
+/// memory.
 pub const COMMAND: &str = "decode-worker";
 /// The first bytes of a process, before its first message.
 pub const GREETING: [u8; 8] = *b"vigie\0d1";
@@ -102,8 +103,8 @@ pub fn pixels_request(
     pb::DecodeRequest { content_bytes: mosaic.pixel_bytes(), pixels: Some((*mosaic).into()), ..file }
 }
 
-/// A field of [`pb::DecodeLimits`] and one of [`Limits`] have the same name, and times are in milliseconds; every field is named on both sides, so that a
-/// new one cannot be forgotten.
+/// A field of [`pb::DecodeLimits`] and one of [`Limits`] have the same name, and times are in milliseconds;
+/// every field is named on both sides, so that a new one cannot be forgotten.
 impl From<&Limits> for pb::DecodeLimits {
     fn from(limits: &Limits) -> Self {
         let &Limits {

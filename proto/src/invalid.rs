@@ -48,7 +48,8 @@ impl From<Invalid> for Status {
 /// Faults that one answer names.
 const FAULTS_MAX: usize = 20;
 
-/// `INVALID_ARGUMENT` with several faults of one request, each a line of the message and a field of the `BadRequest`: the first 20.
+/// `INVALID_ARGUMENT` with several faults of one request, each a line of the message and a field of the
+/// `BadRequest`: the first 20.
 #[must_use]
 pub fn invalid_fields(faults: Vec<Invalid>) -> Status {
     let more = faults.len().saturating_sub(FAULTS_MAX);

@@ -1,8 +1,8 @@
 //! The wire contract: protocol files, generated code, and the checked conversions to and from the model.
 //!
-//! [`pb`] is what `proto/` generates; only the `grpc.rs` of a service and the clients see it. On receipt every
-//! message passes through `TryFrom<pb::X>` for a model type, which checks each bound that the protocol's comments
-//! state and names the field at fault ([`Invalid`]). On sending, `From` cannot fail.
+//! [`pb`] is what `proto/` generates; only the `grpc.rs` of a service and the clients see it. On receipt
+//! every message passes through `TryFrom<pb::X>` for a model type, which checks each bound that the
+//! protocol's comments state and names the field at fault ([`Invalid`]). On sending, `From` cannot fail.
 //!
 //! Reading order: [`pb`], [`invalid`], [`status`], then one module for each package.
 
@@ -40,8 +40,8 @@ use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
 use pb::matching::v1::{match_service_server, scoring_service_server};
 
-/// The encoded descriptors of every package with their comments, of `google.rpc` and of all that they import: a
-/// `google.protobuf.FileDescriptorSet` of which reflection answers and clients are generated.
+/// The encoded descriptors of every package with their comments, of `google.rpc` and of all that they import:
+/// a `google.protobuf.FileDescriptorSet` of which reflection answers and clients are generated.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// Every service, and the role that serves it.

@@ -97,8 +97,8 @@ pub fn surface(text: &str) -> Result<Box<str>, Invalid> {
     Ok(text.into())
 }
 
-/// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least, and a video a frame; its frontend
-/// makes more than one call of those that have many.
+/// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least, and a
+/// video a frame; its frontend makes more than one call of those that have many.
 fn counts(contents: &[Content]) -> BTreeMap<HashType, u64> {
     let images = contents.iter().filter(|content| matches!(content, Content::Image(_))).count();
     let hashed = contents.iter().filter_map(|content| match content {
@@ -274,7 +274,8 @@ impl From<ImageFingerprint> for pb::HashResponse {
     }
 }
 
-/// Requires PDQ of all eight variants, MD5 and SHA-256: every version of the frontend sends them. Keeps every other digest.
+/// Requires PDQ of all eight variants, MD5 and SHA-256: every version of the frontend sends them. Keeps every
+/// other digest.
 impl TryFrom<pb::HashResponse> for ImageFingerprint {
     type Error = Invalid;
 

@@ -18,8 +18,8 @@ use crate::time::{time, unix_ms};
 
 /// Whose message is read.
 ///
-/// A newer process may know a hash type more than this one. What a peer has accepted is kept and handed on under its number;
-/// what a client sends has to be understood.
+/// A newer process may know a hash type more than this one. What a peer has accepted is kept and handed on
+/// under its number; what a client sends has to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
     /// A client: hash types without a row in this build are refused.
@@ -229,7 +229,8 @@ impl From<&Query> for pb::HashQuery {
     }
 }
 
-/// Reads the queries of one call between services. A query may be empty: all its hashes may have been skipped.
+/// Reads the queries of one call between services. A query may be empty: all its hashes may have been
+/// skipped.
 pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invalid> {
     check_len("queries", messages.len(), 1, Query::BATCH_MAX)?;
     each("queries", messages, |message| {

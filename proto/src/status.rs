@@ -1,4 +1,5 @@
-//! The partial answers that a status carries beside its code and text, and the failures that an answer carries.
+//! The partial answers that a status carries beside its code and text, and the failures that an answer
+//! carries.
 
 use std::time::Duration;
 
@@ -46,8 +47,8 @@ impl PartialAnswer for pb::MatchResponse {
     }
 }
 
-/// Returns a status that carries an answer. Of an answer that is too large for trailers it carries what it covers, without
-/// the results.
+/// Returns a status that carries an answer. Of an answer that is too large for trailers it carries what it
+/// covers, without the results.
 #[must_use]
 pub fn with_partial<M: PartialAnswer>(code: Code, text: &str, mut partial: M) -> Status {
     if partial.encoded_len() > details::MESSAGE_BYTES_MAX {

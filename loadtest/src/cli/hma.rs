@@ -42,8 +42,8 @@ pub(crate) struct HmaArguments {
     /// With `hma`: a file with a line `id,hash` for the content of each row, in any order.
     #[arg(long = "hma-ids", value_name = "FILE")]
     pub(crate) ids: Option<PathBuf>,
-    /// With `hma`: creates this bank and adds the data to it through the API, one call for each row. The ids are written to the file of
-    /// `--hma-ids`; where that file is there already, nothing is added.
+    /// With `hma`: creates this bank and adds the data to it through the API, one call for each row. The ids
+    /// are written to the file of `--hma-ids`; where that file is there already, nothing is added.
     #[arg(long = "hma-fill", value_name = "BANK")]
     pub(crate) fill: Option<String>,
 }
@@ -54,11 +54,12 @@ pub(crate) struct VersusArguments {
     /// A base URL, such as `http://127.0.0.1:5100`; two of them. The second is compared with the first.
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) target: Vec<String>,
-    /// A file with a line `id,hash` for the content of each row, in any order: one for each target, in their order.
+    /// A file with a line `id,hash` for the content of each row, in any order: one for each target, in their
+    /// order.
     #[arg(long, value_name = "FILE")]
     pub(crate) ids: Vec<PathBuf>,
-    /// Creates this bank in each target whose file of ids is not there, and adds the data to it through the API, one call for each row.
-    /// Where files are named, the ids are written to them.
+    /// Creates this bank in each target whose file of ids is not there, and adds the data to it through the
+    /// API, one call for each row. Where files are named, the ids are written to them.
     #[arg(long, value_name = "BANK")]
     pub(crate) fill: Option<String>,
     /// Which lookup is called.
@@ -76,8 +77,8 @@ pub(crate) struct VersusArguments {
     /// Numbers of connections; on each a lookup follows the other (a closed loop).
     #[arg(long, value_delimiter = ',', default_value = "1,8,32", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) connections: Vec<u32>,
-    /// Lookups a second that do not wait for each other, on the largest number of connections (an open loop); measured beside the closed
-    /// loops.
+    /// Lookups a second that do not wait for each other, on the largest number of connections (an open loop);
+    /// measured beside the closed loops.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) rate: Option<u32>,
     /// Turns of each target with each number of connections.

@@ -1,5 +1,5 @@
-//! The changes of the bank's log as it stores them: those of banks and items, which shards follow, those of the directory, and records of
-//! items.
+//! The changes of the bank's log as it stores them: those of banks and items, which shards follow, those of
+//! the directory, and records of items.
 
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
@@ -22,11 +22,13 @@ use pb::change::Kind;
 pub enum LogChange {
     /// A change of a bank or an item, which shards follow.
     Shard(ChangeKind),
-    /// A change of members, principals, grants, quotas, charters, hash types or model cards, which shards are not sent.
+    /// A change of members, principals, grants, quotas, charters, hash types or model cards, which shards are
+    /// not sent.
     Directory(DirectoryChange),
     /// Another record of an item, which shards are not sent.
     Record(ItemId, Box<ItemRecord>),
-    /// A removed item is brought back as another one, or its submissions are those of one that is there. Shards are not sent it.
+    /// A removed item is brought back as another one, or its submissions are those of one that is there.
+    /// Shards are not sent it.
     BroughtBack(ItemId, ItemId),
     /// Another share of lookups of a bank, which shards are not sent.
     MatchRatio(BankId, MatchRatio),
@@ -87,9 +89,11 @@ impl LogChange {
     }
 }
 
-/// The bytes that the log stores for a change and whose digest its chain covers: the [`pb::Change`] without its sequence.
+/// The bytes that the log stores for a change and whose digest its chain covers: the [`pb::Change`] without
+/// its sequence.
 ///
-/// `None` for a change of a bank as such in the form of the directory's: the log has it in that of the shards.
+/// `None` for a change of a bank as such in the form of the directory's: the log has it in that of the
+/// shards.
 #[must_use]
 pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
     let kind = match change {

@@ -33,7 +33,8 @@ impl From<ItemContent> for ContributedItem {
 }
 
 impl ContributedItem {
-    /// The origin that tells one submission from another. Among members a contributor's own name for the item is the key of one.
+    /// The origin that tells one submission from another. Among members a contributor's own name for the item
+    /// is the key of one.
     #[must_use]
     pub fn origin_of_submission(&self, has_members: bool) -> Option<Origin> {
         let of_reference = || {
@@ -328,7 +329,8 @@ mod tests {
         record.labels = Labels::try_from(vec!["b".to_owned(), "a".to_owned()]).ok();
         record.standing = Arc::new(record.standing_under(&Charter::default()));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
-        // An earlier version wrote more of one member than are added now. More than these bounds no version wrote.
+        // An earlier version wrote more of one member than are added now. More than these bounds no version
+        // wrote.
         let of_one_member = |count: usize| {
             let submissions = vec![record.submissions[0].clone(); count];
             ItemRecord { submissions, ..record.clone() }

@@ -64,7 +64,8 @@ impl From<Declaration> for pb::DeclaredHashType {
     }
 }
 
-/// Reads a declaration that the bank has checked: its number is that of a vector type, of these elements and this metric.
+/// Reads a declaration that the bank has checked: its number is that of a vector type, of these elements and
+/// this metric.
 impl TryFrom<pb::DeclaredHashType> for Declaration {
     type Error = Invalid;
 

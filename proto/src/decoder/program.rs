@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use vigie_sandbox::Requirement;
 
-/// The hidden command of `vigie` that locks itself down and becomes another program. It greets as a decoder process does, before.
+/// The hidden command of `vigie` that locks itself down and becomes another program. It greets as a decoder
+/// process does, before.
 pub const PROGRAM_COMMAND: &str = "program-worker";
 
 /// The program that a process becomes, and its bounds.

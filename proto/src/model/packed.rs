@@ -1,4 +1,5 @@
-//! Queries and matches of calls between services, in columns: what a message costs is paid once a call, not once a hash.
+//! Queries and matches of calls between services, in columns: what a message costs is paid once a call, not
+//! once a hash.
 
 use std::collections::HashMap;
 
@@ -114,7 +115,8 @@ fn hash_of(run: &pb::PackedHashes, at: usize, bytes: &[u8]) -> Result<QueryHash,
 #[derive(Debug, Default)]
 pub struct Packing {
     message: pb::PackedMatches,
-    /// Where each bank is in the table. Shards may know one of them by two names for a moment, after another name was given.
+    /// Where each bank is in the table. Shards may know one of them by two names for a moment, after another
+    /// name was given.
     banks: HashMap<(BankId, BankRef), u32>,
 }
 

@@ -23,7 +23,8 @@ impl From<DecodeFailure> for pb::DecodeFailure {
     }
 }
 
-/// A kind that this version does not know is read as [`DecodeFailureKind::Unsupported`]: a newer frontend has more reasons.
+/// A kind that this version does not know is read as [`DecodeFailureKind::Unsupported`]: a newer frontend has
+/// more reasons.
 impl TryFrom<pb::DecodeFailure> for DecodeFailure {
     type Error = Invalid;
 

@@ -292,7 +292,8 @@ impl Error {
         Self::Denied(Denied::ItemNotFound(item))
     }
 
-    /// There is no such version of a card; no card at all for 0. The caller's text may be longer than any name.
+    /// There is no such version of a card; no card at all for 0. The caller's text may be longer than any
+    /// name.
     pub(crate) fn no_card(name: &str, version: u32) -> Self {
         Self::NoCard { name: name.chars().take(64).collect::<String>().into(), version }
     }
@@ -309,8 +310,8 @@ impl Error {
         is_full.then_some(RETRY_WATCH_AFTER)
     }
 
-    /// The refusal of a follower for whom a state cannot be read: names a row that does not read back, since without it no
-    /// state is whole. Logs what the store reported.
+    /// The refusal of a follower for whom a state cannot be read: names a row that does not read back, since
+    /// without it no state is whole. Logs what the store reported.
     pub(crate) fn from_load(error: &StoreError) -> Self {
         let refusal = Self::from_read(error);
         if let StoreError::Corrupt { row } = error { Self::Damaged(row.clone()) } else { refusal }

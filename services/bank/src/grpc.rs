@@ -1,5 +1,5 @@
-//! The gRPC side: converts, calls, converts. Decides nothing: rights are decided by `vigie-consortium`, in the plan of a write and in the
-//! view of a read.
+//! The gRPC side: converts, calls, converts. Decides nothing: rights are decided by `vigie-consortium`, in
+//! the plan of a write and in the view of a read.
 
 mod checkpoints;
 mod banks;
@@ -119,8 +119,8 @@ impl BankGrpc {
     }
 }
 
-/// The key as it is recorded: each member has keys of its own, so that nobody learns of another's. Those of the host are as they were
-/// before there were members.
+/// The key as it is recorded: each member has keys of its own, so that nobody learns of another's. Those of
+/// the host are as they were before there were members.
 fn own_key(called: &Called, key: String) -> Result<String, Status> {
     let view = called.view()?;
     let member = called.admitted(&view)?.member().map(|member| member.id);

@@ -1,7 +1,7 @@
 //! Decides what a group of writes does to the log and the state. Pure: data in, data out.
 //!
-//! A [`Planner`] takes writes one after another, each of which sees what those before it did. A write is checked as a
-//! whole before it touches anything, so a rejected one leaves no trace. What comes out is a
+//! A [`Planner`] takes writes one after another, each of which sees what those before it did. A write is
+//! checked as a whole before it touches anything, so a rejected one leaves no trace. What comes out is a
 //! draft of changes and the [`Rows`] that they cause.
 
 pub(crate) mod answer;
@@ -263,8 +263,8 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    /// Begins a group on `state`, which is as of the group's end once [`vigie_log::Planner::finish`] has been called; if the
-    /// group is not committed, the state has to be loaded again.
+    /// Begins a group on `state`, which is as of the group's end once [`vigie_log::Planner::finish`] has been
+    /// called; if the group is not committed, the state has to be loaded again.
     pub(crate) fn new(state: &'a mut State, known: Known, draft: Draft<Step>, banks_max: usize) -> Self {
         Self {
             before: state.view.directory().clone(),
@@ -482,7 +482,7 @@ impl Planner<'_> {
         self.append(LogChange::Shard(kind))
     }
 
-    /// Applies a change to the directory, if it is one of it, numbers it and takes it into the group; or leaves everything as it was.
+    /// Applies a change to the directory if it has one, numbers it and adds it to the group; or does nothing.
     fn append(&mut self, change: LogChange) -> Result<Sequence, Error> {
         if let Some(of_directory) = change.of_directory() {
             let mut directory = self.state.view.directory().clone();

@@ -17,7 +17,8 @@ use crate::oip::{OipModel, OipSettings};
 use crate::onnx::{OnnxModel, OnnxSettings};
 use crate::shape::{ModelShape, TensorShape};
 
-/// The variable that names ONNX Runtime's library where the configuration does not: the one that other programs with `ort` read.
+/// The variable that names ONNX Runtime's library where the configuration does not: the one that other
+/// programs with `ort` read.
 const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 /// The most models in files, servers, and models of one server.
 const MODELS_MAX: usize = 64;
@@ -30,15 +31,17 @@ const TENSOR_BYTES_MAX: usize = vigie_classifiers::Tensor::BYTES_MAX;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The library of ONNX Runtime, such as `libonnxruntime.so.1.32.0`, which runs models in files; the one that `ORT_DYLIB_PATH` names
-    /// if it is not set. Wants a build with the feature `onnx`.
+    /// The library of ONNX Runtime, such as `libonnxruntime.so.1.32.0`, which runs models in files; the one
+    /// that `ORT_DYLIB_PATH` names if it is not set. Wants a build with the feature `onnx`.
     #[schemars(extend("x-value" = "FILE"))]
     pub onnxruntime_library: Option<PathBuf>,
-    /// The program of classifier processes, which is `vigie` of the same version; this process's own if it is not set.
+    /// The program of classifier processes, which is `vigie` of the same version; this process's own if it is
+    /// not set.
     #[schemars(extend("x-value" = "FILE"))]
     pub program: Option<PathBuf>,
-    /// The protection of classifier processes: `required` (full protection, or the model is not loaded) or `best_effort` (as much as the
-    /// platform gives). There is no way to run a model without a process: `off` means `best_effort`.
+    /// The protection of classifier processes: `required` (full protection, or the model is not loaded) or
+    /// `best_effort` (as much as the platform gives). There is no way to run a model without a process: `off`
+    /// means `best_effort`.
     pub sandbox: Requirement,
     /// Processes of each model; 0 stands for the machine's cores. Each holds the model in memory.
     #[schemars(range(max = WORKERS_MAX))]
@@ -49,18 +52,19 @@ pub struct Config {
     /// The largest model in a file, in bytes.
     #[schemars(range(min = 1))]
     pub model_bytes_max: u64,
-    /// Memory that a classifier process may take beside the library and the model's file, in bytes; at the bound the run fails. A model
-    /// wants about twice its file, and what it computes on.
+    /// Memory that a classifier process may take beside the library and the model's file, in bytes; at the
+    /// bound the run fails. A model wants about twice its file, and what it computes on.
     #[schemars(range(min = 67_108_864))]
     pub memory_bytes_max: u64,
     /// The inputs of one run together, and its outputs together, in bytes.
     #[schemars(range(min = 1, max = TENSOR_BYTES_MAX))]
     pub tensor_bytes_max: usize,
-    /// Time of one run in a classifier process, in milliseconds; there the process is killed. A caller leaves at its deadline, which may
-    /// be sooner.
+    /// Time of one run in a classifier process, in milliseconds; there the process is killed. A caller leaves
+    /// at its deadline, which may be sooner.
     #[schemars(range(min = 1, max = 600_000))]
     pub run_ms_max: u64,
-    /// Time from the start of a classifier process until it has loaded its model, in milliseconds; there it is killed.
+    /// Time from the start of a classifier process until it has loaded its model, in milliseconds; there it
+    /// is killed.
     #[schemars(range(min = 1, max = 600_000))]
     pub start_ms_max: u64,
     /// Models in files, at most 64.
@@ -69,12 +73,14 @@ pub struct Config {
     /// Inference servers, at most 64.
     #[schemars(length(max = MODELS_MAX))]
     pub servers: Vec<ServerConfig>,
-    /// Items of all calls that are run or wait for a model at once, each with its inputs; one more is refused.
+    /// Items of all calls that are run or wait for a model at once, each with its inputs; one more is
+    /// refused.
     #[schemars(range(min = 1, max = 65_536))]
     pub items_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The directory, which has the cards of the models. With members it needs `processes`, by which frontends are known.
+    /// The directory, which has the cards of the models. With members it needs `processes`, by which
+    /// frontends are known.
     pub directory: DirectoryConfig,
     /// The credentials of operators.
     pub access: AccessConfig,
@@ -110,7 +116,8 @@ pub struct ServerConfig {
     #[serde(default = "waiting_max")]
     #[schemars(range(max = 65_536))]
     pub waiting_max: usize,
-    /// The largest request and the largest answer, in bytes. A picture of 224 x 224 pixels in FP32 has 602,112.
+    /// The largest request and the largest answer, in bytes. A picture of 224 x 224 pixels in FP32 has
+    /// 602,112.
     #[serde(default = "message_bytes_max")]
     #[schemars(range(min = 131_072, max = 1_073_741_824))]
     pub message_bytes_max: usize,

@@ -142,7 +142,8 @@ impl ElementType {
     }
 }
 
-/// Elements as bytes: the least significant byte first, without padding; each text with its length before it, in 4 bytes.
+/// Elements as bytes: the least significant byte first, without padding; each text with its length before it,
+/// in 4 bytes.
 pub(crate) fn encode(data: &TensorData) -> Vec<u8> {
     match data {
         TensorData::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -168,8 +169,9 @@ pub(crate) fn encoded_bytes(data: &TensorData) -> usize {
     }
 }
 
-/// Reads `count` elements, which are all of `bytes`. Numbers of types that are not computed with become the next wider one that is: all
-/// with a binary point 32 bits, small whole ones 32 bits with a sign, larger ones 64. Every one with a binary point is finite.
+/// Reads `count` elements, which are all of `bytes`. Numbers of types that are not computed with become the
+/// next wider one that is: all with a binary point 32 bits, small whole ones 32 bits with a sign, larger ones
+/// 64. Every one with a binary point is finite.
 ///
 /// # Errors
 /// [`ElementFault`]. Nothing is allocated for elements that `bytes` does not hold.

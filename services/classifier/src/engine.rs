@@ -11,14 +11,15 @@ use crate::shape::ModelShape;
 
 /// Runs models on tensors. Models have the names that the configuration gives them.
 ///
-/// The calls are asynchronous, since the caller has a deadline and other work, and half of the engines are servers. An engine that computes
-/// does so on threads of its own, which nothing else waits for.
+/// The calls are asynchronous, since the caller has a deadline and other work, and half of the engines are
+/// servers. An engine that computes does so on threads of its own, which nothing else waits for.
 ///
 /// Always true of an engine:
 /// - A call ends by its deadline, whatever the engine does then, with [`EngineError::OutOfTime`].
-/// - The waiting runs, the memory of a run and the bytes of an answer are bounded; a run beyond the bound fails at once.
-/// - Outputs have the names, types and dimensions of the model's description, as many elements as their dimensions, and only finite numbers.
-///   Any other output is an error.
+/// - The waiting runs, the memory of a run and the bytes of an answer are bounded; a run beyond the bound
+///   fails at once.
+/// - Outputs have the names, types and dimensions of the model's description, as many elements as their
+///   dimensions, and only finite numbers. Any other output is an error.
 /// - An engine that failed is tried again by itself, after a while.
 #[async_trait]
 pub trait Engine: fmt::Debug + Send + Sync {

@@ -20,7 +20,8 @@ use crate::shape::ModelShape;
 #[derive(Debug)]
 pub struct Engines(BTreeMap<String, Arc<dyn Engine>>);
 
-/// Why engines could not be started. Models that cannot be loaded and servers that are away are no such reason: they are unavailable.
+/// Why engines could not be started. Models that cannot be loaded and servers that are away are no such
+/// reason: they are unavailable.
 #[derive(Debug, Error)]
 pub enum EnginesError {
     /// The configuration has faults.

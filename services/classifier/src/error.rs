@@ -70,7 +70,8 @@ impl EngineError {
     }
 }
 
-/// The part that refused the inputs. The words of a runtime or a server are left out: they may quote the inputs.
+/// The part that refused the inputs. The words of a runtime or a server are left out: they may quote the
+/// inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The runtime failed on them.

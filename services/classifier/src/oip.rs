@@ -3,14 +3,15 @@
 //! ```text
 //! OipEngine::run(model, inputs, deadline)
 //!   |-- inputs that are not the model's go back
-//!   |-- as many calls as may wait are waiting: busy, at once; the server fails again and again: unavailable, at once
+//!   |-- as many calls as may wait are waiting: busy, at once
+//!   |-- the server has failed again and again: unavailable, at once
 //!   |-- ModelInfer ->  <- answer, bounded in bytes and time
-//!   +-- nothing of the answer is believed: model, version, request, names, types, dimensions, lengths, numbers
+//!   +-- the whole answer is checked: model, version, request, names, types, dimensions, lengths, numbers
 //! ```
 //!
-//! The operator's configuration describes each model, and [`Engine::describe`] compares that with the server's description, so that a
-//! difference is found before the first picture. A server gets no credential of ours, and tensors rather than files: the hostile file
-//! was decoded here.
+//! The operator's configuration describes each model, and [`Engine::describe`] compares that with the
+//! server's description, so that a difference is found before the first picture. A server gets no credential
+//! of ours, and tensors rather than files: the hostile file was decoded here.
 //!
 //! Reading order: [`OipSettings`], `message` (requests and answers), `server` (one call), then [`OipEngine`].
 

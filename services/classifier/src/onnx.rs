@@ -4,12 +4,15 @@
 //! OnnxEngine::run(model, inputs, deadline)
 //!   |-- the model's queue is full: busy, at once
 //!   |-- a thread of the model takes the run: too late already, or inputs that are not the model's, go back
-//!   |-- request ->  <- answer, both bounded; the caller leaves at its deadline, the process goes on until the bound of one run
-//!   +-- the process died, hangs or breaks the protocol: it is ended, its run fails, and the thread starts another, after a pause
+//!   |-- request ->  <- answer, both bounded; the caller leaves at its deadline, while the process goes on
+//!   |   until the bound of one run
+//!   +-- the process died, hangs or breaks the protocol: it is ended, its run fails, and the thread starts
+//!       another after a pause
 //! ```
 //!
-//! Each model has threads of its own and each thread at most one process, with one session, which runs one set of inputs at a time: a death
-//! belongs to one run. A caller that leaves early does not end a process, since loading a model takes much longer than a run.
+//! Each model has threads of its own and each thread at most one process, with one session, which runs one
+//! set of inputs at a time: a death belongs to one run. A caller that leaves early does not end a process,
+//! since loading a model takes much longer than a run.
 //!
 //! Reading order: [`OnnxSettings`], [`StartError`], `process`, `pool`, then [`OnnxEngine`].
 

@@ -67,7 +67,8 @@ pub enum ShapeFault {
         /// The bound.
         bytes_max: usize,
     },
-    /// The description itself is none: too many tensors, too many dimensions, a name that is too long, a dimension below -1.
+    /// The description itself is none: too many tensors, too many dimensions, a name that is too long, a
+    /// dimension below -1.
     #[error("its description is out of bounds")]
     Description,
 }
@@ -109,8 +110,9 @@ impl ModelShape {
         if bytes > bytes_max { Err(ShapeFault::Bytes { bytes, bytes_max }) } else { Ok(()) }
     }
 
-    /// Whether a server's or a file's description of the model agrees with this one, which is the configuration's. A dimension of any size
-    /// agrees with every size, on either side. Outputs that this one does not name may be there.
+    /// Whether a server's or a file's description of the model agrees with this one, which is the
+    /// configuration's. A dimension of any size agrees with every size, on either side. Outputs that this one
+    /// does not name may be there.
     ///
     /// # Errors
     /// [`ShapeFault`], the first that there is.
@@ -159,7 +161,8 @@ impl TensorShape {
     }
 }
 
-/// Pairs each of `expected` with the one of `found` that has its name, in the order of `expected`, and checks the pair.
+/// Pairs each of `expected` with the one of `found` that has its name, in the order of `expected`, and checks
+/// the pair.
 pub(crate) fn each_once<F>(
     expected: &[TensorShape],
     found: &[F],

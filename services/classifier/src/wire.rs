@@ -1,6 +1,7 @@
 //! Package `vigie.classifier.v1`: what passes between a thread and its classifier process.
 //!
-//! The process may have been taken over by a model or by what it ran on: what it sends is checked like the message of a stranger.
+//! The process may have been taken over by a model or by what it ran on: what it sends is checked like the
+//! message of a stranger.
 
 use vigie_classifiers::Tensor;
 use vigie_proto::pb::classifier::v1 as pb;
@@ -14,7 +15,8 @@ use crate::shape::{ModelShape, TensorShape, dimensions};
 pub(crate) const COMMAND: &str = "classifier-worker";
 /// The first bytes of a process, before its first message.
 pub(crate) const GREETING: [u8; 8] = *b"vigie\0c1";
-/// The most that a message has beside the bytes of its tensors: names, dimensions, a description of 128 tensors.
+/// The most that a message has beside the bytes of its tensors: names, dimensions, a description of 128
+/// tensors.
 pub(crate) const BESIDE_BYTES_MAX: usize = 256 << 10;
 /// The most of a runtime's words that is passed on, in bytes.
 pub(crate) const WORDS_BYTES_MAX: usize = 512;

@@ -4,14 +4,15 @@
 //!
 //! ```text
 //! greet -> read the order -> open the runtime's library -> read the model's file, check its digest
-//!   -> give up all rights -> create the session, run it once if inputs came for that -> answer -> run, answer, run, answer ...
+//!   -> give up all rights -> create the session, run it once if inputs came for that -> answer
+//!   -> run, answer, run, answer ...
 //! ```
 //!
 //! Always true:
-//! - The process has given up its rights before it parses the first byte of the model, which is input too. The library is trusted: it
-//!   was loaded with the rights of `vigie`.
-//! - The process writes nothing of a tensor anywhere but in its answer: panics are silent, the runtime's log is discarded, and a failed
-//!   run has a kind and no text.
+//! - The process has given up its rights before it parses the first byte of the model, which is input too.
+//!   The library is trusted: it was loaded with the rights of `vigie`.
+//! - The process writes nothing of a tensor anywhere but in its answer: panics are silent, the runtime's log
+//!   is discarded, and a failed run has a kind and no text.
 //! - An error of the protocol ends it. Its parent is of the same version.
 
 mod messages;
@@ -79,8 +80,8 @@ enum WorkerError {
     NoModel,
 }
 
-/// Runs this process as a classifier process if its arguments, without its name, ask for that. Called before anything else: the process
-/// then has one thread.
+/// Runs this process as a classifier process if its arguments, without its name, ask for that. Called before
+/// anything else: the process then has one thread.
 #[must_use]
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     run_with::<Installed>(arguments)
@@ -92,7 +93,8 @@ pub fn run_with<R: Runtime>(arguments: impl IntoIterator<Item = OsString>) -> Op
     if arguments.into_iter().next()? != COMMAND {
         return None;
     }
-    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote the content.
+    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote
+    // the content.
     std::panic::set_hook(Box::new(|_| {}));
     let worked = work::<R>(std::io::stdin().lock(), std::io::stdout().lock());
     Some(if worked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

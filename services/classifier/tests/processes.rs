@@ -1,4 +1,5 @@
-//! Processes that crash, hang, lie and are killed, and the engine that watches them. Nothing here needs ONNX Runtime.
+//! Processes that crash, hang, lie and are killed, and the engine that watches them. Nothing here needs ONNX
+//! Runtime.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 

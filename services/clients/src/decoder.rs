@@ -1,32 +1,36 @@
 //! Decoder processes: one for each hashing thread, used for one image after the other.
 //!
-//! A [`Decoder`] owns at most one process at a time and hides that it may die: what a hostile file can do to it ends in one
-//! answer for that file.
+//! A [`Decoder`] owns at most one process at a time and hides that it may die: what a hostile file can do to
+//! it ends in one answer for that file.
 //!
 //! ```text
 //! Decoder::hash(content, deadline)
 //!   |-- a file of several frames: a part of the time is for the first frame alone
 //!   |-- no process: start one, and check its first bytes and its posture
-//!   |-- request ->  <- answer, both bounded; at the deadline or at the bound of processor time the process is killed
-//!   |-- the process died: wait for it, name the kind; once more in a fresh one if it had answered others before;
-//!   |   then once for the first frame alone, in a fresh one, if a later frame may be the cause
+//!   |-- request ->  <- answer, both bounded; at the deadline or at the bound of processor time the process
+//!   |   is killed
+//!   |-- the process died: wait for it, name the kind; once more in a fresh one if it had answered others
+//!   |   before; then once for the first frame alone, in a fresh one, if a later frame may be the cause
 //!   +-- after 1,000 images: a new process
 //! ```
 //!
 //! Always true:
 //! - One image at a time: which image a death belongs to is never in doubt.
-//! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer is given.
+//! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer
+//!   is given.
 //! - What a process sends is bounded and checked like the message of a stranger: it may have been taken over.
 //!
-//! A caller that has classifiers names the forms in which it wants the first frame as pixels; nobody else's picture crosses as such.
+//! A caller that has classifiers names the forms in which it wants the first frame as pixels; nobody else's
+//! picture crosses as such.
 //!
-//! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed (`ffmpeg`): the process reads
-//! what of the file the program needs, and then hashes the program's pixels, which pass through this process piece by piece
-//! (`outside`). A video is decoded by that program too, and hashed by the calling thread: its frames are raw, and nothing of them is parsed
-//! (`video`).
+//! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed
+//! (`ffmpeg`): the process reads what of the file the program needs, and then hashes the program's pixels,
+//! which pass through this process piece by piece (`outside`). A video is decoded by that program too, and
+//! hashed by the calling thread: its frames are raw, and nothing of them is parsed (`video`).
 //!
-//! Reading order: `failure`, `settings`, `watch` (waiting within bounds), `child`, `process`, `ffmpeg`, `outside`, `metrics`, `video`, then
-//! [`Decoder`], and [`Hashing`] for those that choose between processes and none.
+//! Reading order: `failure`, `settings`, `watch` (waiting within bounds), `child`, `process`, `ffmpeg`,
+//! `outside`, `metrics`, `video`, then [`Decoder`], and [`Hashing`] for those that choose between processes
+//! and none.
 
 mod failure;
 mod settings;
@@ -62,18 +66,20 @@ use ffmpeg::Ffmpeg;
 use process::Process;
 use watch::Bounds;
 
-/// The wait before the next process when one could not be started: doubled with each in a row, up to the longest.
+/// The wait before the next process when one could not be started: doubled with each in a row, up to the
+/// longest.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// Processor time for the first frame of a file that killed its process. A decoder begins no later frame after
-/// [`Limits::FURTHER_FRAMES_WITHIN`], so a first frame before one has taken less; half as much again is for a busy machine.
+/// Processor time for the first frame of a file that killed its process. A decoder begins no later frame
+/// after [`Limits::FURTHER_FRAMES_WITHIN`], so a first frame before one has taken less; half as much again is
+/// for a busy machine.
 const FIRST_FRAME_PROCESSOR_TIME_MAX: Duration = Duration::from_secs(3);
 const _: () =
     assert!(FIRST_FRAME_PROCESSOR_TIME_MAX.as_millis() * 2 >= Limits::FURTHER_FRAMES_WITHIN.as_millis() * 3);
 
-/// The shares of a file's time after which no further frame is begun, and after which a file of several frames is ended. The rest is
-/// for the first frame alone.
+/// The shares of a file's time after which no further frame is begun, and after which a file of several
+/// frames is ended. The rest is for the first frame alone.
 const FURTHER_FRAMES_SHARE: f64 = 0.5;
 const SEVERAL_FRAMES_SHARE: f64 = 0.75;
 
@@ -164,14 +170,16 @@ impl Decoder {
         self.process.as_ref().map(Process::id)
     }
 
-    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, until `deadline`; also brings its first frame
-    /// to `forms`, of which there are at most [`PictureForm::COUNT_MAX`].
+    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, until
+    /// `deadline`; also brings its first frame to `forms`, of which there are at most
+    /// [`PictureForm::COUNT_MAX`].
     ///
-    /// Where a later frame may have killed the process, the answer has the first frame alone, with the fault and with the others
-    /// among the frames left out.
+    /// Where a later frame may have killed the process, the answer has the first frame alone, with the fault
+    /// and with the others among the frames left out.
     ///
     /// # Errors
-    /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no process.
+    /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no
+    /// process.
     pub fn hash(
         &mut self,
         content: &[u8],
@@ -213,8 +221,8 @@ impl Decoder {
         }
     }
 
-    /// Decodes the first frame alone of a file that `death` ended, where a later frame may have been the cause. Once: if the first
-    /// frame cannot be had either, the file has the failure that it had.
+    /// Decodes the first frame alone of a file that `death` ended, where a later frame may have been the
+    /// cause. Once: if the first frame cannot be had either, the file has the failure that it had.
     fn first_frame(
         &mut self,
         whole: Task<'_>,
@@ -252,7 +260,8 @@ impl Decoder {
         Ok(self.conclude(answer, answered_before))
     }
 
-    /// Keeps, renews or ends the process after an answer, or after none. It had answered so many images before.
+    /// Keeps, renews or ends the process after an answer, or after none. It had answered so many images
+    /// before.
     fn conclude(
         &mut self,
         answer: Result<Result<Decoded, DecodeFailure>, Stopped>,
@@ -283,8 +292,9 @@ impl Decoder {
         let Some(process) = self.process.take() else { return WorkerDeath::Crashed };
         let death = process.end(stopped);
         self.metrics.died(death);
-        // A file that kills its process costs others no more than any slow file does: so this wait does not grow. The first such
-        // death has none, and a caller who wants answers sooner than they can be had causes none.
+        // A file that kills its process costs others no more than any slow file does: so this wait does not
+        // grow. The first such death has none, and a caller who wants answers sooner than they can be had
+        // causes none.
         if answered == 0 && death != WorkerDeath::Deadline {
             self.barren += 1;
             self.not_before = (self.barren > 1).then(|| Instant::now() + PAUSE_MIN);
@@ -317,7 +327,8 @@ impl Drop for Decoder {
     }
 }
 
-/// The outcome that an answer holds. A malformed answer is that of a process that was taken over or is of another version.
+/// The outcome that an answer holds. A malformed answer is that of a process that was taken over or is of
+/// another version.
 fn outcome(answer: &[u8], task: &Task<'_>) -> Result<Result<Decoded, DecodeFailure>, Stopped> {
     let Task { limits, forms, .. } = task;
     let message = pb::DecodeResponse::decode(answer).map_err(|_| Stopped::Malformed)?;

@@ -18,8 +18,8 @@ use crate::replicas::endpoint::MatcherEndpoint;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the matchers listen; at most 1024. `http://host:port` is one matcher, `dns+http://host:port` is every address
-    /// of that name. Which shard each serves it says itself.
+    /// Where the matchers listen; at most 1024. `http://host:port` is one matcher, `dns+http://host:port` is
+    /// every address of that name. Which shard each serves it says itself.
     #[schemars(length(min = 1, max = Self::MATCHERS_MAX), extend("x-value" = "URL"))]
     pub matchers: Vec<String>,
     /// The matchers of this process, if those of `matchers` are: they are called as functions.
@@ -28,12 +28,13 @@ pub struct Config {
     /// How often names are looked up again, in milliseconds.
     #[schemars(range(min = 100))]
     pub resolve_interval_ms: u64,
-    /// How long a matcher may be silent, in milliseconds; then it counts as unreachable. It gives a sign of life every
-    /// second.
+    /// How long a matcher may be silent, in milliseconds; then it counts as unreachable. It gives a sign of
+    /// life every second.
     #[schemars(range(min = 1_500))]
     pub silence_ms_max: u64,
-    /// Of matchers that say different `shard_count`s, those that say this one are used as soon as each of its shards has a
-    /// ready replica. 0 stands for none: then the set in use stays until it is not complete and another one is.
+    /// Of matchers that say different `shard_count`s, those that say this one are used as soon as each of its
+    /// shards has a ready replica. 0 stands for none: then the set in use stays until it is not complete and
+    /// another one is.
     #[schemars(range(max = ShardCount::MAX))]
     pub shard_count: u32,
     /// Calls that one matcher is sent at once. Further searches for it wait, and share its next call.
@@ -45,16 +46,16 @@ pub struct Config {
     /// The share of extra calls in all calls to matchers, 0 to 1: hedges, and retries elsewhere.
     #[schemars(range(min = 0, max = 1))]
     pub extra_calls_share: f64,
-    /// Another replica is asked beside a slow one after the 95th percentile of its shard's latencies, but not before so
-    /// many milliseconds.
+    /// Another replica is asked beside a slow one after the 95th percentile of its shard's latencies, but not
+    /// before so many milliseconds.
     pub hedge_after_ms_min: u64,
-    /// How long a slow replica is waited for, in milliseconds, before another is asked beside it, while the percentile of
-    /// `hedge_after_ms_min` is not known yet.
+    /// How long a slow replica is waited for, in milliseconds, before another is asked beside it, while the
+    /// percentile of `hedge_after_ms_min` is not known yet.
     pub hedge_after_ms_first: u64,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The directory of members, if operators are to call this coordinator by their credentials. It needs `processes`, for frontends are
-    /// let in whether or not the directory is there.
+    /// The directory of members, if operators are to call this coordinator by their credentials. It needs
+    /// `processes`, for frontends are let in whether or not the directory is there.
     pub directory: DirectoryConfig,
     /// The credentials of operators.
     pub access: AccessConfig,

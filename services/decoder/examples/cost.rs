@@ -1,5 +1,6 @@
-//! Prints the processor time of hashing a JPEG of one megapixel in a decoder process, over that of hashing it in this process:
-//! `cargo run --release -p vigie-decoder --example cost`. With a number it takes so many rounds.
+//! Prints the processor time of hashing a JPEG of one megapixel in a decoder process, over that of hashing it
+//! in this process: `cargo run --release -p vigie-decoder --example cost`. With a number it takes so many
+//! rounds.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,16 +1,16 @@
 //! A decoder process: reads hostile images from standard input, hashes them, and answers on standard output.
 //!
-//! `vigie decode-worker` is this and nothing else. Decoding and hashing both happen here: a file comes in, and hashes go out. Pixels
-//! cross a process only where a classifier wants the first frame, resized to what its model reads. The other end is
-//! `vigie_clients::decoder`.
+//! `vigie decode-worker` is this and nothing else. Decoding and hashing both happen here: a file comes in,
+//! and hashes go out. Pixels cross a process only where a classifier wants the first frame, resized to what
+//! its model reads. The other end is `vigie_clients::decoder`.
 //!
 //! Always true:
 //! - The process is locked down before it reads the first byte, and has one thread.
 //! - It writes nothing of an image anywhere but in its answer: panics are silent, and there is no log.
 //! - An error of the protocol ends it. Its parent is of the same version, so nothing else can be wanted.
 //!
-//! `vigie program-worker` is the same for a program of others, which decodes what this one cannot: it locks itself down, greets, and
-//! becomes that program (`program`).
+//! `vigie program-worker` is the same for a program of others, which decodes what this one cannot: it locks
+//! itself down, greets, and becomes that program (`program`).
 //!
 //! Reading order: [`run_if_asked`], then `messages`, `program`.
 
@@ -42,8 +42,8 @@ enum WorkerError {
     Malformed,
 }
 
-/// Runs this process as a decoder process if its arguments, without its name, say so. Called before anything else: nothing of
-/// the process has been started then, and it has one thread.
+/// Runs this process as a decoder process if its arguments, without its name, say so. Called before anything
+/// else: nothing of the process has been started then, and it has one thread.
 #[must_use]
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     run_with(arguments, decode)
@@ -76,7 +76,8 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>, decode: Decode) -
     }
     let memory_bytes_max = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
     let Some(memory_bytes_max) = memory_bytes_max else { return Some(ExitCode::FAILURE) };
-    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote the content.
+    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote
+    // the content.
     std::panic::set_hook(Box::new(|_| {}));
     let posture = lock_down(Profile::Decoder { memory_bytes_max });
     let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use vigie_proto::decoder::ProgramOrder;
 
-/// Locks this process down, greets, and becomes the program that the arguments name. Returns where that cannot be.
+/// Locks this process down, greets, and becomes the program that the arguments name. Returns where that
+/// cannot be.
 pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(order) = ProgramOrder::of_arguments(arguments) else { return ExitCode::FAILURE };
     std::panic::set_hook(Box::new(|_| {}));

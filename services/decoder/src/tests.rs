@@ -9,7 +9,8 @@ use vigie_proto::pb::decoder::v1 as pb;
 
 use super::*;
 
-/// A picture as wide as the content is long. Empty content panics, and of content that begins with `L` the second frame does.
+/// A picture as wide as the content is long. Empty content panics, and of content that begins with `L` the
+/// second frame does.
 fn decode(content: &[u8], _: &Order) -> Result<Decoded, DecodeFailure> {
     assert!(!content.is_empty(), "on purpose");
     let plain = PictureHashes { pdq: [[content[0]; 32]; 8], quality: Quality::new(80).unwrap() };

@@ -24,15 +24,16 @@ pub use classifiers::ClassifiersConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the coordinator listens, such as `http://127.0.0.1:7741`, or a list of several, of which any one may answer; or
-    /// `embedded`: the frontend is its own coordinator, and asks the matchers itself.
+    /// Where the coordinator listens, such as `http://127.0.0.1:7741`, or a list of several, of which any one
+    /// may answer; or `embedded`: the frontend is its own coordinator, and asks the matchers itself.
     #[schemars(extend("x-value" = "URL"))]
     pub coordinator: CoordinatorAt,
-    /// The configuration of an embedded coordinator. In a file it is the coordinator's own table; of its `serving` there is no
-    /// use.
+    /// The configuration of an embedded coordinator. In a file it is the coordinator's own table; of its
+    /// `serving` there is no use.
     #[serde(skip)]
     pub embedded: vigie_coordinator::Config,
-    /// Searches that are sent to coordinators at once, of those with few queries. Further ones wait, and share the next.
+    /// Searches that are sent to coordinators at once, of those with few queries. Further ones wait, and
+    /// share the next.
     #[schemars(range(min = 1))]
     pub coordinator_calls_max: usize,
     /// Queries of one shared search, 1 to 256.
@@ -40,8 +41,8 @@ pub struct Config {
     pub queries_per_call_max: usize,
     /// Threads that decode and hash images; 0 stands for the machine's cores.
     pub hashing_threads: usize,
-    /// Images of one priority that wait for such a thread, interactive ones going first; one more is refused with
-    /// `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// Images of one priority that wait for such a thread, interactive ones going first; one more is refused
+    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     #[schemars(range(min = 1))]
     pub hashing_queue_max: usize,
     /// PDQ quality from which on a hash is trusted, 0 to 100. The reference says 50.
@@ -56,24 +57,27 @@ pub struct Config {
     /// The longest side of a decoded image, in pixels.
     #[schemars(range(min = 1))]
     pub image_side_px_max: u32,
-    /// Memory that decoding one image may take, in bytes. A decoder process may take as much, the largest file, and 64 MiB.
+    /// Memory that decoding one image may take, in bytes. A decoder process may take as much, the largest
+    /// file, and 64 MiB.
     #[schemars(range(min = 1))]
     pub image_alloc_bytes_max: u64,
-    /// Processor time that one image may take in its decoder process, in milliseconds; there it ends, as an image that cannot be
-    /// decoded. A file of several frames may then take up to 3 seconds more for its first frame alone. Without decoder processes
-    /// nothing ends it.
+    /// Processor time that one image may take in its decoder process, in milliseconds; there it ends, as an
+    /// image that cannot be decoded. A file of several frames may then take up to 3 seconds more for its
+    /// first frame alone. Without decoder processes nothing ends it.
     #[schemars(range(min = 1))]
     pub image_cpu_ms_max: u64,
-    /// Whether images are decoded in processes without rights: `required` (with full protection, or the frontend does not start),
-    /// `best_effort` (with as much protection as the platform gives; in the frontend itself as long as no process can be started
-    /// at all), `off` (in the frontend itself).
+    /// Whether images are decoded in processes without rights: `required` (with full protection, or the
+    /// frontend does not start), `best_effort` (with as much protection as the platform gives; in the
+    /// frontend itself as long as no process can be started at all), `off` (in the frontend itself).
     pub sandbox: Requirement,
-    /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is not set.
+    /// The program of decoder processes, which is `vigie` of the same version; the frontend's own if it is
+    /// not set.
     #[schemars(extend("x-value" = "FILE"))]
     pub decoder_program: Option<PathBuf>,
-    /// The program `ffmpeg`, which decodes videos, JPEG 2000, HEIC and JPEG XL, each time in a process without rights: a path, or a name that is looked for in
-    /// `PATH` and where programs usually are. For videos `ffprobe` has to be beside it. If it is empty, none is looked for. Without it such files are searched
-    /// by their digests alone.
+    /// The program `ffmpeg`, which decodes videos, JPEG 2000, HEIC and JPEG XL, each time in a process
+    /// without rights: a path, or a name that is looked for in `PATH` and where programs usually are. For
+    /// videos `ffprobe` has to be beside it. If it is empty, none is looked for. Without it such files are
+    /// searched by their digests alone.
     #[schemars(extend("x-value" = "PROGRAM"))]
     pub ffmpeg: PathBuf,
     /// Frames or pages of one image file that are decoded; the answer says how many were left out.
@@ -84,40 +88,45 @@ pub struct Config {
     /// Threads that decode and hash videos; 0 for none: videos are then searched by their digests alone.
     #[schemars(range(max = VIDEO_THREADS_MAX))]
     pub video_threads: usize,
-    /// Videos of one priority that wait for such a thread, interactive ones going first; one more is refused with `RESOURCE_EXHAUSTED`
-    /// and `RetryInfo`.
+    /// Videos of one priority that wait for such a thread, interactive ones going first; one more is refused
+    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     #[schemars(range(min = 1))]
     pub video_queue_max: usize,
-    /// The largest video, in bytes: at most half of `serving.bytes_in_flight_max`. Videos lie in memory, and the one that is decoded twice.
+    /// The largest video, in bytes: at most half of `serving.bytes_in_flight_max`. Videos lie in memory, and
+    /// the one that is decoded twice.
     #[schemars(range(min = 1))]
     pub video_bytes_max: usize,
     /// Seconds of a video that are sampled, 1 to 14,400; the answer says that the rest was not.
     #[schemars(range(min = 1, max = VIDEO_SECONDS_MAX))]
     pub video_seconds_max: u32,
-    /// Processor time that one video may take, in milliseconds; what has been hashed until then is searched, and the answer says so.
+    /// Processor time that one video may take, in milliseconds; what has been hashed until then is searched,
+    /// and the answer says so.
     #[schemars(range(min = 1))]
     pub video_cpu_ms_max: u64,
-    /// Queries of one call: each frame of an image in each way is one. The first frame of every image is searched in any case, further
-    /// ones in turn, image by image, while there are queries left; each answer counts the frames and ways that were left out.
+    /// Queries of one call: each frame of an image in each way is one. The first frame of every image is
+    /// searched in any case, further ones in turn, image by image, while there are queries left; each answer
+    /// counts the frames and ways that were left out.
     #[schemars(range(min = FIRST_FRAMES_QUERIES, max = CALL_QUERIES_MAX))]
     pub call_queries_max: usize,
     /// Further ways in which each frame is hashed and searched, beside the plain one.
     pub query_ways: Vec<QueryWay>,
-    /// Requests of one stream that are worked on at once; the stream is read no further until one is answered. Each takes
-    /// one of the server's places for bulk work, those that one search answers one together, and the stream waits for it.
+    /// Requests of one stream that are worked on at once; the stream is read no further until one is
+    /// answered. Each takes one of the server's places for bulk work, those that one search answers one
+    /// together, and the stream waits for it.
     #[schemars(range(min = 1))]
     pub stream_requests_in_flight_max: usize,
-    /// Matches of one item at one member within the window from which on it may be held for that member because it floods; 0 turns flood control off. The
-    /// item also has to match `flood_median_factor` times as often as others.
+    /// Matches of one item at one member within the window from which on it may be held for that member
+    /// because it floods; 0 turns flood control off. The item also has to match `flood_median_factor` times
+    /// as often as others.
     pub flood_matches_min: u32,
-    /// How many times as often as the median of the other items that matched at the member in the window an item has to match to be held there. Where no
-    /// other item matched, that median is 1.
+    /// How many times as often as the median of the other items that matched at the member in the window an
+    /// item has to match to be held there. Where no other item matched, that median is 1.
     pub flood_median_factor: u32,
     /// The window of these counts, in seconds. It moves in steps of a tenth.
     #[schemars(range(min = 1, max = FLOOD_WINDOW_SECONDS_MAX))]
     pub flood_window_seconds: u32,
-    /// Pairs of members and items that are counted, of up to 250 bytes each; beyond them the member with the most pairs loses the one
-    /// whose last match is its oldest.
+    /// Pairs of members and items that are counted, of up to 250 bytes each; beyond them the member with the
+    /// most pairs loses the one whose last match is its oldest.
     #[schemars(range(min = 1, max = FLOOD_PAIRS_MAX))]
     pub flood_pairs_max: usize,
     /// The classifiers that are asked.
@@ -130,7 +139,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// The processes of the deployment, as which this one calls the others.
     pub processes: ProcessesConfig,
-    /// The servers of this process, where others of it call the frontend as a function. It is known by the address where it listens.
+    /// The servers of this process, where others of it call the frontend as a function. It is known by the
+    /// address where it listens.
     #[serde(skip)]
     pub local: Option<LocalServers>,
 }

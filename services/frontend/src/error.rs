@@ -78,8 +78,8 @@ impl HashingError {
     }
 }
 
-/// The status of a search that the coordinator did not answer: what it said of the caller's request is the caller's
-/// to hear; that it could not be reached is an outage here.
+/// The status of a search that the coordinator did not answer: what it said of the caller's request is the
+/// caller's to hear; that it could not be reached is an outage here.
 pub(crate) fn search_status(error: CallError) -> Status {
     match error.code() {
         Code::NotFound

@@ -1,7 +1,7 @@
 //! Which shards answers have lacked, so that each loss and each return is logged once, with the reason.
 //!
-//! A shard that is only too slow for some calls would be lost and back many times a second: after one line of a shard the
-//! next comes [`HOLD`] later at the earliest, if it is still so then.
+//! A shard that is only too slow for some calls would be lost and back many times a second: after one line of
+//! a shard the next comes [`HOLD`] later at the earliest, if it is still so then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! A call from content to answer: hash what has to be hashed, search once for all of it, put the answers together.
+//! A call from content to answer: hash what has to be hashed, search once for all of it, put the answers
+//! together.
 
 mod shareable;
 
@@ -35,7 +36,8 @@ pub(crate) use shareable::Shareable;
 /// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
 pub(crate) const INTERACTIVE_QUERIES_MAX: usize = 16;
 
-/// Videos are asked about by one frame a second, and banked by every frame that is another: so a copy matches however its frames fall.
+/// Videos are asked about by one frame a second, and banked by every frame that is another: so a copy matches
+/// however its frames fall.
 pub(crate) const QUERY_SAMPLING: Sampling = Sampling::QUERY;
 
 /// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
@@ -55,7 +57,8 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Whether it has all that was found, of every shard. Otherwise each of several requests that share it may have more by itself.
+    /// Whether it has all that was found, of every shard. Otherwise each of several requests that share it
+    /// may have more by itself.
     fn is_whole(&self) -> bool {
         let is_cut = |result: &Result<Matched, Status>| result.as_ref().is_ok_and(|one| one.found.is_cut());
         let coverage = &self.coverage;
@@ -147,8 +150,8 @@ pub(crate) struct Matching {
 }
 
 impl Matching {
-    /// Answers a call, with what the classifiers of a plan say. One content that cannot be searched fails the call if it is alone, and only itself
-    /// in a batch.
+    /// Answers a call, with what the classifiers of a plan say. One content that cannot be searched fails the
+    /// call if it is alone, and only itself in a batch.
     pub(crate) async fn answer(
         &self,
         call: MatchCall,
@@ -167,7 +170,8 @@ impl Matching {
         if let (true, Some(Err(status))) = (alone, prepared.first()) {
             return Err(Failed::Call(status.clone()));
         }
-        // A refusal for lack of room is about the call, not about one content: the caller should come back with it.
+        // A refusal for lack of room is about the call, not about one content: the caller should come back
+        // with it.
         if let Some(Err(refused)) = prepared
             .iter()
             .find(|one| matches!(one, Err(status) if status.code() == tonic::Code::ResourceExhausted))
@@ -194,8 +198,9 @@ impl Matching {
         }
     }
 
-    /// Answers several calls by one search, in order: [`Shareable`] says which calls may share one. `None`: each has to be answered by itself,
-    /// because one of them could have more then, or may be to blame for what the others lack.
+    /// Answers several calls by one search, in order: [`Shareable`] says which calls may share one. `None`:
+    /// each has to be answered by itself, because one of them could have more then, or may be to blame for
+    /// what the others lack.
     pub(crate) async fn answer_together(
         &self,
         calls: &[&MatchCall],
@@ -275,7 +280,8 @@ impl Matching {
                 |bytes| self.searcher.search(Arc::clone(&asked), options.clone(), bytes, urgency, deadline);
             let mut searched = search(answer_bytes).await;
             if answer_bytes < ANSWER_BYTES_MAX && found_of(&searched).is_some_and(SearchAnswer::is_cut) {
-                // It finds much. What was found is dropped, and searched again with room for all that is answered.
+                // It finds much. What was found is dropped, and searched again with room for all that is
+                // answered.
                 drop(searched);
                 answer_bytes = ANSWER_BYTES_MAX;
                 // Nor are its slots held meanwhile.
@@ -390,7 +396,8 @@ impl Matching {
         hashed.map_err(HashingError::into_status)
     }
 
-    /// Hashes every image and video, a few at a time, in order, and begins to ask classifiers about the first frame of each image.
+    /// Hashes every image and video, a few at a time, in order, and begins to ask classifiers about the first
+    /// frame of each image.
     async fn prepare_all(
         &self,
         contents: Vec<Content>,
@@ -473,7 +480,8 @@ fn found_of(searched: &Result<SearchAnswer, SearchFailure>) -> Option<&SearchAns
     }
 }
 
-/// So many queries that one call neither holds more than a call may, nor asks for more matches, nor costs more.
+/// So many queries that one call neither holds more than a call may, nor asks for more matches, nor costs
+/// more.
 fn queries_per_call(options: &SearchOptions, hash_types: &HashTypeSet) -> usize {
     let affordable = cost::queries_max(hash_types, options);
     Query::BATCH_MAX.min(Query::ANSWERS_MAX / options.limit.get()).min(affordable).max(1)

@@ -1,8 +1,8 @@
 //! A content as queries, and the answers to these as the answer for the content.
 //!
-//! Each frame of an image, in each way in which it was hashed, is a query of its own: so a match is known to be of that frame and
-//! way, and no service behind the frontend has to know of frames. The digests go with the first. A call has a bound of queries
-//! ([`take_queries`]); what is beyond it counts as left out.
+//! Each frame of an image, in each way in which it was hashed, is a query of its own: so a match is known to
+//! be of that frame and way, and no service behind the frontend has to know of frames. The digests go with
+//! the first. A call has a bound of queries ([`take_queries`]); what is beyond it counts as left out.
 
 mod video;
 
@@ -20,8 +20,8 @@ use crate::hashing::HashedImage;
 /// A content that can be searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    /// At least one query, without hashes that are not to be trusted, and what each was taken of. The first frame's come first, then
-    /// further frames as they are, then these in further ways.
+    /// At least one query, without hashes that are not to be trusted, and what each was taken of. The first
+    /// frame's come first, then further frames as they are, then these in further ways.
     queries: Vec<(Rendition, Query)>,
     /// How many of the queries are of the first frame.
     first_queries: usize,
@@ -125,8 +125,8 @@ impl Prepared {
         Self::of_file(digests, skipped, None, Source::Undecoded(failure))
     }
 
-    /// The digests of a file, which are of the file and not of a frame: a match of them names the first. `perceptual` is the type of
-    /// its other hashes, and why it is not searched if it is not.
+    /// The digests of a file, which are of the file and not of a frame: a match of them names the first.
+    /// `perceptual` is the type of its other hashes, and why it is not searched if it is not.
     fn of_file(
         digests: Vec<Hash>,
         perceptual: (HashType, Option<SkipReason>),
@@ -180,8 +180,8 @@ impl Prepared {
     }
 }
 
-/// Takes the queries of a call: of each content, by its index, those of its first frame; of the rest one of each content in turn, up to
-/// `queries_max` in all.
+/// Takes the queries of a call: of each content, by its index, those of its first frame; of the rest one of
+/// each content in turn, up to `queries_max` in all.
 pub(crate) fn take_queries<'a>(
     contents: impl Iterator<Item = &'a mut Prepared>,
     queries_max: usize,

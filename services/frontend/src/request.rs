@@ -1,5 +1,5 @@
-//! One request from its caller to its answer: rights, room, search, what classifiers say beside it, the verdict of its
-//! member's policy, and the form in which the answer is sent.
+//! One request from its caller to its answer: rights, room, search, what classifiers say beside it, the
+//! verdict of its member's policy, and the form in which the answer is sent.
 
 pub(crate) mod answering;
 pub(crate) mod meters;

@@ -1,7 +1,7 @@
 //! The way to the coordinator: by gRPC, or to one inside this process.
 //!
-//! Small searches that are under way at once share calls ([`vigie_net::lane`]): a coordinator's work for a search of
-//! one query is nearly that for a search of many.
+//! Small searches that are under way at once share calls ([`vigie_net::lane`]): a coordinator's work for a
+//! search of one query is nearly that for a search of many.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,8 +39,8 @@ enum Coordinators {
     Embedded(Coordinator),
 }
 
-/// A call for more queries than this is not put together with others: it would gain little. Requests of a stream, which have been put
-/// together, keep the way's pace all the same.
+/// A call for more queries than this is not put together with others: it would gain little. Requests of a
+/// stream, which have been put together, keep the way's pace all the same.
 const SHARED_QUERIES_MAX: usize = 16;
 
 /// How urgent a search is, and what becomes of it where there is no room for it.
@@ -109,8 +109,8 @@ impl Searcher {
         self.lane.gather_until()
     }
 
-    /// Waits until an embedded coordinator has seen every matcher once. One elsewhere is not waited for: where
-    /// it does not answer, each answer says so.
+    /// Waits until an embedded coordinator has seen every matcher once. One elsewhere is not waited for:
+    /// where it does not answer, each answer says so.
     pub(crate) async fn ready(&self) {
         if let Coordinators::Embedded(coordinator) = self.lane.carrier() {
             while !coordinator.has_looked_around() {
@@ -146,7 +146,8 @@ impl Searcher {
         }
     }
 
-    /// The most bytes of matches that a search for so many queries takes here at once, if its answer may have `answer_bytes`.
+    /// The most bytes of matches that a search for so many queries takes here at once, if its answer may have
+    /// `answer_bytes`.
     pub(crate) fn bytes_of_a_search(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
         match self.lane.carrier() {
             Coordinators::Remote(..) => bytes_at_most(queries, limit.get(), answer_bytes),
@@ -156,7 +157,8 @@ impl Searcher {
         }
     }
 
-    /// Searches, with an answer of at most `answer_bytes` bytes of matches, but for the best match of each query.
+    /// Searches, with an answer of at most `answer_bytes` bytes of matches, but for the best match of each
+    /// query.
     pub(crate) async fn search(
         &self,
         queries: Arc<[Query]>,

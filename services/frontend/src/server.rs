@@ -41,8 +41,8 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
 /// Answers platforms on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics,
 /// and how it is, go to `telemetry`.
 ///
-/// Health is `SERVING` from the start, for a frontend has no state; with an embedded coordinator, once that has seen
-/// every matcher. Where the cluster behind it does not answer, each answer says so.
+/// Health is `SERVING` from the start, for a frontend has no state; with an embedded coordinator, once that
+/// has seen every matcher. Where the cluster behind it does not answer, each answer says so.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -67,8 +67,8 @@ pub async fn run_simulated(
     boxed(config, AnyListener::new(listener), shutdown, network, &telemetry, clock).await
 }
 
-/// Boxes a frontend here, on one type of listener: a future is compiled by the crate that first awaits or boxes it, and the crates
-/// that run a frontend should not each compile one.
+/// Boxes a frontend here, on one type of listener: a future is compiled by the crate that first awaits or
+/// boxes it, and the crates that run a frontend should not each compile one.
 fn boxed<'a>(
     config: Config,
     listener: AnyListener,

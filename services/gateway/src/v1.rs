@@ -1,14 +1,19 @@
 //! Our own REST API (`/v1/...`): what gRPC offers, for programs that speak HTTP and JSON.
 //!
-//! - A handler converts, calls one of the services with the caller's credential, and converts. The services decide rights.
-//! - Field names are those of the command line's `--json`. A field that is not known is refused, and one that is wrong is named.
-//! - A failure is `application/problem+json` (RFC 9457) with the gRPC code. It repeats nothing of a hash or a credential.
-//! - A lookup asks for the newest write that went through this gateway, and says what it covers, in its body and in two headers.
+//! - A handler converts, calls one of the services with the caller's credential, and converts. The services
+//!   decide rights.
+//! - Field names are those of the command line's `--json`. A field that is not known is refused, and one that
+//!   is wrong is named.
+//! - A failure is `application/problem+json` (RFC 9457) with the gRPC code. It repeats nothing of a hash or a
+//!   credential.
+//! - A lookup asks for the newest write that went through this gateway, and says what it covers, in its body
+//!   and in two headers.
 //! - Nothing is stored by caches.
 //!
-//! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong with them, and what they mean), `image`,
-//! `matching`, `hashing`, `banks` (with the published lists that other deployments follow), `items`, `cases`, `members`, `audit`, `state`,
-//! `hash_types`, `classifiers`, `description` (OpenAPI).
+//! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong
+//! with them, and what they mean), `image`, `matching`, `hashing`, `banks` (with the published lists that
+//! other deployments follow), `items`, `cases`, `members`, `audit`, `state`, `hash_types`, `classifiers`,
+//! `description` (OpenAPI).
 
 pub(crate) mod paths;
 mod request;

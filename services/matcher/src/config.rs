@@ -31,72 +31,75 @@ pub struct Config {
     /// The number of shards of the cluster. All its matchers have the same.
     #[schemars(range(min = 1, max = ShardCount::MAX))]
     pub shard_count: u32,
-    /// Which of its shard's replicas this is, from 0; or a name that ends in that, such as the pod's. The first publishes
-    /// snapshots, and the others do not.
+    /// Which of its shard's replicas this is, from 0; or a name that ends in that, such as the pod's. The
+    /// first publishes snapshots, and the others do not.
     pub replica: ReplicaNumber,
-    /// Long searches that run at once, on threads of their own; further ones wait within their deadline. 0 stands for the
-    /// machine's cores.
+    /// Long searches that run at once, on threads of their own; further ones wait within their deadline. 0
+    /// stands for the machine's cores.
     pub searches_at_once_max: usize,
-    /// How long a search may run on the thread that answers the call, in microseconds, at most 500: other calls of that
-    /// thread wait meanwhile. One that is expected to take longer, or does, runs on a thread for long ones. 0 stands for
-    /// never.
+    /// How long a search may run on the thread that answers the call, in microseconds, at most 500: other
+    /// calls of that thread wait meanwhile. One that is expected to take longer, or does, runs on a thread
+    /// for long ones. 0 stands for never.
     #[schemars(range(max = SEARCH_INLINE_US_MAX))]
     pub search_inline_us_max: u64,
-    /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and
+    /// `RetryInfo`.
     pub sequence_waits_max: usize,
-    /// Streams that watch the state of this replica at once, one for each coordinator; one more is refused with
-    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, and can still ask. The last quarter is kept for clients that have less than four.
+    /// Streams that watch the state of this replica at once, one for each coordinator; one more is refused
+    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`, and can still ask. The last quarter is kept for clients
+    /// that have less than four.
     pub watchers_max: usize,
     /// How long the bank may take to open the feed, in milliseconds; then the follower tries again.
     #[schemars(range(min = 1))]
     pub feed_open_ms_max: u64,
-    /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead. The bank
-    /// gives a sign of life several times within it.
+    /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead.
+    /// The bank gives a sign of life several times within it.
     #[schemars(range(min = 1_000))]
     pub feed_silence_ms_max: u64,
-    /// Folder for the shard's files, which this matcher alone uses. When the matcher starts it goes on from the
-    /// snapshot that is there, if that is whole and was made with the same shard, `shard_count` and engine; else it
-    /// discards what is there and loads the bank's state, as it does without a folder. Then everything is in memory,
-    /// and merging the largest parts of the indexes takes as much again for some seconds. With `hnsw` no snapshots are
-    /// made.
+    /// Folder for the shard's files, which this matcher alone uses. When the matcher starts it goes on from
+    /// the snapshot that is there, if that is whole and was made with the same shard, `shard_count` and
+    /// engine; else it discards what is there and loads the bank's state, as it does without a folder. Then
+    /// everything is in memory, and merging the largest parts of the indexes takes as much again for some
+    /// seconds. With `hnsw` no snapshots are made.
     #[schemars(extend("x-value" = "DIR"))]
     pub index_folder: Option<PathBuf>,
-    /// A snapshot is taken after this many changes of the bank's log, at least 1. While it is written, for some
-    /// 20 to 400 milliseconds where the disk is not busy, changes wait; searches do not.
+    /// A snapshot is taken after this many changes of the bank's log, at least 1. While it is written, for
+    /// some 20 to 400 milliseconds where the disk is not busy, changes wait; searches do not.
     #[schemars(range(min = 1))]
     pub snapshot_changes: u64,
-    /// A snapshot is taken after this many minutes, at least 1, if anything has changed; and when the matcher is asked to
-    /// stop. After one that failed, the next is tried a minute later.
+    /// A snapshot is taken after this many minutes, at least 1, if anything has changed; and when the matcher
+    /// is asked to stop. After one that failed, the next is tried a minute later.
     #[schemars(range(min = 1, max = MINUTES_MAX))]
     pub snapshot_minutes: u64,
-    /// So many hours after an item was removed, its hashes are taken out of this matcher's files and of what it has published: the
-    /// files that hold them are written anew, in the background, at most once in so many hours. No more than the `purge_hours` of any bank's
-    /// charter. At most 8,760, a year; 0 stands for at once, after every removal: for tests.
+    /// So many hours after an item was removed, its hashes are taken out of this matcher's files and of what
+    /// it has published: the files that hold them are written anew, in the background, at most once in so
+    /// many hours. No more than the `purge_hours` of any bank's charter. At most 8,760, a year; 0 stands for
+    /// at once, after every removal: for tests.
     #[schemars(range(max = PURGE_HOURS_MAX))]
     pub purge_hours: u64,
-    /// Everything that searches read is compared with its checksums once in so many seconds, at most a week: memory, files,
-    /// and whether every hash can be reached. A fault takes the replica out of readiness until it is rebuilt from the
-    /// bank. 0 stands for never.
+    /// Everything that searches read is compared with its checksums once in so many seconds, at most a week:
+    /// memory, files, and whether every hash can be reached. A fault takes the replica out of readiness until
+    /// it is rebuilt from the bank. 0 stands for never.
     #[schemars(range(max = SCRUB_SECONDS_MAX))]
     pub scrub_seconds: u64,
-    /// Bytes that are compared in a second, at least 1 MiB. Where that is too little for `scrub_seconds`, comparing everything
-    /// takes longer.
+    /// Bytes that are compared in a second, at least 1 MiB. Where that is too little for `scrub_seconds`,
+    /// comparing everything takes longer.
     #[schemars(range(min = 1 << 20))]
     pub scrub_bytes_per_second_max: u64,
-    /// An object store where snapshots are published, such as `file:///var/lib/vigie/snapshots` or `s3://bucket/prefix`;
-    /// `gs://` and `az://` too. Those that are not of files need a build with the feature `cloud`. A matcher that finds
-    /// nothing of use in its `index_folder`, which it needs for that, begins with what was published last, and only where
-    /// that is of no use either with the bank's state. All matchers of all shards may share one prefix, those of two
-    /// clusters may not.
+    /// An object store where snapshots are published, such as `file:///var/lib/vigie/snapshots` or
+    /// `s3://bucket/prefix`; `gs://` and `az://` too. Those that are not of files need a build with the
+    /// feature `cloud`. A matcher that finds nothing of use in its `index_folder`, which it needs for that,
+    /// begins with what was published last, and only where that is of no use either with the bank's state.
+    /// All matchers of all shards may share one prefix, those of two clusters may not.
     #[schemars(extend("x-value" = "URL"))]
     pub snapshot_url: Option<StoreUrl>,
-    /// Options of the object store by the names of the crate `object_store`, such as `aws_endpoint`, `aws_region`,
-    /// `aws_allow_http`, `aws_access_key_id` and `aws_secret_access_key`. The provider's usual variables of the environment
-    /// stand for what is not said here. Never printed.
+    /// Options of the object store by the names of the crate `object_store`, such as `aws_endpoint`,
+    /// `aws_region`, `aws_allow_http`, `aws_access_key_id` and `aws_secret_access_key`. The provider's usual
+    /// variables of the environment stand for what is not said here. Never printed.
     #[schemars(extend("x-value" = "TABLE"))]
     pub snapshot_options: StoreOptions,
-    /// A snapshot is published after this many minutes, once another has been saved; the first one as soon as it has
-    /// been saved. 0 stands for never. Only `replica` 0 does it.
+    /// A snapshot is published after this many minutes, once another has been saved; the first one as soon as
+    /// it has been saved. 0 stands for never. Only `replica` 0 does it.
     #[schemars(range(max = MINUTES_MAX))]
     pub publish_minutes: u64,
     /// What searches PDQ hashes: `exact`, or `hnsw`, which may miss matches and says so.
@@ -107,10 +110,12 @@ pub struct Config {
     pub serving: ServingConfig,
     /// The processes of the deployment: those that may call this one, where any is named.
     pub processes: ProcessesConfig,
-    /// The matchers of this process, where others of it call this one as a function. It is known by the address where it listens.
+    /// The matchers of this process, where others of it call this one as a function. It is known by the
+    /// address where it listens.
     #[serde(skip)]
     pub neighbours: Option<Neighbours>,
-    /// Hash types that this matcher does as if it did not know. No setting: tests make a replica of an older version of it.
+    /// Hash types that this matcher does as if it did not know. No setting: tests make a replica of an older
+    /// version of it.
     #[serde(skip)]
     #[doc(hidden)]
     pub lacks: HashTypeSet,

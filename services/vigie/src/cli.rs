@@ -72,8 +72,8 @@ pub(crate) use when::When;
 
 /// Vigie recognises known images, exactly.
 ///
-/// It works on fingerprints (PDQ, MD5, SHA-256) that trusted organisations share; no image is ever kept. Start with
-/// `vigie demo`, then `vigie up`.
+/// It works on fingerprints (PDQ, MD5, SHA-256) that trusted organisations share; no image is ever kept.
+/// Start with `vigie demo`, then `vigie up`.
 #[derive(Debug, Parser)]
 #[command(name = "vigie", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -164,7 +164,7 @@ pub(crate) enum Command {
     /// Declare and list hash types of vectors: embeddings, which a model computes elsewhere
     #[command(subcommand)]
     HashType(HashTypeCommand),
-    /// Run a classifier (--config), or keep the cards of models that you supply, whose scores are never verdicts
+    /// Run a classifier (--config), or manage the cards of your models, whose scores are never verdicts
     #[command(args_conflicts_with_subcommands = true)]
     Classifier(ClassifierArgs),
     /// Ask classifiers about a conversation
@@ -179,7 +179,8 @@ pub(crate) enum Command {
     /// Send reports of suspected material to the reviewers, and decide on them
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Explain a decision of which there is a record: the items, banks, rule and version by which it was taken, and the opinions of that time
+    /// Explain a decision of which there is a record: the items, banks, rule and version by which it was
+    /// taken, and the opinions of that time
     Explain(ExplainArgs),
     /// List decisions of which there are records, set what became of them, write statements of reasons
     #[command(subcommand)]
@@ -193,7 +194,7 @@ pub(crate) enum Command {
     /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Print what the deployment publishes of itself for a period: counts by month, bank, class, member and verdict
+    /// Print the published statistics of a period: counts by month, bank, class, member and verdict
     ///
     /// Numbers of other members below 10, and what would reveal them, are suppressed.
     Statistics(StatisticsArgs),
@@ -201,9 +202,9 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
     ///
-    /// Nothing stays: the trial's bank and item are removed when it succeeds, fails or is stopped (Ctrl-C, SIGTERM). A trial
-    /// that is killed (SIGKILL) leaves its bank, with one item of a drawn picture; a later trial deletes it, from 15 seconds
-    /// after the killed one's --timeout-ms on.
+    /// Nothing stays: the trial's bank and item are removed when it succeeds, fails or is stopped (Ctrl-C,
+    /// SIGTERM). A trial that is killed (SIGKILL) leaves its bank, with one item of a drawn picture; a later
+    /// trial deletes it, from 15 seconds after the killed one's --timeout-ms on.
     Try(TryArgs),
     /// Ask a running role whether it is ready: what a health check of its container runs
     Health(HealthArgs),
@@ -246,7 +247,7 @@ pub(crate) struct FrontendArgs {
 /// Where the bank is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BankAddressArgs {
-    /// The bank to speak to; of several banks on one database, separated by commas, the one that serves is found
+    /// The bank to call; of several banks on one database, separated by commas, the serving one is called
     #[arg(
         long = "bank-url",
         env = "VIGIE_BANK",
@@ -289,41 +290,48 @@ pub(crate) struct UpArgs {
     /// Where the bank keeps its data [default: the platform's data directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
-    /// Make the cluster one of several members: create an operator, if there is none yet, and write its API key to operator.key in the
-    /// data folder. From then on every call needs a credential
+    /// Make the cluster one of several members: create an operator, if there is none yet, and write its API
+    /// key to operator.key in the data folder. From then on every call needs a credential
     #[arg(long)]
     pub(crate) consortium: bool,
-    /// Shards, each served by one matcher of this process. More than one are for trying things out: one is the quickest
+    /// Shards, each served by one matcher of this process. More than one are for trying things out: one is
+    /// the quickest
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) shards: u16,
     /// First of the loopback ports: frontend here, then coordinator, bank, and matchers from the tenth on;
     /// 0 takes any that are free
     #[arg(long, default_value_t = 7740)]
     pub(crate) port: u16,
-    /// Serve HTTP here, or `off`: HMA's REST API and our own [default: the fortieth port after the first, 127.0.0.1:7780]
+    /// Serve HTTP here, or `off`: HMA's REST API and our own [default: the fortieth port after the first,
+    /// 127.0.0.1:7780]
     #[arg(long, value_parser = http_at, value_name = "ADDRESS:PORT|off")]
     pub(crate) http: Option<HttpAt>,
-    /// Let pictures be fetched over HTTP (`url=`) from this host, though its address is of this machine or of a local network; may be
-    /// given again. Any host of the public network may be fetched from
+    /// Let pictures be fetched over HTTP (`url=`) from this host, though its address is of this machine or of
+    /// a local network; may be given again. Any host of the public network may be fetched from
     #[arg(long, value_name = "HOST")]
     pub(crate) fetch_private: Vec<String>,
-    /// Let clients without a credential address the HTTP side by this name, beside localhost and IP addresses; may be given again
+    /// Let clients without a credential address the HTTP side by this name, beside localhost and IP
+    /// addresses; may be given again
     #[arg(long, value_name = "HOST")]
     pub(crate) http_host: Vec<String>,
-    /// Credentials of hash-sharing programmes: a folder with a file for each exchange or interface, `field=value` a line; what is in no
-    /// file is looked for in the variables VIGIE_EXCHANGE_<EXCHANGE>_<FIELD> [default: credentials in the data folder]
+    /// Credentials of hash-sharing programmes: a folder with a file for each exchange or interface,
+    /// `field=value` a line; what is in no file is looked for in the variables
+    /// VIGIE_EXCHANGE_<EXCHANGE>_<FIELD> [default: credentials in the data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) exchange_credentials: Option<PathBuf>,
     /// The folder of the files that exchanges may follow [default: none]
     #[arg(long, value_name = "DIR")]
     pub(crate) exchange_files: Option<PathBuf>,
-    /// Let exchanges ask this origin beside those of the programmes, such as https://mirror.example; may be given again
+    /// Let exchanges ask this origin beside those of the programmes, such as https://mirror.example; may be
+    /// given again
     #[arg(long, value_name = "URL")]
     pub(crate) exchange_origin: Vec<String>,
-    /// Run the classifiers of this file, TOML with a table [classifier], beside the other roles [default: none]
+    /// Run the classifiers of this file, TOML with a table [classifier], beside the other roles [default:
+    /// none]
     #[arg(long, value_name = "FILE")]
     pub(crate) classifiers: Option<PathBuf>,
-    /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default: nowhere]
+    /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default:
+    /// nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,
     /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
@@ -381,18 +389,20 @@ pub(crate) enum BankCommand {
         #[arg(long)]
         with_items: bool,
     },
-    /// Make a bank equal to a file of hashes: add what it lacks, keep what is there, remove what the file does not hold
+    /// Make a bank equal to a file of hashes: add what it lacks, keep what is there, remove what the file
+    /// does not hold
     ///
-    /// Items are the same if they have the same hashes and, where the file names items, the same external reference. Items are
-    /// added before others are removed. A sync that was stopped goes on when it is run again. It is for the bank's owner: another
-    /// member removes its own submissions alone. Canaries stay.
+    /// Items are the same if they have the same hashes and, where the file names items, the same external
+    /// reference. Items are added before others are removed. A sync that was stopped goes on when it is run
+    /// again. It is for the bank's owner: another member removes its own submissions alone. Canaries stay.
     Sync(BankSyncArgs),
     /// Write the items of a bank to a file of hashes
     Export(BankExportArgs),
     /// Show or change a bank's demands on contributors and its terms
     #[command(subcommand)]
     Charter(CharterCommand),
-    /// Create the store of a configuration, or bring its schema up to date; a bank does so itself when it starts
+    /// Create the store of a configuration, or bring its schema up to date; a bank does so itself when it
+    /// starts
     Migrate(StoreArgs),
     /// Prove that the store of a configuration holds what its log says; its bank may run
     Verify(StoreArgs),
@@ -466,7 +476,8 @@ pub(crate) struct TryArgs {
 /// Arguments of a role.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RoleArgs {
-    /// The configuration file, in TOML: required, unless --listen and --set (or VIGIE__... variables) say everything
+    /// The configuration file, in TOML: required, unless --listen and --set (or VIGIE__... variables) say
+    /// everything
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Where to listen, instead of what the file says

@@ -1,12 +1,13 @@
 //! Configuration of the roles: defaults, then the file, then the environment, then arguments.
 //!
 //! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`, `[classifier]`; and what all roles share: `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable
-//! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only
-//! this module and the command line read the environment.
+//! `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`, `[classifier]`; and what all roles share:
+//! `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable `VIGIE__MATCHER__SHARD=2`
+//! sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only this module and the
+//! command line read the environment.
 //!
-//! Reading order: `sources` (file, environment, arguments), `fitting` (a table as a type), `fault`, `transport`, then [`reference`]
-//! (every key, for people), which `fields` helps.
+//! Reading order: `sources` (file, environment, arguments), `fitting` (a table as a type), `fault`,
+//! `transport`, then [`reference`] (every key, for people), which `fields` helps.
 
 pub(crate) mod names;
 mod fields;
@@ -183,8 +184,8 @@ pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<RoleSetting
     }
 }
 
-/// What the file, the environment and the arguments say of a bank's store: the bank is not to run, and need not know
-/// where to listen.
+/// What the file, the environment and the arguments say of a bank's store: the bank is not to run, and need
+/// not know where to listen.
 pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
     let file = args.config.as_deref();
     let Merged { table, origins, mut faults, is_unread } = merged(file, &args.set)?;
@@ -198,7 +199,8 @@ pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config>
     }
 }
 
-/// What a file says of the classifier of a cluster in one process, which sets the bank and the processes itself.
+/// What a file says of the classifier of a cluster in one process, which sets the bank and the processes
+/// itself.
 pub(crate) fn load_classifiers(file: &Path) -> anyhow::Result<vigie_classifier::Config> {
     let Merged { table, origins, mut faults, is_unread } = merged(Some(file), &[])?;
     if is_unread {

@@ -1,9 +1,11 @@
 //! The one binary: the whole cluster in one process, one role of it, or a client of it.
 //!
-//! The library behind `main.rs` holds what the tests need too: [`local_cluster`] runs every role in this process.
+//! The library behind `main.rs` holds what the tests need too: [`local_cluster`] runs every role in this
+//! process.
 //!
-//! Reading order: `cli` (what can be typed), `config` (defaults, file, environment, arguments), `output` (lines
-//! for people, JSON for scripts, exit codes), `hash_file`, `traces`, `open_files`, [`local_cluster`], then `commands`, a file for each.
+//! Reading order: `cli` (what can be typed), `config` (defaults, file, environment, arguments), `output`
+//! (lines for people, JSON for scripts, exit codes), `hash_file`, `traces`, `open_files`, [`local_cluster`],
+//! then `commands`, a file for each.
 
 mod cli;
 mod config;

@@ -1,7 +1,8 @@
 //! Every role of a cluster in this process, on loopback ports, with the bank's data in one folder.
 //!
-//! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own listener. They speak gRPC to each
-//! other, as they do in processes of their own, or some call others as functions ([`Calls`]).
+//! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own
+//! listener. They speak gRPC to each other, as they do in processes of their own, or some call others as
+//! functions ([`Calls`]).
 
 mod ports;
 mod config;
@@ -275,7 +276,8 @@ impl LocalCluster {
         self.http_url().map(|url| format!("{url}/console/"))
     }
 
-    /// Where the metrics and probes of all roles are, if they are served. A matcher that was started again is not among them.
+    /// Where the metrics and probes of all roles are, if they are served. A matcher that was started again is
+    /// not among them.
     #[must_use]
     pub fn telemetry_url(&self) -> Option<String> {
         self.telemetry_address.map(|address| format!("http://{address}"))
@@ -317,7 +319,8 @@ impl LocalCluster {
         &self.own
     }
 
-    /// How the gateway reaches the others for its callers, whose credentials it adds: the frontend over a socket or as a function.
+    /// How the gateway reaches the others for its callers, whose credentials it adds: the frontend over a
+    /// socket or as a function.
     #[must_use]
     pub fn callers(&self) -> &Network {
         &self.callers
@@ -338,8 +341,8 @@ impl LocalCluster {
         Ok(CoordinatorClient::new(&self.coordinator_url())?)
     }
 
-    /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has ended, with
-    /// that role's own error.
+    /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has
+    /// ended, with that role's own error.
     pub async fn wait_ready(&mut self, deadline: Deadline) -> anyhow::Result<()> {
         let bank = BankClient::new_on(&self.bank_url(), &self.own)?;
         let coordinator = CoordinatorClient::new_on(&[self.coordinator_url()], &self.own)?;
@@ -348,7 +351,8 @@ impl LocalCluster {
                 return Err(error);
             }
             let soon = Deadline::now() + PROBE_WITHIN;
-            // First the matchers themselves: what the coordinator knows may be from before one was started again.
+            // First the matchers themselves: what the coordinator knows may be from before one was started
+            // again.
             let matchers_ready = self.matchers_ready(soon).await?;
             let (head, topology) = tokio::join!(bank.log_head(soon), coordinator.describe_topology(soon));
             if matchers_ready
@@ -426,7 +430,8 @@ impl LocalCluster {
         Ok(())
     }
 
-    /// Stops every role, those that are asked before those that answer them, and reports the first that failed.
+    /// Stops every role, those that are asked before those that answer them, and reports the first that
+    /// failed.
     pub async fn stop(self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for role in [self.exchange, self.gateway].into_iter().flatten() {

@@ -1,5 +1,5 @@
-//! Is a decoder or classifier process if that is asked for; else reads the command line, sets up logs, runs the command, and exits with
-//! its code.
+//! Is a decoder or classifier process if that is asked for; else reads the command line, sets up logs, runs
+//! the command, and exits with its code.
 
 use std::process::ExitCode;
 

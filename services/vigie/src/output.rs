@@ -1,7 +1,7 @@
 //! Lines for people, JSON for scripts, exit codes for both.
 //!
-//! Results go to standard output, everything about the way there to standard error. With `--json` every line of
-//! standard output is one object.
+//! Results go to standard output, everything about the way there to standard error. With `--json` every line
+//! of standard output is one object.
 
 mod table;
 pub(crate) mod style;
@@ -49,7 +49,8 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Where results go. Colours go with them where that is a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` has them anywhere.
+/// Where results go. Colours go with them where that is a terminal, unless `NO_COLOR` is set;
+/// `CLICOLOR_FORCE` has them anywhere.
 #[derive(Debug)]
 pub struct Output {
     json: bool,
@@ -72,8 +73,8 @@ pub(crate) struct ErrorLine {
     pub(crate) message: String,
 }
 
-/// A result could not be printed. Of all errors only this one can mean that nobody reads the output any more: a
-/// connection that broke says `BrokenPipe` too.
+/// A result could not be printed. Of all errors only this one can mean that nobody reads the output any more:
+/// a connection that broke says `BrokenPipe` too.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot print")]
 pub(crate) struct PrintError(#[from] io::Error);
@@ -282,7 +283,8 @@ pub(crate) fn exit_of(code: Code) -> Exit {
     if code::retryable(code) || code == Code::DeadlineExceeded { Exit::Unavailable } else { Exit::Failed }
 }
 
-/// The exit code of a call that failed: [`Exit::Failed`] also where no connection can be made until somebody changes a certificate.
+/// The exit code of a call that failed: [`Exit::Failed`] also where no connection can be made until somebody
+/// changes a certificate.
 #[must_use]
 pub(crate) fn exit_of_call(call: &CallError) -> Exit {
     if call.is_for_good() { Exit::Failed } else { exit_of(call.code()) }

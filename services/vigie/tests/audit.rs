@@ -1,5 +1,5 @@
-//! Commands about the audit against a bank whose answers are written here: what is printed where, which files are written, and what is
-//! refused.
+//! Commands about the audit against a bank whose answers are written here: what is printed where, which files
+//! are written, and what is refused.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,5 @@
-//! Commands about classifiers against a bank and a frontend whose answers are written here: what is put, and what is printed.
+//! Commands about classifiers against a bank and a frontend whose answers are written here: what is put, and
+//! what is printed.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::path::Path;
@@ -27,7 +28,8 @@ const CARD: &str = r#"{
         "expected": [{"class": "other", "score": 0.5}, {"class": "nude", "score": 0.5}]}
 }"#;
 
-/// A bank's service of cards with one model, and a frontend whose model takes the first byte of a file for its score.
+/// A bank's service of cards with one model, and a frontend whose model takes the first byte of a file for
+/// its score.
 #[derive(Clone, Default)]
 struct Deployment(Arc<Mutex<Vec<CardVersion>>>);
 

@@ -1,4 +1,5 @@
-//! Commands about members against a bank whose answers are written here: what is printed where, and what is sent.
+//! Commands about members against a bank whose answers are written here: what is printed where, and what is
+//! sent.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::os::unix::fs::PermissionsExt as _;

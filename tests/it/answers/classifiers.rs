@@ -1,7 +1,8 @@
-//! Classifiers beside matches, through a whole cluster: whatever they do, matches are the same; scores are those that can be computed by hand.
+//! Classifiers beside matches, through a whole cluster: whatever they do, matches are the same; scores are
+//! those that can be computed by hand.
 //!
-//! The classifier is a stand-in that computes the mean of the blue bytes of the pixels that it is given, or of a text the share of the
-//! letter z: so a test knows each score.
+//! The classifier is a stand-in that computes the mean of the blue bytes of the pixels that it is given, or
+//! of a text the share of the letter z: so a test knows each score.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -78,7 +79,8 @@ impl ClassifierService for StandIn {
     }
 }
 
-/// A card of a model that is active, with the threshold of a rate of 1 in 100: nearly 0.5, of other contents that rise evenly to there.
+/// A card of a model that is active, with the threshold of a rate of 1 in 100: nearly 0.5, of other contents
+/// that rise evenly to there.
 fn card(name: &str, form: serde_json::Value, test_input: serde_json::Value) -> ModelCard {
     let draft = serde_json::json!({
         "name": name, "version": 1,

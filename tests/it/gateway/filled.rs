@@ -1,4 +1,5 @@
-//! A consortium with content on every console page: two members and their host, banks, opinions, cases, a policy, and a failing exchange.
+//! A consortium with content on every console page: two members and their host, banks, opinions, cases, a
+//! policy, and a failing exchange.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// A day in milliseconds.
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// Text that changes `window.ran` if a page does not escape it. Short, because some texts have at most 64 bytes.
+/// Text that changes `window.ran` if a page does not escape it. Short, because some texts have at most 64
+/// bytes.
 pub(crate) const HOSTILE: &str = "\"'><img src=x onerror=window.ran=1><b>";
 /// The same for longer texts.
 const LONG: &str = "<script>window.ran=2</script> javascript:window.ran=3";
@@ -301,7 +303,8 @@ impl Filled {
         }
     }
 
-    /// Adds members, each with a principal, and cases of every kind that waits for a person, for lists of several pages.
+    /// Adds members, each with a principal, and cases of every kind that waits for a person, for lists of
+    /// several pages.
     pub(crate) async fn crowd(&self, members: usize, cases: usize) {
         for number in 0..members {
             let name = format!("member-{number}");

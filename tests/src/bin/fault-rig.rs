@@ -12,7 +12,8 @@ use vigie_harness::binary::vigie_binary;
 use vigie_harness::isolation::Network;
 use vigie_tests::faults::{self, FaultPlan};
 
-/// Stops, kills and cuts off replicas and whole shards, and proves that no answer is wrong or claims too much.
+/// Stops, kills and cuts off replicas and whole shards, and proves that no answer is wrong or claims too
+/// much.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Answers that are held against what was acknowledged while something is away, at least

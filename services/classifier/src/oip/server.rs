@@ -15,7 +15,8 @@ use vigie_rpc::{code, deadline as deadlines};
 use super::OipSettings;
 use crate::error::{EngineError, Lie, Refusal};
 
-/// A call that had this long and was not answered counts as a failure of the server; a shorter one says more of the caller.
+/// A call that had this long and was not answered counts as a failure of the server; a shorter one says more
+/// of the caller.
 const BLAMED_AFTER: Duration = Duration::from_secs(1);
 /// The words of tonic where a message is longer than the limit, which it finds before it reads the message.
 const TOO_LARGE: &str = "Error, decoded message length too large";
@@ -118,7 +119,8 @@ impl Server {
     }
 }
 
-/// The error of a call that ended with `status`, late or not. The server's words are left out: they may quote the inputs.
+/// The error of a call that ended with `status`, late or not. The server's words are left out: they may quote
+/// the inputs.
 fn error(status: &Status, is_late: bool) -> EngineError {
     // A status that the transport made has a cause; one that came from the server has none.
     let source = std::error::Error::source(status);

@@ -15,12 +15,12 @@ use super::settings::{OnnxModel, OnnxSettings};
 use crate::error::{EngineError, WorkerEnd};
 use crate::shape::ModelShape;
 
-/// The wait before the next process when one could not be started: doubled with each in a row. The longest is long, since each start reads
-/// and checks the model's file.
+/// The wait before the next process when one could not be started: doubled with each in a row. The longest is
+/// long, since each start reads and checks the model's file.
 const START_PAUSE_MIN: Duration = Duration::from_millis(100);
 const START_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The wait before the next process when one died before it had answered anything, doubled with each in a row. The longest is short: the
-/// inputs may be to blame, and other callers wait.
+/// The wait before the next process when one died before it had answered anything, doubled with each in a
+/// row. The longest is short: the inputs may be to blame, and other callers wait.
 const DEATH_PAUSE_MIN: Duration = Duration::from_millis(10);
 const DEATH_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// How often a thread without a process looks whether others have one.

@@ -22,8 +22,8 @@ use crate::wire::{BESIDE_BYTES_MAX, COMMAND, GREETING, message, model_shape, out
 /// The most that is read of a process's standard error, in bytes.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 
-/// Since 1.29 the builds of ONNX Runtime's makers send them reports about models and runs, from a thread of their own, unless this
-/// variable is set when the library is opened (`findings/onnxruntime-telemetry.sh`).
+/// Since 1.29 the builds of ONNX Runtime's makers send them reports about models and runs, from a thread of
+/// their own, unless this variable is set when the library is opened (`findings/onnxruntime-telemetry.sh`).
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
 /// A running process with a model. It is killed and waited for when this is dropped.

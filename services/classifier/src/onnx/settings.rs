@@ -13,8 +13,8 @@ pub struct OnnxSettings {
     pub library: Option<PathBuf>,
     /// The program `vigie`; `None` for this process's own.
     pub program: Option<PathBuf>,
-    /// The protection that a process must have. There is no way to run a model without a process: [`Requirement::Off`] means
-    /// [`Requirement::BestEffort`].
+    /// The protection that a process must have. There is no way to run a model without a process:
+    /// [`Requirement::Off`] means [`Requirement::BestEffort`].
     pub requirement: Requirement,
     /// Processes of each model.
     pub workers: usize,
@@ -22,7 +22,8 @@ pub struct OnnxSettings {
     pub waiting_max: usize,
     /// The largest model, in bytes.
     pub model_bytes_max: u64,
-    /// Memory that a process may take beyond the library and the model's file, in bytes. At the bound the run fails.
+    /// Memory that a process may take beyond the library and the model's file, in bytes. At the bound the run
+    /// fails.
     pub memory_bytes_max: u64,
     /// The inputs of one run together, and its outputs together, in bytes.
     pub tensor_bytes_max: usize,

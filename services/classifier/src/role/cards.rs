@@ -8,8 +8,8 @@ use vigie_consortium::CardVersion;
 
 /// The source of the present cards.
 pub(crate) trait Cards: fmt::Debug + Send + Sync {
-    /// The newest version of each card, also of those that are retired, by ascending name. `None` where they are not known now; those that
-    /// were known before stay in use then.
+    /// The newest version of each card, also of those that are retired, by ascending name. `None` where they
+    /// are not known now; those that were known before stay in use then.
     fn now(&self) -> Option<Vec<Arc<CardVersion>>>;
 }
 

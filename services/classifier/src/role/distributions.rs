@@ -28,8 +28,8 @@ impl Distributions {
         self.lock().clone()
     }
 
-    /// The counts of each class, with the population stability index against the calibration of this card; none where there are too few
-    /// scores for a statement on either side.
+    /// The counts of each class, with the population stability index against the calibration of this card;
+    /// none where there are too few scores for a statement on either side.
     pub(crate) fn compared(&self, card: &ModelCard) -> Vec<(Name, Histogram, Option<f64>)> {
         let compared = |(class, live): (Name, Histogram)| {
             let table = card.calibration().and_then(|calibration| calibration.class(&class));

@@ -21,7 +21,8 @@ pub(crate) const ITEMS_MAX: usize = 16;
 const PIXEL_BYTES_MAX: usize = 3 << 20;
 /// The largest request, in bytes: the largest pictures, and what names them. Conversations have less.
 pub(crate) const MESSAGE_BYTES_MAX: usize = ITEMS_MAX * PIXEL_BYTES_MAX + (64 << 10);
-/// The items of a call end so long before it, or by a tenth of its time: so the answer says of each what became of it.
+/// The items of a call end so long before it, or by a tenth of its time: so the answer says of each what
+/// became of it.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// Answers scores.

@@ -1,4 +1,5 @@
-//! Keeps the models as the directory has their cards, and looks whether each is that of its card, again and again.
+//! Keeps the models as the directory has their cards, and looks whether each is that of its card, again and
+//! again.
 //!
 //! ```text
 //! another version of a card   the old one is served no more, the new one after its check

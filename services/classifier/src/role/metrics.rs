@@ -1,4 +1,5 @@
-//! The metrics of a classifier. Names of models and classes come from cards alone, and those of a version end with it.
+//! The metrics of a classifier. Names of models and classes come from cards alone, and those of a version end
+//! with it.
 
 use std::fmt;
 use std::sync::Arc;

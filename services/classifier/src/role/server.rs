@@ -30,8 +30,8 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
     run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Runs models for `listener` until `shutdown`; banks and inference servers are reached by `network`, its metrics, and how it is, go to
-/// `telemetry`.
+/// Runs models for `listener` until `shutdown`; banks and inference servers are reached by `network`, its
+/// metrics, and how it is, go to `telemetry`.
 ///
 /// Health is `SERVING` once the directory has been read. A model that cannot be served holds nothing up.
 pub async fn run_with(

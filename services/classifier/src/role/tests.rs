@@ -1,4 +1,5 @@
-//! A classifier over an inference server that a test holds: from a content to scores that are computed by hand.
+//! A classifier over an inference server that a test holds: from a content to scores that are computed by
+//! hand.
 
 #[cfg(feature = "onnx")]
 mod onnx;
@@ -256,7 +257,8 @@ async fn a_shifted_distribution_is_said_once_there_are_enough_scores() {
     assert_eq!((described.distributions[0].drift, described.distributions[1].drift), (Some(drift), None));
 }
 
-/// Whatever happens to a conversation: no word of it is in a log, in what is described, in an answer, or in debug output.
+/// Whatever happens to a conversation: no word of it is in a log, in what is described, in an answer, or in
+/// debug output.
 #[tokio::test]
 async fn no_word_of_a_conversation_is_anywhere() {
     let log = CapturedLog::default();

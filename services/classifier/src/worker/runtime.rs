@@ -46,7 +46,8 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Creates a session of one thread, which does not wait by spinning: there are as many processes as cores, and none can start a thread.
+/// Creates a session of one thread, which does not wait by spinning: there are as many processes as cores,
+/// and none can start a thread.
 fn session(environment: &Environment, model: &[u8]) -> ort::Result<ort::session::Session> {
     ort::session::Session::builder(environment)?
         .with_intra_threads(1)?
@@ -89,7 +90,8 @@ fn input(tensor: Tensor) -> ort::Result<(String, SessionInputValue<'static>)> {
     Ok((name, value))
 }
 
-/// The outputs as messages. `None` where one is missing, of a type that is not carried, or where they are too large.
+/// The outputs as messages. `None` where one is missing, of a type that is not carried, or where they are too
+/// large.
 fn carried(
     outputs: &SessionOutputs<'_>,
     described: &[TensorShape],
@@ -144,7 +146,8 @@ fn bytes(value: &DynValue, element: ElementType) -> Option<Vec<u8>> {
             let (_, texts) = value.try_extract_strings().ok()?;
             encode_texts(texts.iter().map(String::as_bytes))
         }
-        // The standard library has no type for half-precision numbers: such a model has to cast its output to 32 bits.
+        // The standard library has no type for half-precision numbers: such a model has to cast its output to
+        // 32 bits.
         ElementType::F16 | ElementType::Bf16 => return None,
     })
 }

@@ -1,7 +1,9 @@
-//! Copies that PDQ misses, by an embedding: the features that a model of pictures computes before its last layer.
+//! Copies that PDQ misses, by an embedding: the features that a model of pictures computes before its last
+//! layer.
 //!
-//! The model is open-nsfw, which was trained for something else: it stands for an operator's own embedding model. Its features are an output
-//! of a file to which a second message of the format is appended: readers of protobuf merge the two.
+//! The model is open-nsfw, which was trained for something else: it stands for an operator's own embedding
+//! model. Its features are an output of a file to which a second message of the format is appended: readers
+//! of protobuf merge the two.
 
 use std::path::PathBuf;
 

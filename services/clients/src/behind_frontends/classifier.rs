@@ -88,8 +88,8 @@ impl ClassifierClient {
     /// Items of one call.
     pub const ITEMS_MAX: usize = 16;
 
-    /// The classifiers at these endpoints, at least one, on a network. Calls go where they are answered soonest, and elsewhere when a
-    /// connection breaks.
+    /// The classifiers at these endpoints, at least one, on a network. Calls go where they are answered
+    /// soonest, and elsewhere when a connection breaks.
     pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("classifier", endpoint, network)?;
@@ -105,8 +105,9 @@ impl ClassifierClient {
         vigie_net::check_endpoint(endpoint)
     }
 
-    /// Runs models: at most [`Self::ITEMS_MAX`] items, whose outcomes come in their order. Scores of `uncounted` items are in no distribution. One
-    /// attempt, but for a connection that breaks, and none after the deadline.
+    /// Runs models: at most [`Self::ITEMS_MAX`] items, whose outcomes come in their order. Scores of
+    /// `uncounted` items are in no distribution. One attempt, but for a connection that breaks, and none
+    /// after the deadline.
     pub async fn score(
         &self,
         items: &[ScoreItem],

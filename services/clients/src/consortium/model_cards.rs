@@ -49,7 +49,8 @@ pub struct ReadModelCard {
     pub newest_version: u32,
 }
 
-/// Speaks to the bank, or to that one of several on one database which serves, about model cards. Calls are retried within their deadline.
+/// Speaks to the bank, or to that one of several on one database which serves, about model cards. Calls are
+/// retried within their deadline.
 #[derive(Debug, Clone)]
 pub struct ModelCardClient {
     bank: LeadingBank<ModelCardServiceClient<Channel>>,
@@ -58,8 +59,8 @@ pub struct ModelCardClient {
 impl ModelCardClient {
     among_banks!(ModelCardServiceClient, ANSWER_BYTES_MAX);
 
-    /// Sets the card of a model as a new version, which the bank numbers, if the newest one is `expected`: 0 for none, `None` for any. Returns
-    /// the number.
+    /// Sets the card of a model as a new version, which the bank numbers, if the newest one is `expected`: 0
+    /// for none, `None` for any. Returns the number.
     pub async fn put(
         &self,
         document: &str,

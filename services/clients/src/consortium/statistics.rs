@@ -88,8 +88,8 @@ pub struct StatisticsClient {
 impl StatisticsClient {
     among_banks!(StatisticsServiceClient, ANSWER_BYTES_MAX);
 
-    /// Reads the statistics of the months from one to another, as in `2026-11`, in a form. `is_public`: without the numbers of the caller's
-    /// own member.
+    /// Reads the statistics of the months from one to another, as in `2026-11`, in a form. `is_public`:
+    /// without the numbers of the caller's own member.
     pub async fn get_statistics(
         &self,
         (from, to): (&str, &str),
@@ -113,7 +113,8 @@ impl StatisticsClient {
         Ok(answer.text)
     }
 
-    /// Counts matches, verdicts and uses of classifiers, 1 to 1000 counts of them in all, for a process of the deployment.
+    /// Counts matches, verdicts and uses of classifiers, 1 to 1000 counts of them in all, for a process of
+    /// the deployment.
     pub async fn record_matches(
         &self,
         counts: &[CountedMatches],
@@ -159,7 +160,8 @@ impl StatisticsClient {
         Ok(())
     }
 
-    /// Reports how long changes took until a matcher searched by them: one histogram of each kind, and one at least. They are counted once for each key.
+    /// Reports how long changes took until a matcher searched by them: one histogram of each kind, and one at
+    /// least. They are counted once for each key.
     pub async fn record_latencies(
         &self,
         latencies: &[(LatencyKind, Histogram)],

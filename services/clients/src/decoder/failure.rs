@@ -40,7 +40,8 @@ pub enum StartError {
         /// The program.
         program: PathBuf,
     },
-    /// This process was itself started by a decoder that took its program for `vigie`, and must not start another in turn.
+    /// This process was itself started by a decoder that took its program for `vigie`, and must not start
+    /// another in turn.
     #[error("this process was itself started as a decoder: decoder_program must be the path of `vigie`")]
     Nested,
     /// The process has less protection than is required.
@@ -94,7 +95,8 @@ impl WorkerDeath {
         }
     }
 
-    /// The kind of failure that its image has; `None` where the image's time ran out, which is not the image's fault.
+    /// The kind of failure that its image has; `None` where the image's time ran out, which is not the
+    /// image's fault.
     pub(super) const fn failure_kind(self) -> Option<DecodeFailureKind> {
         match self {
             Self::Crashed => Some(DecodeFailureKind::Crashed),

@@ -1,12 +1,13 @@
-//! The program `ffmpeg`, which decodes what no decoder here does. Found and asked what it can do when it is first needed.
+//! The program `ffmpeg`, which decodes what no decoder here does. Found and asked what it can do when it is
+//! first needed.
 //!
 //! ```text
-//! Ffmpeg::tool(coding)             found? of which version? with this decoder?          -> Tool, or why there is none
+//! Ffmpeg::tool(coding)             found? of which version? with this decoder? -> Tool, or why there is none
 //! Run::start(tool, outside, file)  `vigie program-worker` locks itself down, greets, and becomes ffmpeg
 //!   |-- the file: a sealed memfd as standard input
 //!   |-- pixels:   PPM pictures on standard output, each of the declared size, as many as declared
 //!   +-- words:    standard error, bounded, which only decide the kind of a failure
-//! VideoOrder::hash()               `ffprobe` first, then `ffmpeg`; its frames are hashed by the calling thread (`video`)
+//! VideoOrder::hash()               `ffprobe`, then `ffmpeg`; the calling thread hashes its frames (`video`)
 //! ```
 //!
 //! Always true:

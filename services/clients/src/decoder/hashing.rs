@@ -7,8 +7,8 @@
 //! required      in processes         the role does not start           no decoder: the image is not decoded
 //! ```
 //!
-//! A role that has had a process never decodes in itself again: whoever can keep processes from starting, by using up memory or
-//! process numbers, must not bring hostile files into the role by that.
+//! A role that has had a process never decodes in itself again: whoever can keep processes from starting, by
+//! using up memory or process numbers, must not bring hostile files into the role by that.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
@@ -27,7 +27,8 @@ use super::settings::DecoderSettings;
 use super::video;
 use crate::decoder::Decoder;
 
-/// The wait before another process is tried where none could be started: doubled with each try, up to the longest.
+/// The wait before another process is tried where none could be started: doubled with each try, up to the
+/// longest.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
@@ -47,8 +48,8 @@ struct Shared {
 }
 
 impl Hashing {
-    /// Starts a process to see that it can be had, which may take seconds, and ends it. If none can be had and none is required, a
-    /// thread tries again from time to time, until one can.
+    /// Starts a process to see that it can be had, which may take seconds, and ends it. If none can be had
+    /// and none is required, a thread tries again from time to time, until one can.
     ///
     /// # Errors
     /// [`StartError`], when protection is required and there is no process or it has less.
@@ -80,7 +81,8 @@ impl Hashing {
         self.0.processes.get().is_some()
     }
 
-    /// The program `ffmpeg` for formats that no decoder here decodes. It is started if that was not done, to ask what it can do.
+    /// The program `ffmpeg` for formats that no decoder here decodes. It is started if that was not done, to
+    /// ask what it can do.
     ///
     /// # Errors
     /// [`FfmpegAbsence`], when there is none.
@@ -161,11 +163,13 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, and brings its first frame to `forms`, of
-    /// which there are at most [`PictureForm::COUNT_MAX`]. In a process of its own it ends at `deadline`; in this one nothing can end it.
+    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, and brings
+    /// its first frame to `forms`, of which there are at most [`PictureForm::COUNT_MAX`]. In a process of its
+    /// own it ends at `deadline`; in this one nothing can end it.
     ///
     /// # Errors
-    /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no process.
+    /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no
+    /// process.
     pub fn hash(
         &mut self,
         content: &[u8],
@@ -189,12 +193,13 @@ impl Hasher {
         decoder.hash(content, limits, ways, forms, deadline)
     }
 
-    /// Decodes the video `content` within `limits` by the programs `ffprobe` and `ffmpeg`, and hashes the frames that `sampling` chooses.
-    /// It ends at `deadline`, or sooner by [`VideoLimits::within`]: with the frames that were hashed until then, and a reason why they
-    /// are not all.
+    /// Decodes the video `content` within `limits` by the programs `ffprobe` and `ffmpeg`, and hashes the
+    /// frames that `sampling` chooses. It ends at `deadline`, or sooner by [`VideoLimits::within`]: with the
+    /// frames that were hashed until then, and a reason why they are not all.
     ///
     /// # Errors
-    /// [`DecoderError`]: no frame could be hashed, since the file is no video, or a program is missing, has failed, or ran out of time.
+    /// [`DecoderError`]: no frame could be hashed, since the file is no video, or a program is missing, has
+    /// failed, or ran out of time.
     pub fn hash_video(
         &mut self,
         content: &[u8],

@@ -37,7 +37,8 @@ impl Decoder {
         task: &Task<'_>,
     ) -> Result<HashedPicture, DecoderError> {
         let &Task { limits, ways, forms, bounds, .. } = task;
-        // A decoder process that waits for pixels which do not come is of no more use, so the first ones come first.
+        // A decoder process that waits for pixels which do not come is of no more use, so the first ones come
+        // first.
         if let Err(unpassed) = run.begun(&outside.mosaic) {
             return Err(self.unpassed(run, unpassed, outside, tool));
         }

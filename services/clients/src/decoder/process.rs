@@ -85,8 +85,8 @@ impl Process {
         self.answered
     }
 
-    /// Sends a request and the content that follows it, and returns its answer, of at most so many bytes. After an error the process is of
-    /// no more use.
+    /// Sends a request and the content that follows it, and returns its answer, of at most so many bytes.
+    /// After an error the process is of no more use.
     pub(super) fn exchange(
         &mut self,
         head: &[u8],

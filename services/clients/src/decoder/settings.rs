@@ -13,7 +13,8 @@ pub struct DecoderSettings {
     pub program: Option<PathBuf>,
     /// The protection that a process must have.
     pub requirement: Requirement,
-    /// Memory that a process may take beyond what it has when it starts, in bytes. At the bound the image is refused.
+    /// Memory that a process may take beyond what it has when it starts, in bytes. At the bound the image is
+    /// refused.
     pub memory_bytes_max: u64,
     /// Processor time that one image may take. At the bound the image is refused and its process killed.
     pub processor_time_max: Duration,
@@ -25,12 +26,12 @@ pub struct DecoderSettings {
     pub images_max: u32,
 }
 
-/// Memory of a process beside the file and what its decoder asks for, in bytes: tables, rows, the hash's own buffers, and what
-/// the allocator has not given back.
+/// Memory of a process beside the file and what its decoder asks for, in bytes: tables, rows, the hash's own
+/// buffers, and what the allocator has not given back.
 const MEMORY_BESIDE_BYTES: u64 = 64 << 20;
 
-/// Address space of `ffmpeg` beside what its decoder asks for, in bytes: its libraries, and the stacks of its threads. Nearly all of
-/// it is never touched.
+/// Address space of `ffmpeg` beside what its decoder asks for, in bytes: its libraries, and the stacks of its
+/// threads. Nearly all of it is never touched.
 const FFMPEG_BYTES: u64 = 1 << 30;
 
 impl DecoderSettings {

@@ -27,7 +27,8 @@ const WAITING_MIN: Duration = Duration::from_secs(10);
 /// The system counts processor time in steps of 10 ms.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Watches one image in a process. The process has one thread, so its processor time never exceeds the time that has passed.
+/// Watches one image in a process. The process has one thread, so its processor time never exceeds the time
+/// that has passed.
 #[derive(Debug)]
 pub(super) struct Watch {
     process: u32,
@@ -83,7 +84,8 @@ impl Clock for Watch {
 #[cfg(target_os = "linux")]
 fn processor_time(process: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name of the program is in brackets, and may hold spaces and brackets; `utime` and `stime` are the 12th and 13th after.
+    // The name of the program is in brackets, and may hold spaces and brackets; `utime` and `stime` are the
+    // 12th and 13th after.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     let ticks = ticks()?.checked_add(ticks()?)?;

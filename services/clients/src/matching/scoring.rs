@@ -72,7 +72,8 @@ impl MatchClient {
         self.pool.call(ask).await
     }
 
-    /// Asks for the scores of a content for the calibration of a model. One attempt, but for a connection that breaks.
+    /// Asks for the scores of a content for the calibration of a model. One attempt, but for a connection
+    /// that breaks.
     pub async fn measure_scores(
         &self,
         model: &str,

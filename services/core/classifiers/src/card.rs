@@ -1,6 +1,7 @@
 //! Model cards: what is known of a model, by whom it was approved, and how it is run.
 //!
-//! Reading order: `draft` (as it is written), `drawn` and `test_vector`, `checked` (from a draft to a card), `model_card`.
+//! Reading order: `draft` (as it is written), `drawn` and `test_vector`, `checked` (from a draft to a card),
+//! `model_card`.
 
 mod draft;
 mod drawn;

@@ -7,7 +7,8 @@ use thiserror::Error;
 
 /// Messages in their order, with the language if it is known, within bounds. Its debug output shows no text.
 ///
-/// The errors of a reader of JSON may quote a value that has the wrong type, and so a text. Whoever reads conversations logs none of them.
+/// The errors of a reader of JSON may quote a value that has the wrong type, and so a text. Whoever reads
+/// conversations logs none of them.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ConversationDraft", into = "ConversationDraft")]
 pub struct Conversation {
@@ -130,8 +131,8 @@ impl From<Conversation> for ConversationDraft {
     }
 }
 
-/// Whether a text has the form of a language's tag: subtags of 1 to 8 letters and digits, the first of 2 to 8 letters. The registry
-/// of subtags is not consulted.
+/// Whether a text has the form of a language's tag: subtags of 1 to 8 letters and digits, the first of 2 to 8
+/// letters. The registry of subtags is not consulted.
 fn is_language(tag: &str) -> bool {
     let is_subtag =
         |text: &str| (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());

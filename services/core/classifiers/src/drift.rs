@@ -1,14 +1,17 @@
 //! Whether the scores of a class are distributed as they were when the model was calibrated.
 //!
-//! The measure is the population stability index (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006): with p and q the shares of a bin then
-//! and now, the sum over all bins of (q - p) ln(q / p). It is 0 for equal shares, the same in both directions, and by the convention of that
-//! field below 0.1 for no change to speak of, and from 0.25 on for one that asks for a person.
+//! The measure is the population stability index (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006): with p
+//! and q the shares of a bin then and now, the sum over all bins of (q - p) ln(q / p). It is 0 for equal
+//! shares, the same in both directions, and by the convention of that field below 0.1 for no change to speak
+//! of, and from 0.25 on for one that asks for a person.
 //!
-//! Smoothing: half a score is added to every one of the 64 bins of both sides, so an empty bin divides nothing by zero.
+//! Smoothing: half a score is added to every one of the 64 bins of both sides, so an empty bin divides
+//! nothing by zero.
 //!
-//! Chance alone makes the index about 63 (1/n + 1/m) for n and m scores, with a deviation of sqrt(2 x 63) (1/n + 1/m) (B. Yurdakul,
-//! "Statistical Properties of Population Stability Index", Western Michigan University 2018). With [`SAMPLE_MIN`] scores on both sides
-//! that is 0.050 and 0.009: 0.1 is five deviations away. Below that size nothing is stated.
+//! Chance alone makes the index about 63 (1/n + 1/m) for n and m scores, with a deviation of sqrt(2 x 63)
+//! (1/n + 1/m) (B. Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan
+//! University 2018). With [`SAMPLE_MIN`] scores on both sides that is 0.050 and 0.009: 0.1 is five deviations
+//! away. Below that size nothing is stated.
 
 use thiserror::Error;
 

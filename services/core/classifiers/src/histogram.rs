@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Scores of 0 to 1 counted in 64 bins of equal width. A score on a bound between two bins is in the upper one; 1 is in the last one.
+/// Scores of 0 to 1 counted in 64 bins of equal width. A score on a bound between two bins is in the upper
+/// one; 1 is in the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
 pub struct Histogram {
@@ -27,7 +28,8 @@ pub enum HistogramError {
 impl Histogram {
     /// The bins.
     pub const BINS: usize = 64;
-    /// The bound of a bin, at which it stays: the largest whole number that every reader of JSON holds exactly.
+    /// The bound of a bin, at which it stays: the largest whole number that every reader of JSON holds
+    /// exactly.
     pub const COUNT_MAX: u64 = (1 << 53) - 1;
     /// A histogram of no scores.
     pub const EMPTY: Self = Self { counts: [0; Self::BINS] };

@@ -1,13 +1,16 @@
-//! Classifiers that an operator supplies: what goes into a model, what comes out of it, and how well that is known.
+//! Classifiers that an operator supplies: what goes into a model, what comes out of it, and how well that is
+//! known.
 //!
-//! Pure: pictures, conversations and tensors go in; tensors, scores and thresholds come out. The crate knows no file, no network and no
-//! clock, and runs no model. Engines run models on a [`Tensor`].
+//! Pure: pictures, conversations and tensors go in; tensors, scores and thresholds come out. The crate knows
+//! no file, no network and no clock, and runs no model. Engines run models on a [`Tensor`].
 //!
 //! Always true:
 //!
 //! - **A score is never a verdict.** No type of this crate names one.
-//! - **An input is computed from its declaration alone**: the same picture or conversation and the same declaration give the same tensor.
-//! - **No rate is claimed that the sample does not support**: intervals are exact, and a threshold is refused with the size that would do.
+//! - **An input is computed from its declaration alone**: the same picture or conversation and the same
+//!   declaration give the same tensor.
+//! - **No rate is claimed that the sample does not support**: intervals are exact, and a threshold is refused
+//!   with the size that would do.
 //! - **The text of a conversation is in no debug output and in no error message.**
 //!
 //! Reading order:
@@ -15,7 +18,8 @@
 //! - [`fault`]: the faults of something that an operator declares; [`name`];
 //! - [`tensor`]: the common currency with engines;
 //! - [`conversation`] and [`preprocessing`]: `picture`, `image`, `form`, `resize` and `join`;
-//! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]: thresholds by rate;
+//! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]:
+//!   thresholds by rate;
 //! - [`scores`]: `taxonomy`, `output`, `read`, `scored`; [`card`]: all of it for one model.
 
 pub mod fault;

@@ -1,9 +1,10 @@
 //! From a picture or a conversation to the tensor that a model was trained on.
 //!
-//! Most wrong scores come from preprocessing that differs from that of the training. So it is declared with the model, computed here and
-//! nowhere else, and pinned by the card's test vector.
+//! Most wrong scores come from preprocessing that differs from that of the training. So it is declared with
+//! the model, computed here and nowhere else, and pinned by the card's test vector.
 //!
-//! Reading order: `picture`, `form` (the geometry), `image` (the declaration), `resize`, `pixels` (from pixels to numbers); `join` (conversations).
+//! Reading order: `picture`, `form` (the geometry), `image` (the declaration), `resize`, `pixels` (from
+//! pixels to numbers); `join` (conversations).
 
 mod picture;
 mod form;
@@ -41,7 +42,8 @@ pub enum InputError {
         /// Width and height of the picture.
         got: (u32, u32),
     },
-    /// The picture is so narrow that it would have too many pixels before it is cropped, or on the way to that.
+    /// The picture is so narrow that it would have too many pixels before it is cropped, or on the way to
+    /// that.
     #[error("a picture of {0} x {1} pixels is too narrow to be cropped to the model's input")]
     Narrow(u32, u32),
     /// The name or the bytes of the tensor are out of bounds.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// A named array of numbers or texts whose data has as many elements as its shape, in row-major order, and bounded bytes.
+/// A named array of numbers or texts whose data has as many elements as its shape, in row-major order, and
+/// bounded bytes.
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     name: Box<str>,

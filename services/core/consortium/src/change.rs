@@ -13,7 +13,8 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// A change of members, principals, grants, quotas, policies, charters, hash types, model cards, or of a bank as such.
+/// A change of members, principals, grants, quotas, policies, charters, hash types, model cards, or of a bank
+/// as such.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A member is there, or is another one than before.
@@ -88,7 +89,8 @@ pub enum Change {
 
 /// Why a change cannot be applied. The directory is as it was before.
 ///
-/// For whoever applies changes, who sees everything: the bank answers a caller with what the caller may know of it.
+/// For whoever applies changes, who sees everything: the bank answers a caller with what the caller may know
+/// of it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The change does not come after those that were applied.

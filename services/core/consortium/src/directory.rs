@@ -1,4 +1,5 @@
-//! The directory: members, principals, grants, quotas, banks, hash types and model cards as of one place in the log.
+//! The directory: members, principals, grants, quotas, banks, hash types and model cards as of one place in
+//! the log.
 
 mod table;
 mod orders;
@@ -24,10 +25,12 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// Members, principals, grants, quotas, banks, declared hash types and model cards as of one place in the log.
+/// Members, principals, grants, quotas, banks, declared hash types and model cards as of one place in the
+/// log.
 ///
-/// A copy costs a few pointers and shares its rows with the original until one of the two changes: a reader keeps the copy that it
-/// was given. Rows are sorted vectors of pointers, for each order in which they are looked for.
+/// A copy costs a few pointers and shares its rows with the original until one of the two changes: a reader
+/// keeps the copy that it was given. Rows are sorted vectors of pointers, for each order in which they are
+/// looked for.
 #[derive(Debug, Clone)]
 pub struct Directory {
     sequence: Sequence,
@@ -85,7 +88,8 @@ impl Directory {
         directory
     }
 
-    /// The last change that was applied. It names the state: two directories of one log with the same sequence are the same.
+    /// The last change that was applied. It names the state: two directories of one log with the same
+    /// sequence are the same.
     #[must_use]
     pub const fn sequence(&self) -> Sequence {
         self.sequence
@@ -103,7 +107,8 @@ impl Directory {
         self.used.principal
     }
 
-    /// Whether there has been a principal. Before the first one, every caller acts for the host with every role.
+    /// Whether there has been a principal. Before the first one, every caller acts for the host with every
+    /// role.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.used.principal != PrincipalId(0)

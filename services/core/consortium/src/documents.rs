@@ -1,5 +1,5 @@
-//! Documents: rows of the bank beside its items, each of a kind and under a key. What a document says is a message of its kind, which
-//! its readers know.
+//! Documents: rows of the bank beside its items, each of a kind and under a key. What a document says is a
+//! message of its kind, which its readers know.
 
 use std::fmt;
 
@@ -29,7 +29,8 @@ pub enum DocumentKind {
     DecisionKey,
     /// An item that is held for one member, by member and item.
     MemberHold,
-    /// A charter that asks for other opinions than before, by bank and change: its bank's items are not all brought up to it yet.
+    /// A charter that asks for other opinions than before, by bank and change: its bank's items are not all
+    /// brought up to it yet.
     CharterChange,
     /// The types of incidents that a member subscribes to, by member.
     IncidentSubscription,
@@ -93,8 +94,8 @@ impl DocumentKind {
         Self::ALL.into_iter().find(|kind| u32::from(kind.number()) == number)
     }
 
-    /// Whether the log has each change of a document of this kind. Counts, latencies and records of matches are too many for that: they come
-    /// with searches.
+    /// Whether the log has each change of a document of this kind. Counts, latencies and records of matches
+    /// are too many for that: they come with searches.
     #[must_use]
     pub const fn is_logged(self) -> bool {
         !matches!(

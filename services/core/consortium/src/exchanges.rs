@@ -1,6 +1,7 @@
 //! Exchanges: hash-sharing programmes and files that a bank follows, as the bank keeps them.
 //!
-//! The bank knows an exchange's settings and how far it has come, and no credential of it: whoever follows the programme has those.
+//! The bank knows an exchange's settings and how far it has come, and no credential of it: whoever follows
+//! the programme has those.
 
 use std::fmt;
 use std::str::FromStr;
@@ -58,7 +59,8 @@ impl fmt::Display for ExchangeName {
     }
 }
 
-/// The kind of programme that an exchange follows, such as `ncmec`: 1 to 64 of `a-z 0-9 _ -`. The bank does not judge it.
+/// The kind of programme that an exchange follows, such as `ncmec`: 1 to 64 of `a-z 0-9 _ -`. The bank does
+/// not judge it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeApi(Box<str>);
 
@@ -89,8 +91,8 @@ impl FromStr for ExchangeApi {
     }
 }
 
-/// The settings of an exchange, which its api reads: an object of JSON without anything that looks like a credential. The text is kept as
-/// it came.
+/// The settings of an exchange, which its api reads: an object of JSON without anything that looks like a
+/// credential. The text is kept as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeConfig(Box<str>);
 

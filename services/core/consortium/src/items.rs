@@ -1,4 +1,5 @@
-//! Items beyond what searches need of them: where they come from, who answers for them, and what is said of them.
+//! Items beyond what searches need of them: where they come from, who answers for them, and what is said of
+//! them.
 
 pub mod origin;
 pub mod hold;

@@ -1,4 +1,5 @@
-//! Policies as members write them: bank rules, verdict rules and score rules, bounded. `vigie-policy` compiles and applies the first two; frontends judge scores.
+//! Policies as members write them: bank rules, verdict rules and score rules, bounded. `vigie-policy`
+//! compiles and applies the first two; frontends judge scores.
 
 mod bank_rule;
 mod score_rule;

@@ -4,7 +4,8 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// A text of at most `BYTES_MAX` bytes without control characters, which would garble a terminal or a log. May be empty.
+/// A text of at most `BYTES_MAX` bytes without control characters, which would garble a terminal or a log.
+/// May be empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<const BYTES_MAX: usize>(Box<str>);
 

@@ -19,8 +19,8 @@ pub const DECLARED_MAX: usize = 64;
 /// The largest length of a name, in bytes.
 pub const NAME_LEN_MAX: usize = 32;
 
-/// Names of columns and fields in files, without underscores. Hashes of a type with such a name could not be read
-/// from a file.
+/// Names of columns and fields in files, without underscores. Hashes of a type with such a name could not be
+/// read from a file.
 const NAMES_IN_FILES: &[&str] = &[
     "addedatunixms",
     "addedon",

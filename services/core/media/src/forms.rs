@@ -1,7 +1,7 @@
 //! The first frame as pixels, in the forms that classifiers read.
 //!
-//! A form is a wish and never a reason to refuse a picture: one that cannot be had, since the picture is too narrow for it or there is no
-//! memory for it beside what decoding took, is left out.
+//! A form is a wish and never a reason to refuse a picture: one that cannot be had, since the picture is too
+//! narrow for it or there is no memory for it beside what decoding took, is left out.
 
 use vigie_classifiers::{PictureForm, RgbPicture, RgbView};
 use vigie_model::PictureFingerprint;
@@ -61,7 +61,8 @@ impl<'a> Forms<'a> {
     }
 }
 
-/// Whether there is so much memory. Where a process has a bound of memory, its end must not be the price of a form.
+/// Whether there is so much memory. Where a process has a bound of memory, its end must not be the price of a
+/// form.
 fn has_memory(bytes: usize) -> bool {
     let mut probe = Vec::<u8>::new();
     let is_there = probe.try_reserve_exact(bytes).is_ok();

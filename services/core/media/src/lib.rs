@@ -7,12 +7,12 @@
 //!
 //! ```text
 //! bytes --limits--> decode/{jpeg,png,webp,gif,bmp,tiff,avif} --> frames of Picture (RGB, 8 bits)
-//!   |                        or, of a large JPEG, first a Near (RGB that is not exact)
-//!   |                                                          | ways:   as it is, scaled up, without borders ...
-//!   |                                                          | filter: two band matrices, 64 x 64 luma
-//!   |                                                          | dct:    16 x 16 coefficients
-//!   |                                                          | pdq:    quality and eight hashes
-//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512                  +-> forms: first frame as pixels
+//!   |               or, of a large JPEG, first a Near (RGB that is not exact)
+//!   |                                                  | ways:   as it is, scaled up, without borders ...
+//!   |                                                  | filter: two band matrices, 64 x 64 luma
+//!   +--> digest: MD5, SHA-1, SHA-256, SHA-512          | dct:    16 x 16 coefficients
+//!                                                      +-> pdq:  quality and eight hashes
+//!                                                      +-> forms: the first frame as pixels
 //! ```
 //!
 //! Always true:
@@ -68,8 +68,8 @@ pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFin
     Ok(picture_in_forms(content, limits, ways, &[])?.fingerprint)
 }
 
-/// The same, with the first frame as pixels in each of these forms: those of [`fn@decode`], resized. The hashes are the same ones,
-/// whatever forms are asked for.
+/// The same, with the first frame as pixels in each of these forms: those of [`fn@decode`], resized. The
+/// hashes are the same ones, whatever forms are asked for.
 ///
 /// A large JPEG is decoded a second time then, exactly.
 ///

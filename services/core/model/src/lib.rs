@@ -7,8 +7,10 @@
 //! A hash is sensitive, because it can be partly inverted. No type here prints one by accident: `Debug` shows
 //! only the hash type, and the digits are written only by [`Hash::to_text`] and `Hash::to_line`.
 //!
-//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`], [`bank_set`], [`match_ratio`], [`labels`],
-//! [`item`], [`sequence`], [`shard`], [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`classification`], [`coverage`], [`matching`], [`topology`].
+//! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`],
+//! [`bank_set`], [`match_ratio`], [`labels`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`],
+//! [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`classification`], [`coverage`],
+//! [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;

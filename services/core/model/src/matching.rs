@@ -89,19 +89,23 @@ pub struct Decoded {
     pub width: u32,
     /// Height of the first frame, in pixels.
     pub height: u32,
-    /// Frames or pages that were decoded and are not left out; 0: the frontend is of a version that decodes the first and does not
-    /// count others.
+    /// Frames or pages that were decoded and are not left out; 0: the frontend is of a version that decodes
+    /// the first and does not count others.
     pub frames_seen: u32,
-    /// At least so many frames were not searched: not decoded, or beyond the queries of one call. "No match" says nothing of them.
+    /// At least so many frames were not searched: not decoded, or beyond the queries of one call. "No match"
+    /// says nothing of them.
     pub frames_left_out: u32,
-    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of them.
+    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of
+    /// them.
     pub frames_below_floor: u32,
-    /// Of the frames seen, hashes in further ways that were not searched: they were beyond the queries of one call.
+    /// Of the frames seen, hashes in further ways that were not searched: they were beyond the queries of one
+    /// call.
     pub ways_left_out: u32,
 }
 
 impl Decoded {
-    /// Whether every frame of the file is known to have been searched in every way, and none of several was too poor for that.
+    /// Whether every frame of the file is known to have been searched in every way, and none of several was
+    /// too poor for that.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         let is_searched = self.frames_seen == 1 || self.frames_below_floor == 0;
@@ -120,7 +124,8 @@ pub struct DecodedVideo {
     pub duration_ms: Option<u64>,
     /// Frames that were hashed.
     pub frames_seen: u32,
-    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of them.
+    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of
+    /// them.
     pub frames_below_floor: u32,
     /// When the last frame that was hashed is shown, in milliseconds.
     pub seen_until_ms: u32,
@@ -181,10 +186,12 @@ pub struct Matched {
     pub quality_floor: Quality,
     /// Where the hashes come from.
     pub source: Source,
-    /// The answer for at least one item repeats an earlier one: the member's budget of near queries for that item is spent for today.
+    /// The answer for at least one item repeats an earlier one: the member's budget of near queries for that
+    /// item is spent for today.
     pub near_budget_spent: bool,
     /// The verdict of the caller's policy; `None` for a caller without one.
     pub decision: Option<Decided>,
-    /// What classifiers say of the content's first frame: one for each that was asked, by name. Never a verdict.
+    /// What classifiers say of the content's first frame: one for each that was asked, by name. Never a
+    /// verdict.
     pub classifications: Vec<Classification>,
 }

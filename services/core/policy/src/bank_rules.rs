@@ -44,7 +44,8 @@ impl BankRules {
         }
     }
 
-    /// Returns what the rules do with a match: the first reason of any rule that names its bank, whichever name it uses.
+    /// Returns what the rules do with a match: the first reason of any rule that names its bank, whichever
+    /// name it uses.
     pub(crate) fn standing(&self, facts: &MatchFacts, query: &QueryFacts) -> Standing {
         let mut is_shadow = facts.shadow;
         if !self.rules.is_empty() {
@@ -102,8 +103,9 @@ fn dropped(rule: &BankRule, facts: &MatchFacts, query: &QueryFacts) -> Option<&'
         .then_some("the query is not in the bank's share")
 }
 
-/// Returns a number from 0.0 (included) to 1.0 (not included) for a query and a bank: FNV-1a of the bank's name, and the finalizer of
-/// SplitMix64 over it and the digest. Always the same, so that the same picture fares alike everywhere; no secret.
+/// Returns a number from 0.0 (included) to 1.0 (not included) for a query and a bank: FNV-1a of the bank's
+/// name, and the finalizer of SplitMix64 over it and the digest. Always the same, so that the same picture
+/// fares alike everywhere; no secret.
 pub(crate) fn drawn(digest: u64, bank: &str) -> f64 {
     let named = bank.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -39,7 +39,8 @@ pub struct CompileError {
     pub reason: String,
 }
 
-/// How long an evaluation may take: until a function that the caller gives returns true. The crate itself knows no clock.
+/// How long an evaluation may take: until a function that the caller gives returns true. The crate itself
+/// knows no clock.
 #[derive(Clone, Copy)]
 pub struct Budget<'a> {
     is_spent: Option<&'a dyn Fn() -> bool>,
@@ -56,7 +57,8 @@ impl<'a> Budget<'a> {
     /// No deadline. The number of steps is bounded all the same.
     pub const UNLIMITED: Budget<'static> = Budget { is_spent: None };
 
-    /// Returns a budget that is spent when the function returns true. It is called before each rule and about every 10 us.
+    /// Returns a budget that is spent when the function returns true. It is called before each rule and about
+    /// every 10 us.
     #[must_use]
     pub fn until(is_spent: &'a dyn Fn() -> bool) -> Self {
         Self { is_spent: Some(is_spent) }
@@ -64,8 +66,8 @@ impl<'a> Budget<'a> {
 }
 
 impl Decision {
-    /// Returns the decision for a member without a policy: ALLOW without matches that count, and otherwise REVIEW. `is_cut` says
-    /// that the matches given are not all.
+    /// Returns the decision for a member without a policy: ALLOW without matches that count, and otherwise
+    /// REVIEW. `is_cut` says that the matches given are not all.
     #[must_use]
     pub fn default_of(matches: &[MatchFacts], is_cut: bool) -> Self {
         let query = QueryFacts { is_cut, ..QueryFacts::default() };
@@ -89,8 +91,8 @@ impl fmt::Debug for CompiledRule {
 }
 
 impl CompiledPolicy {
-    /// The most steps of all conditions of a policy together. A step takes a few nanoseconds, and the slowest policy that is
-    /// accepted takes less than 50 ms in a release build, of which a test makes sure.
+    /// The most steps of all conditions of a policy together. A step takes a few nanoseconds, and the slowest
+    /// policy that is accepted takes less than 50 ms in a release build, of which a test makes sure.
     pub const STEPS_MAX: u64 = 2_000_000;
     /// The most matches that conditions see, the nearest.
     pub const MATCHES_MAX: usize = door::MATCHES_MAX;
@@ -128,15 +130,16 @@ impl CompiledPolicy {
 
     /// Decides about a query. The order of the matches does not matter, but for those at equal distances.
     ///
-    /// Whatever fails (a value of a condition, its time, more matches than conditions see, a part of the answer) gives at
-    /// least REVIEW, with [`Decision::failure`] set. A condition that fails ends the rules: those after it are not asked, since an earlier rule
-    /// might have held.
+    /// Whatever fails (a value of a condition, its time, more matches than conditions see, a part of the
+    /// answer) gives at least REVIEW, with [`Decision::failure`] set. A condition that fails ends the rules:
+    /// those after it are not asked, since an earlier rule might have held.
     #[must_use]
     pub fn decide(&self, matches: &[MatchFacts], query: &QueryFacts, budget: Budget<'_>) -> Decision {
         self.decided(matches, query, budget, &mut Trace::Off)
     }
 
-    /// Decides as [`Self::decide`] does, and returns a line for each match that does not count and for each rule.
+    /// Decides as [`Self::decide`] does, and returns a line for each match that does not count and for each
+    /// rule.
     #[must_use]
     pub fn try_with_trace(
         &self,

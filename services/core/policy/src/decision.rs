@@ -9,7 +9,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The rule that gave the verdict, or failed; empty if none held.
     pub rule: Box<str>,
-    /// What the verdict would be if rules, banks and matches in shadow counted; `None` where nothing is in shadow.
+    /// What the verdict would be if rules, banks and matches in shadow counted; `None` where nothing is in
+    /// shadow.
     pub shadow_verdict: Option<Verdict>,
     /// Why the rules could not decide alone. Names no value of a match.
     pub failure: Option<Box<str>>,

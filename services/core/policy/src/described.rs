@@ -10,8 +10,8 @@ use crate::facts::MatchFacts;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl MatchFacts {
-    /// Returns what the policy of a member sees of a match, as of a state of the directory and a time. A bank that the directory does not have
-    /// any more keeps the name that the search knew.
+    /// Returns what the policy of a member sees of a match, as of a state of the directory and a time. A bank
+    /// that the directory does not have any more keeps the name that the search knew.
     #[must_use]
     pub fn of_match(view: &View, member: MemberId, found: &Match, now: UnixMillis) -> Self {
         let directory = view.directory();
@@ -59,8 +59,8 @@ impl MatchFacts {
     }
 }
 
-/// The banks whose matches a match of this bank takes away for a member. A member cannot blind others: what it lists of the banks of others
-/// counts for itself alone.
+/// The banks whose matches a match of this bank takes away for a member. A member cannot blind others: what
+/// it lists of the banks of others counts for itself alone.
 fn suppressed(view: &View, bank: &OwnedBank, member: MemberId) -> Arc<[u32]> {
     if bank.charter.suppresses().is_empty() {
         return Arc::default();

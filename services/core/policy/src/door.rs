@@ -1,11 +1,12 @@
 //! The narrow door: what of CEL a condition may be.
 //!
-//! A condition is written by a member and is hostile input. The parser of the crate `cel` reads it, under bounds and without macros, and
-//! nothing of its tree is evaluated: [`lower`] translates the expressions that this crate knows, with their types, into a
-//! [`Tree`] and refuses everything else. So an expression that CEL gains later is refused until someone decides to let it in.
+//! A condition is written by a member and is hostile input. The parser of the crate `cel` reads it, under
+//! bounds and without macros, and nothing of its tree is evaluated: [`lower`] translates the expressions that
+//! this crate knows, with their types, into a [`Tree`] and refuses everything else. So an expression that CEL
+//! gains later is refused until someone decides to let it in.
 //!
-//! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore scanned first ([`scan`]), and read on
-//! a thread of [`STACK_BYTES`].
+//! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore
+//! scanned first ([`scan`]), and read on a thread of [`STACK_BYTES`].
 
 mod refusal;
 mod scan;
@@ -34,7 +35,8 @@ pub(crate) const SOURCE_BYTES_MAX: usize = 4_096;
 pub(crate) const PARSER_DEPTH_MAX: u16 = 16;
 /// Syntax errors after which the parser stops looking for more.
 const RECOVERY_MAX: u32 = 2;
-/// The stack of the thread that parses. What takes most of it, chains within 16 parentheses, takes between 2 and 4 MiB in a debug build.
+/// The stack of the thread that parses. What takes most of it, chains within 16 parentheses, takes between 2
+/// and 4 MiB in a debug build.
 pub(crate) const STACK_BYTES: usize = 8 << 20;
 /// Characters of the parser's message that a refusal repeats.
 const MESSAGE_CHARS_MAX: usize = 200;

@@ -1,7 +1,8 @@
 //! The evaluation of a checked condition, in counted steps.
 //!
-//! The meaning is CEL's: `&&` and `||` are decided by either side even if the other fails, `exists` and `all` likewise by any
-//! element, and everything else fails with its part. What ends an evaluation from outside (steps, time) is never overruled.
+//! The meaning is CEL's: `&&` and `||` are decided by either side even if the other fails, `exists` and `all`
+//! likewise by any element, and everything else fails with its part. What ends an evaluation from outside
+//! (steps, time) is never overruled.
 
 use thiserror::Error;
 

@@ -53,7 +53,8 @@ pub struct MatchFacts {
     pub probation: bool,
     /// Members that contributed the item.
     pub contributors: u32,
-    /// The match counts for the shadow verdict alone: its bank's charter says so, or its item is in probation.
+    /// The match counts for the shadow verdict alone: its bank's charter says so, or its item is in
+    /// probation.
     pub shadow: bool,
     /// Ids of the banks whose matches this match takes away; empty for every bank that is no allow-list.
     pub suppresses: Arc<[u32]>,

@@ -1,4 +1,5 @@
-//! Tests: the door's bounds, the layers against slow references, conditions against the interpreter of `cel`, and fuzzed policies.
+//! Tests: the door's bounds, the layers against slow references, conditions against the interpreter of `cel`,
+//! and fuzzed policies.
 
 mod support;
 mod sources;

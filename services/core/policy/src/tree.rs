@@ -6,7 +6,8 @@ use crate::fields::{MatchField, QueryField, TextsField};
 pub(crate) struct Tree {
     /// A node of kind `Kind::Bool`.
     pub(crate) root: Node,
-    /// The most steps of one evaluation over facts within the door's assumptions, and the most that one may take.
+    /// The most steps of one evaluation over facts within the door's assumptions, and the most that one may
+    /// take.
     pub(crate) steps_max: u64,
 }
 

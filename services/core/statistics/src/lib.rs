@@ -21,8 +21,8 @@
 //!
 //! - the basic types: [`month`], [`cell`] (measure, key, scored_class, counts), [`latency`];
 //! - [`suppress`]: `rule`, `flow` (how far a reader can narrow a cell), `table`, `list`;
-//! - [`fields`]: the fields of published reports; [`report`]: `names`, `numbers`, `classifiers`, `precision`, `filled`, `statistics`; [`render`]:
-//!   Markdown, CSV, JSON;
+//! - [`fields`]: the fields of published reports; [`report`]: `names`, `numbers`, `classifiers`, `precision`,
+//!   `filled`, `statistics`; [`render`]: Markdown, CSV, JSON;
 //! - [`statement`]: statements of reasons (DSA); [`suspected`]: reports of suspected material.
 
 pub mod month;

@@ -1,4 +1,5 @@
-//! The numbers for a period: by month, bank, class, member and verdict; latencies; precision; the fields of published reports.
+//! The numbers for a period: by month, bank, class, member and verdict; latencies; precision; the fields of
+//! published reports.
 
 mod names;
 mod numbers;

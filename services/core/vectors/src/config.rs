@@ -11,12 +11,12 @@ pub struct HnswConfig {
     /// memory (about 100 bytes each) and time to build.
     #[schemars(range(min = 2, max = 128))]
     pub max_nb_connection: usize,
-    /// Candidates kept while a node is linked, 8 to 4,096. More make a better graph, and building it takes time in
-    /// proportion.
+    /// Candidates kept while a node is linked, 8 to 4,096. More make a better graph, and building it takes
+    /// time in proportion.
     #[schemars(range(min = 8, max = 4_096))]
     pub ef_construction: usize,
-    /// Candidates kept while a search goes through a graph, 8 to 1,024. More find more, and a search takes time in
-    /// proportion.
+    /// Candidates kept while a search goes through a graph, 8 to 1,024. More find more, and a search takes
+    /// time in proportion.
     #[schemars(range(min = 8, max = 1_024))]
     pub ef_search: usize,
     /// Threads that build a graph, 1 to 64. Searches have the other cores to themselves.
@@ -29,8 +29,8 @@ pub struct HnswConfig {
     /// search has to scan. At least `list_rows_build`.
     #[schemars(range(min = 1, max = ROWS_MAX))]
     pub list_rows_max: usize,
-    /// A graph is passed by, and its hashes are scanned, where there are at most this many for each candidate of
-    /// the search. A scan is exact, and up to there the quicker of the two. 0 never scans.
+    /// A graph is passed by, and its hashes are scanned, where there are at most this many for each candidate
+    /// of the search. A scan is exact, and up to there the quicker of the two. 0 never scans.
     #[schemars(range(max = 1 << 20))]
     pub scan_rows_per_ef: usize,
 }

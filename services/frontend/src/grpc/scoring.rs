@@ -1,4 +1,5 @@
-//! Scores that are asked for by themselves: of conversations, and of contents of a calibration. Nothing of a content outlives its answer.
+//! Scores that are asked for by themselves: of conversations, and of contents of a calibration. Nothing of a
+//! content outlives its answer.
 
 use std::sync::Arc;
 
@@ -118,7 +119,8 @@ impl ScoringService for Scoring {
 }
 
 impl Scoring {
-    /// Checks the caller again, and counts units against the quota of its member, if it has one. Returns the member.
+    /// Checks the caller again, and counts units against the quota of its member, if it has one. Returns the
+    /// member.
     fn spend(&self, called: &Called, view: &View, units: u64) -> Result<Option<MemberId>, Status> {
         if !view.directory().is_on() {
             return Ok(None);

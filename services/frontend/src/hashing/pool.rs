@@ -1,12 +1,14 @@
 //! Decodes and hashes files on threads of its own, with bounded queues before them.
 //!
-//! Decoding takes milliseconds of pure computation, of a video up to minutes. On the threads that answer calls it would stall every other call;
-//! on an unbounded pool a burst would take all memory. So each queue has a bound, and one file more is refused at
-//! once. There is one queue for each priority: bulk files have their turn when no interactive one waits. A file whose
-//! caller has gone, or whose time is up, is dropped unhashed when its turn comes.
+//! Decoding takes milliseconds of pure computation, of a video up to minutes. On the threads that answer
+//! calls it would stall every other call; on an unbounded pool a burst would take all memory. So each queue
+//! has a bound, and one file more is refused at once. There is one queue for each priority: bulk files have
+//! their turn when no interactive one waits. A file whose caller has gone, or whose time is up, is dropped
+//! unhashed when its turn comes.
 //!
-//! A file that is to be searched is given digests in any case: if it waits too long for a thread, or if there is no decoder
-//! process, it is searched by these, and the answer says that it may be decoded when it is sent again.
+//! A file that is to be searched is given digests in any case: if it waits too long for a thread, or if there
+//! is no decoder process, it is searched by these, and the answer says that it may be decoded when it is sent
+//! again.
 //!
 //! Images and videos have a pool each ([`Media`]): a video takes a thread for so long that images would wait.
 
@@ -123,7 +125,8 @@ fn failure_kind<M: Media>(hashes: &Result<M::Hashes, DecodeFailure>) -> Option<D
 /// What one file was hashed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hashed<H> {
-    /// Digests of the file's bytes, by ascending type: there for every file, whether or not it can be decoded.
+    /// Digests of the file's bytes, by ascending type: there for every file, whether or not it can be
+    /// decoded.
     pub(crate) digests: Vec<Hash>,
     /// The hashes of what it shows, or why it has none.
     pub(crate) hashes: Result<H, DecodeFailure>,
@@ -145,7 +148,8 @@ pub(crate) struct HashingPool<M: Media> {
     bulk: Sender<Job<M>>,
     threads: usize,
     metrics: HashingMetrics,
-    /// Moving average of the time that one file takes, in nanoseconds: the wait that a refusal names is computed from it.
+    /// Moving average of the time that one file takes, in nanoseconds: the wait that a refusal names is
+    /// computed from it.
     file_nanos: Arc<AtomicU64>,
 }
 
@@ -205,8 +209,8 @@ impl<M: Media> HashingPool<M> {
         hashed
     }
 
-    /// Does the same for a file that is to be searched: if it has no hashes when most of its time is over, it has digests, which
-    /// can be searched in the rest.
+    /// Does the same for a file that is to be searched: if it has no hashes when most of its time is over, it
+    /// has digests, which can be searched in the rest.
     pub(crate) async fn hash_for_search(
         &self,
         file: Bytes,
@@ -242,7 +246,8 @@ impl<M: Media> HashingPool<M> {
     }
 }
 
-/// The files that wait, interactive ones first. It ends when all handles of the pool are gone and all is done.
+/// The files that wait, interactive ones first. It ends when all handles of the pool are gone and all is
+/// done.
 struct Jobs<M: Media> {
     interactive: Receiver<Job<M>>,
     bulk: Receiver<Job<M>>,
@@ -262,8 +267,8 @@ impl<M: Media> Iterator for Jobs<M> {
 /// The share of a call's time that decoding may take.
 const DECODING_SHARE: f64 = 0.7;
 
-/// The share of a call's time after which a file that has no hashes is searched by its digests: later than decoding ends that
-/// began at once, so that this is for files that wait.
+/// The share of a call's time after which a file that has no hashes is searched by its digests: later than
+/// decoding ends that began at once, so that this is for files that wait.
 const HASHING_SHARE: f64 = 0.85;
 
 /// Hashes one file after the other.

@@ -13,8 +13,8 @@ pub(crate) struct Shareable {
 }
 
 impl Shareable {
-    /// That of a call; `None` where it has a search of its own: it has an image, which takes its own time, or hashes that are not to be
-    /// trusted, or it waits for a change to come, or names classifiers.
+    /// That of a call; `None` where it has a search of its own: it has an image, which takes its own time, or
+    /// hashes that are not to be trusted, or it waits for a change to come, or names classifiers.
     pub(crate) fn of(call: &MatchCall, quality_floor: Quality) -> Option<Self> {
         if call.options.min_sequence > Sequence::ZERO || call.contents.is_empty() {
             return None;

@@ -1,5 +1,5 @@
-//! A video as queries: one for the frames as they are, with the file's digests, and one for the frames without black bars where there are
-//! any. Each has a list of frames in every variant.
+//! A video as queries: one for the frames as they are, with the file's digests, and one for the frames
+//! without black bars where there are any. Each has a list of frames in every variant.
 
 use vigie_model::{
     DecodedVideo, Frame, Hash, HashType, Quality, Query, QueryHash, Rendition, SkipReason, Source, Variant,
@@ -10,7 +10,8 @@ use super::Prepared;
 use crate::hashing::HashedVideo;
 
 impl Prepared {
-    /// The hashes of a video file. Frames below the floor are left out; those below a quality of 50 are searched by nobody.
+    /// The hashes of a video file. Frames below the floor are left out; those below a quality of 50 are
+    /// searched by nobody.
     pub(crate) fn of_video(video: HashedVideo, floor: Quality) -> Self {
         let HashedVideo { digests, hashes } = video;
         match hashes {
@@ -47,7 +48,8 @@ impl Prepared {
     }
 }
 
-/// A frame below the caller's floor is one that is not searched. It stays in the list, so that the one before it does not seem to last longer.
+/// A frame below the caller's floor is one that is not searched. It stays in the list, so that the one before
+/// it does not seem to last longer.
 const fn poorer(frame: Frame, floor: u8) -> Frame {
     if frame.quality < floor { Frame { quality: 0, ..frame } } else { frame }
 }

@@ -1,4 +1,5 @@
-//! A request from its content to the answer in the form in which it is sent, whether it came as a call or on a stream.
+//! A request from its content to the answer in the form in which it is sent, whether it came as a call or on
+//! a stream.
 
 use tokio::time::Instant;
 use tonic::Status;
@@ -78,7 +79,8 @@ pub(crate) async fn answer_together(
     Some(outcomes)
 }
 
-/// What a caller is shown of an answer, in the form in which it is sent. `options` are those of its call, where there are members.
+/// What a caller is shown of an answer, in the form in which it is sent. `options` are those of its call,
+/// where there are members.
 async fn shown(
     answered: Result<Answer, Failed>,
     matching: &Matching,
@@ -113,7 +115,8 @@ struct Asked {
     is_complete: bool,
 }
 
-/// Leaves of an answer what a member may see and learn, puts the verdicts of its policy in, and has it counted and recorded.
+/// Leaves of an answer what a member may see and learn, puts the verdicts of its policy in, and has it
+/// counted and recorded.
 async fn show(
     answer: &mut Answer,
     matching: &Matching,

@@ -1,8 +1,9 @@
 //! The verdict of a member's policy on each content of its request.
 //!
-//! A policy sees every match, whatever its member is shown of it, and changes none of them. What is in shadow (banks that are tried, items
-//! that others have not confirmed yet) is searched for by itself, so that it takes no place of other matches; without an answer to that
-//! there is no shadow verdict, and the verdict is the same.
+//! A policy sees every match, whatever its member is shown of it, and changes none of them. What is in shadow
+//! (banks that are tried, items that others have not confirmed yet) is searched for by itself, so that it
+//! takes no place of other matches; without an answer to that there is no shadow verdict, and the verdict is
+//! the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use crate::request::reports::{Counting, Trials};
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
-/// How long the rules of one request may take in all: what they have not decided then is for a person to look at.
+/// How long the rules of one request may take in all: what they have not decided then is for a person to look
+/// at.
 const RULES_MAX: Duration = Duration::from_millis(50);
 /// Matches in shadow of one content that a policy sees.
 const SHADOW_MAX: u16 = 16;
@@ -84,8 +86,8 @@ impl Deciding {
         }
     }
 
-    /// Decides on each content that was searched for, in an answer to a search with `options`. Returns of each content the places of the matches on
-    /// which its decision rests.
+    /// Decides on each content that was searched for, in an answer to a search with `options`. Returns of
+    /// each content the places of the matches on which its decision rests.
     pub(super) async fn decide(
         &self,
         answer: &mut Answer,
@@ -120,7 +122,8 @@ impl Deciding {
             let facts = self.query(at, matched, first, is_partial);
             let (mut decided, counted) = decided(&compiled, &matches, &facts, until);
             counting.push(counted);
-            // Beside the rules for matches: a score may bring what they leave below REVIEW there, and no further.
+            // Beside the rules for matches: a score may bring what they leave below REVIEW there, and no
+            // further.
             let said = said.get_mut(at).and_then(Option::as_mut);
             if let Some(said) = said {
                 rules::apply(&mut decided, compiled.source.scores(), said, &self.policies.thresholds);
@@ -187,7 +190,8 @@ impl Deciding {
         if aside.is_empty() {
             return None;
         }
-        // The search itself noticed what it set aside of the banks that it went through, unless more was found than it gives.
+        // The search itself noticed what it set aside of the banks that it went through, unless more was
+        // found than it gives.
         let is_covered = options.bank_set.as_ref().is_some_and(|searched| aside.is_within(searched));
         let may_be_aside =
             |matched: &Matched| !is_covered || matched.found.set_aside || matched.found.limit_reached;
@@ -236,7 +240,8 @@ fn shadow_limit(found: usize) -> Limit {
     i64::try_from(limit).ok().and_then(|limit| Limit::new(limit).ok()).unwrap_or_default()
 }
 
-/// What the compiled rules say, or that a person has to look where there are none; and the places of the matches on which that rests.
+/// What the compiled rules say, or that a person has to look where there are none; and the places of the
+/// matches on which that rests.
 fn decided(
     compiled: &Compiled,
     matches: &[MatchFacts],
@@ -264,8 +269,9 @@ fn decided(
     (decision.decided(compiled.version), counted)
 }
 
-/// A number that is the same for the same hashes in every frontend of every version, by which shares of queries are drawn: the first 8
-/// bytes, little-endian, of the BLAKE3 digest of each hash's type, length and bytes.
+/// A number that is the same for the same hashes in every frontend of every version, by which shares of
+/// queries are drawn: the first 8 bytes, little-endian, of the BLAKE3 digest of each hash's type, length and
+/// bytes.
 fn digest(query: &Query) -> u64 {
     let mut hasher = blake3::Hasher::new();
     for one in &query.hashes {

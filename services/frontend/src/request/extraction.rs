@@ -1,5 +1,5 @@
-//! Whoever extracts a hash by its answers, and whoever does not, against the rights and the answers of a frontend. Only the search is replaced, by a
-//! linear scan of the list.
+//! Whoever extracts a hash by its answers, and whoever does not, against the rights and the answers of a
+//! frontend. Only the search is replaced, by a linear scan of the list.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +63,8 @@ fn trials(
 
 const NO_BUDGET: u16 = u16::MAX;
 
-/// The trials that found the hash, the mean of queries of all, and the least distance from the hash that was left.
+/// The trials that found the hash, the mean of queries of all, and the least distance from the hash that was
+/// left.
 fn sum_up(of: &str, trials: &[(Extraction, u32)]) -> (usize, u32, u32) {
     let found = trials.iter().filter(|(_, left)| *left == 0).count();
     let queries: u32 = trials.iter().map(|(one, _)| one.queries).sum();

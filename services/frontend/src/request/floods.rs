@@ -1,12 +1,14 @@
 //! Flood control: an item that matches far too often at one member is held for that member alone.
 //!
-//! Every match of an item in a content that is answered to a member counts once, however many hashes of the item match; matches in shadow do not
-//! count. An item floods at a member if it matched there [`FloodLimits::matches_min`] times within the window, and `median_factor` times as
-//! often as the median of the other items that matched there; where no other item did, that median is 1. The bank is told in the background,
-//! and holds the item for the member. Other members are counted by themselves.
+//! Every match of an item in a content that is answered to a member counts once, however many hashes of the
+//! item match; matches in shadow do not count. An item floods at a member if it matched there
+//! [`FloodLimits::matches_min`] times within the window, and `median_factor` times as often as the median of
+//! the other items that matched there; where no other item did, that median is 1. The bank is told in the
+//! background, and holds the item for the member. Other members are counted by themselves.
 //!
-//! After a report the count begins at nothing, with the first answer that knows of the hold. So an item whose hold was lifted has to flood anew
-//! before it is held again. Each frontend counts the matches that it answers; a member's matches at other frontends are not among them.
+//! After a report the count begins at nothing, with the first answer that knows of the hold. So an item whose
+//! hold was lifted has to flood anew before it is held again. Each frontend counts the matches that it
+//! answers; a member's matches at other frontends are not among them.
 
 pub(crate) mod limits;
 mod tracked;

@@ -1,4 +1,5 @@
-//! What members have spent of their quotas in this process, and what matched there. Each frontend counts for itself.
+//! What members have spent of their quotas in this process, and what matched there. Each frontend counts for
+//! itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

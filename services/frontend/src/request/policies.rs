@@ -21,9 +21,11 @@ pub(super) struct Compiled {
     pub(super) version: u32,
     /// The rules; `None` where they do not compile in this frontend, and no earlier version did.
     pub(super) policy: Option<Arc<CompiledPolicy>>,
-    /// The policy as its member wrote it, of which the score rules are applied as they are; that of the version above.
+    /// The policy as its member wrote it, of which the score rules are applied as they are; that of the
+    /// version above.
     pub(super) source: Arc<Policy>,
-    /// The version that the member has set, where this frontend decides by an earlier one because it cannot compile that.
+    /// The version that the member has set, where this frontend decides by an earlier one because it cannot
+    /// compile that.
     pub(super) not_compiled: Option<u32>,
 }
 
@@ -119,7 +121,8 @@ impl Policies {
         Some(self.compiled(member, Use::Current, of.current.as_ref()?).await)
     }
 
-    /// The version that a member tries, compiled; `None` where it tries none, or this frontend cannot compile it.
+    /// The version that a member tries, compiled; `None` where it tries none, or this frontend cannot compile
+    /// it.
     pub(super) async fn trial(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
         let compiled = self.compiled(member, Use::Trial, of.trial.as_ref()?).await;
         (compiled.not_compiled.is_none()).then_some(compiled)

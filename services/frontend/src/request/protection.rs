@@ -1,8 +1,10 @@
-//! Protection of the list from the members that may search it: canaries, and the budget of near queries ([`vigie_consortium::quotas::near`]).
+//! Protection of the list from the members that may search it: canaries, and the budget of near queries
+//! ([`vigie_consortium::quotas::near`]).
 //!
-//! An answer passes here before it is trimmed. What is found beyond a spent budget is replaced by a repetition of the last answer; whether the
-//! item is still there is found out by a search for the member's own anchor. That search is made whether or not the query matched, so that the
-//! time of an answer says nothing either.
+//! An answer passes here before it is trimmed. What is found beyond a spent budget is replaced by a
+//! repetition of the last answer; whether the item is still there is found out by a search for the member's
+//! own anchor. That search is made whether or not the query matched, so that the time of an answer says
+//! nothing either.
 
 use vigie_consortium::Capability;
 use vigie_consortium::quotas::{Asked, PdqBits, Repeat, Seen, Sign};
@@ -71,7 +73,8 @@ impl Repeats {
 }
 
 impl OfMember {
-    /// Takes out what is shown to nobody but the owner, counts near queries, and returns what is to be answered otherwise.
+    /// Takes out what is shown to nobody but the owner, counts near queries, and returns what is to be
+    /// answered otherwise.
     pub(super) fn protect(&self, answer: &mut Answer, options: &SearchOptions) -> Repeats {
         let radius = options.max_distances.get(HashType::PDQ).bits();
         let mut repeats = Repeats::default();

@@ -1,8 +1,8 @@
-//! What a frontend reports to the bank behind its answers: counts for the statistics, records of decisions, verdicts of
-//! versions that are tried, and uses of classifiers.
+//! What a frontend reports to the bank behind its answers: counts for the statistics, records of decisions,
+//! verdicts of versions that are tried, and uses of classifiers.
 //!
-//! An answer does not wait for the bank. What was gathered is reported some seconds later, and again until the bank has taken it; a frontend
-//! that is killed in between has reported nothing of it.
+//! An answer does not wait for the bank. What was gathered is reported some seconds later, and again until
+//! the bank has taken it; a frontend that is killed in between has reported nothing of it.
 
 mod counts;
 mod records;

@@ -1,4 +1,5 @@
-//! What a caller may search, and what of an answer it may see. Without members nothing is changed on either way.
+//! What a caller may search, and what of an answer it may see. Without members nothing is changed on either
+//! way.
 
 use std::sync::Arc;
 
@@ -43,8 +44,8 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    /// Checks the caller again, sets the banks that its request is searched in, and counts its units. `asked` comes with the banks that
-    /// the caller names.
+    /// Checks the caller again, sets the banks that its request is searched in, and counts its units. `asked`
+    /// comes with the banks that the caller names.
     pub(crate) fn of(
         called: &Called,
         meters: &Meters,
@@ -55,7 +56,8 @@ impl Rights {
         let (view, now) = (called.view()?, called.now());
         asked.options.stills = view.stills().clone();
         if !view.directory().is_on() {
-            // Without members every bank is the host's, and one that it tries in shadow is answered to nobody.
+            // Without members every bank is the host's, and one that it tries in shadow is answered to
+            // nobody.
             if view.directory().banks().iter().any(|bank| bank.charter.is_shadow()) {
                 let banks = called.admitted(&view)?.search(&asked.options.banks).map_err(denied)?;
                 set_banks(asked, banks);
@@ -125,7 +127,8 @@ impl Rights {
         self.of.as_ref().map(|of| of.view.directory().sequence())
     }
 
-    /// Whether an answer is changed before it is sent: there are members, from whom the list is protected, or there is a policy.
+    /// Whether an answer is changed before it is sent: there are members, from whom the list is protected, or
+    /// there is a policy.
     pub(crate) const fn change_answers(&self) -> bool {
         self.of.is_some() || self.deciding.is_some()
     }
@@ -141,7 +144,8 @@ impl Rights {
         }
     }
 
-    /// Records the decisions of an answer that banks ask records of, before the caller's view of it is cut out.
+    /// Records the decisions of an answer that banks ask records of, before the caller's view of it is cut
+    /// out.
     pub(crate) fn record(&self, answer: &mut Answer, counting: &Counting) {
         let Some(recording) = &self.recording else { return };
         let Answer { results, queries, .. } = answer;
@@ -153,8 +157,8 @@ impl Rights {
         }
     }
 
-    /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller may not see is still in it. Returns on which
-    /// matches they rest.
+    /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller
+    /// may not see is still in it. Returns on which matches they rest.
     pub(crate) async fn decide(
         &self,
         answer: &mut Answer,
@@ -170,7 +174,8 @@ impl Rights {
         }
     }
 
-    /// Takes out of an answer what is shown to the owner alone, and counts near queries. Returns which answers have to repeat earlier ones.
+    /// Takes out of an answer what is shown to the owner alone, and counts near queries. Returns which
+    /// answers have to repeat earlier ones.
     pub(crate) fn protect(&self, answer: &mut Answer, options: &SearchOptions) -> Repeats {
         self.of.as_ref().map_or_else(Repeats::default, |of| of.protect(answer, options))
     }
@@ -203,8 +208,8 @@ impl Rights {
         })
     }
 
-    /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of an item only where the
-    /// bank is its own or shared with them.
+    /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of
+    /// an item only where the bank is its own or shared with them.
     pub(crate) fn trim(&self, answer: &mut Answer) {
         let Some(of) = &self.of else { return };
         let matched = answer.results.iter_mut().flatten();
@@ -215,7 +220,8 @@ impl Rights {
 impl OfMember {
     fn trim(&self, found: &mut Match) {
         let directory = self.view.directory();
-        // The bank may have been renamed or deleted since; then the answer keeps the name that the search knew.
+        // The bank may have been renamed or deleted since; then the answer keeps the name that the search
+        // knew.
         let Some(bank) = directory.bank(found.bank) else { return };
         if bank.owner == self.member {
             found.bank_name.owner = None;
@@ -273,11 +279,12 @@ fn units(contents: &[Content]) -> u64 {
     contents.iter().map(of_content).sum()
 }
 
-/// The bits of a PDQ hash that are set: half of them, since each says whether a value is above the median of all. Only the hash of a picture
-/// without any detail has others, and its quality is 0.
+/// The bits of a PDQ hash that are set: half of them, since each says whether a value is above the median of
+/// all. Only the hash of a picture without any detail has others, and its quality is 0.
 const PDQ_WEIGHT: u32 = 128;
 
-/// Refuses PDQ hashes that no picture has: whoever probes a list bit by bit sends them. Frames of videos are not checked.
+/// Refuses PDQ hashes that no picture has: whoever probes a list bit by bit sends them. Frames of videos are
+/// not checked.
 fn check_weights(contents: &[Content]) -> Result<(), Status> {
     for (at, content) in contents.iter().enumerate() {
         let Content::Hashed { hashes, .. } = content else { continue };

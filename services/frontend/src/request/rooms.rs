@@ -1,5 +1,5 @@
-//! The room for the answer to one request, taken before anything is searched and held until the answer has been sent; and the
-//! slots of a costly one.
+//! The room for the answer to one request, taken before anything is searched and held until the answer has
+//! been sent; and the slots of a costly one.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ pub(crate) struct Rooms {
     call: Call,
     held: AnswerRoom,
     bytes: usize,
-    /// Whether the request waited for room, or was costly: then its latency says nothing of the load of others.
+    /// Whether the request waited for room, or was costly: then its latency says nothing of the load of
+    /// others.
     pub(crate) has_waited: bool,
 }
 
@@ -28,8 +29,8 @@ impl Rooms {
         Self { answers, call, held: AnswerRoom::default(), bytes: 0, has_waited: false }
     }
 
-    /// Has room for so many bytes at least. Waits for it if it has less, and has none meanwhile: those who wait for more never
-    /// keep one another from it.
+    /// Has room for so many bytes at least. Waits for it if it has less, and has none meanwhile: those who
+    /// wait for more never keep one another from it.
     pub(crate) async fn take(&mut self, bytes: usize, deadline: Instant) -> Result<(), Status> {
         if bytes <= self.bytes {
             return Ok(());

@@ -1,9 +1,10 @@
 //! Requests that come on a stream.
 //!
-//! Requests that are there at the same time and ask alike are answered by one search: they take one slot of the server, and their answers
-//! are written together. Each group is worked on by a task of its own, whether or not the client reads its answers: so none holds a slot for
-//! longer than its work takes. What has been answered waits until the client takes it, and keeps its room meanwhile. A stream has
-//! a bounded number of requests at once, those whose answers wait included; until one is taken it is read no further, and its
+//! Requests that are there at the same time and ask alike are answered by one search: they take one slot of
+//! the server, and their answers are written together. Each group is worked on by a task of its own, whether
+//! or not the client reads its answers: so none holds a slot for longer than its work takes. What has been
+//! answered waits until the client takes it, and keeps its room meanwhile. A stream has a bounded number of
+//! requests at once, those whose answers wait included; until one is taken it is read no further, and its
 //! sender is held back by that.
 
 use std::sync::Arc;
@@ -48,8 +49,8 @@ pub(crate) struct Streamed {
     pub(crate) shutdown: Shutdown,
 }
 
-/// The next message to the client, with the room and the place that it holds until the client takes it. Messages that were answered together
-/// share their room.
+/// The next message to the client, with the room and the place that it holds until the client takes it.
+/// Messages that were answered together share their room.
 struct Outgoing {
     message: Result<pb::MatchStreamResponse, Status>,
     rooms: Option<Arc<Rooms>>,
@@ -122,7 +123,8 @@ impl Streamed {
             {
                 tokio::time::sleep_until(until).await;
             }
-            // Other requests that are there already may share its search, as far as there are places for them.
+            // Other requests that are there already may share its search, as far as there are places for
+            // them.
             while end.is_none() && round.is_open() {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
                 round.is_read_ahead = true;
@@ -293,8 +295,8 @@ struct Group {
 const REQUESTS: &str = "vigie.requests";
 
 impl Group {
-    /// Takes a place of the server, and room for the answers. Until there is some the stream is read no further. What the caller may do is
-    /// looked at after that.
+    /// Takes a place of the server, and room for the answers. Until there is some the stream is read no
+    /// further. What the caller may do is looked at after that.
     async fn enter(
         streamed: &Arc<Streamed>,
         group: Vec<Read>,
@@ -338,8 +340,8 @@ impl Group {
         Ok(Self { streamed: Arc::clone(streamed), asked, refused, deadline, rooms, work })
     }
 
-    /// Answers those that one search answers together, and the others one after the other. They have traces of their own, for a stream may
-    /// bring any number.
+    /// Answers those that one search answers together, and the others one after the other. They have traces
+    /// of their own, for a stream may bring any number.
     async fn answer(self, outgoing: &mpsc::Sender<Outgoing>) {
         let Self { streamed, asked, refused, deadline, mut rooms, work } = self;
         refused.send(outgoing).await;

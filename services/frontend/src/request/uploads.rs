@@ -1,6 +1,7 @@
 //! Videos that come in parts.
 //!
-//! What has arrived of a file counts in the bytes of requests of its client, as the server accounts for all messages until the answer begins.
+//! What has arrived of a file counts in the bytes of requests of its client, as the server accounts for all
+//! messages until the answer begins.
 
 use bytes::{Bytes, BytesMut};
 use tonic::{Status, Streaming};

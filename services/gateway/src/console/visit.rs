@@ -70,8 +70,8 @@ impl Visit {
         self.language.count(key, count)
     }
 
-    /// Returns whether one of the person's roles may call the method. Returns true if the bank does not answer: the service checks the
-    /// call itself.
+    /// Returns whether one of the person's roles may call the method. Returns true if the bank does not
+    /// answer: the service checks the call itself.
     pub(crate) fn may(&self, method: Method) -> bool {
         let Some(WhoAmI { principal, .. }) = &self.who else { return true };
         // A deployment without members has no principals, and every caller has every role.

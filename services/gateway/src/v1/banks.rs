@@ -70,7 +70,8 @@ pub(crate) struct BankPage {
 pub(crate) struct NewBank {
     /// 1 to 255 of A-Z a-z 0-9 . _ - that begin with a letter, a digit or _.
     name: String,
-    /// The share of lookups over the HMA-compatible API in which it takes part, 0 to 1; 1 where it is not given.
+    /// The share of lookups over the HMA-compatible API in which it takes part, 0 to 1; 1 where it is not
+    /// given.
     #[schema(minimum = 0, maximum = 1)]
     match_ratio: Option<f64>,
 }
@@ -150,7 +151,8 @@ pub(super) async fn show_bank(call: Call, In(bank): In<String>) -> Result<Json<B
 
 /// Enables or disables a bank, gives it a ratio or another name
 ///
-/// Each of them is a write of its own, in that order. Where one fails, those before it are done, and the request can be sent again.
+/// Each of them is a write of its own, in that order. Where one fails, those before it are done, and the
+/// request can be sent again.
 #[utoipa::path(
     patch, path = "/banks/{bank}", tag = "banks",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), Once),

@@ -1,5 +1,6 @@
-//! `/v1/reports`, `/v1/referrals`, `/v1/incidents`, `/v1/decisions`: reports of members and the reviews of them, requests of authorised bodies,
-//! events with a bank of their own, and records of decisions. Fields and words are those of the command line.
+//! `/v1/reports`, `/v1/referrals`, `/v1/incidents`, `/v1/decisions`: reports of members and the reviews of
+//! them, requests of authorised bodies, events with a bank of their own, and records of decisions. Fields and
+//! words are those of the command line.
 
 pub(crate) mod read;
 pub(crate) mod reports;

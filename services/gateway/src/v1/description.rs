@@ -29,7 +29,8 @@ pub(crate) fn begun() -> OpenApi {
     OpenApiBuilder::new().info(info).build()
 }
 
-/// The document with what every operation has: `timeout_ms`, failures, and a credential where the deployment asks for one.
+/// The document with what every operation has: `timeout_ms`, failures, and a credential where the deployment
+/// asks for one.
 pub(crate) fn completed(mut document: OpenApi) -> OpenApi {
     for path in document.paths.paths.values_mut() {
         let operations = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch];

@@ -15,7 +15,8 @@ const NAME_LEN_MAX: usize = 24;
 /// The words of [`at_most`].
 const TOO_MANY: &str = "has more than";
 
-/// The problem of a value at a path, by the text of a deserializer, of which only what is not the caller's is repeated.
+/// The problem of a value at a path, by the text of a deserializer, of which only what is not the caller's is
+/// repeated.
 pub(crate) fn of(path: &Path, text: &str) -> Problem {
     let within = shown(path);
     let quoted = |before: &str| text.strip_prefix(before)?.split('`').next();

@@ -123,8 +123,8 @@ pub(super) async fn hash_image(call: Call, image: Image) -> Result<Json<HashedOb
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct VideoHashing {
-    /// Hash every frame that differs by more than 8 bits from the one before it, as known videos are banked; otherwise one frame a second,
-    /// as videos are asked about.
+    /// Hash every frame that differs by more than 8 bits from the one before it, as known videos are banked;
+    /// otherwise one frame a second, as videos are asked about.
     #[serde(default)]
     dense: bool,
 }
@@ -140,7 +140,8 @@ pub(crate) struct HashedVideoObject {
     /// The frames without the black bars that all of them have; left out where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unbordered: Vec<VideoFrameObject>,
-    /// The frames as the text of a hash of the type `vpdq`: a line each, `number,quality,64 hexadecimal digits,seconds`.
+    /// The frames as the text of a hash of the type `vpdq`: a line each,
+    /// `number,quality,64 hexadecimal digits,seconds`.
     vpdq: String,
     /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
     #[serde(flatten)]

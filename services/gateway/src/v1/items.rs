@@ -87,7 +87,8 @@ pub(crate) struct WrittenItem {
     sequence: u64,
 }
 
-/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels is the text.
+/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels
+/// is the text.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FindAsked {
@@ -191,8 +192,9 @@ pub(super) async fn show_item(call: Call, In(id): In<String>) -> Result<Json<Ite
 
 /// Changes the details and the labels of an item
 ///
-/// The details are read, changed and written: of two requests at once that change different ones, the later may undo the earlier.
-/// Matches have the new labels as of the change. A canary stays one, and no other item becomes one.
+/// The details are read, changed and written: of two requests at once that change different ones, the later
+/// may undo the earlier. Matches have the new labels as of the change. A canary stays one, and no other item
+/// becomes one.
 #[utoipa::path(
     patch, path = "/items/{item_id}", tag = "items", params(("item_id" = u64, Path, description = "Its id"), Once),
     request_body = ItemPatch,

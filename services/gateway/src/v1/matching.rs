@@ -1,6 +1,8 @@
-//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known; and what classifiers say of it.
+//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known; and what classifiers say of
+//! it.
 //!
-//! An answer says what was searched. One that covers less than was asked for is a failure (503), which carries what was found.
+//! An answer says what was searched. One that covers less than was asked for is a failure (503), which
+//! carries what was found.
 
 mod asked;
 mod answer;
@@ -32,7 +34,8 @@ const COVERAGE: &str = "x-vigie-coverage";
 
 /// Looks up contents by their hashes
 ///
-/// One result for each query, in their order. A query that fails alone has an `error` in place of its matches.
+/// One result for each query, in their order. A query that fails alone has an `error` in place of its
+/// matches.
 #[utoipa::path(
     post, path = "/match", tag = "lookups", request_body = MatchAsked,
     responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
@@ -45,8 +48,8 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 
 /// Looks up an image
 ///
-/// The body is the image, or a form with it as its one file. Options are in the query. An image that cannot be decoded is looked up
-/// by its digests alone, and the result says so (`decode_failure`).
+/// The body is the image, or a form with it as its one file. Options are in the query. An image that cannot
+/// be decoded is looked up by its digests alone, and the result says so (`decode_failure`).
 #[utoipa::path(
     post, path = "/match/image", tag = "lookups", params(ImageOptions),
     request_body(content(
@@ -62,8 +65,9 @@ pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Resul
 
 /// Looks up a video
 ///
-/// The body is the video, or a form with it as its one file. Options are in the query. A video that cannot be decoded is looked up by its
-/// digests alone, and the result says so (`decode_failure`); of one that could be decoded in part it says why (`video.partial`).
+/// The body is the video, or a form with it as its one file. Options are in the query. A video that cannot be
+/// decoded is looked up by its digests alone, and the result says so (`decode_failure`); of one that could be
+/// decoded in part it says why (`video.partial`).
 #[utoipa::path(
     post, path = "/match/video", tag = "lookups", params(ImageOptions),
     request_body(content(

@@ -1,4 +1,5 @@
-//! `/v1/whoami`, `/v1/members`, `/v1/policy`: who takes part, for whom a caller acts, and what follows from a match there.
+//! `/v1/whoami`, `/v1/members`, `/v1/policy`: who takes part, for whom a caller acts, and what follows from a
+//! match there.
 
 mod objects;
 pub(super) mod principals;
@@ -25,7 +26,8 @@ use crate::v1::values::{text, value};
 pub(crate) struct WhoAmIObject {
     /// The member for whom it acts.
     member: MemberObject,
-    /// The principal; `null` while there are no members: every caller then acts for the one there is, with every role.
+    /// The principal; `null` while there are no members: every caller then acts for the one there is, with
+    /// every role.
     principal: Option<PrincipalObject>,
     /// The limits of the member.
     quota: QuotaObject,
@@ -179,8 +181,8 @@ pub(super) async fn show_member(call: Call, In(name): In<String>) -> Result<Json
 
 /// Changes a member
 ///
-/// Its words, its identity providers and its state are a write each, in that order. Where one fails, those before it are done, and the
-/// request can be sent again.
+/// Its words, its identity providers and its state are a write each, in that order. Where one fails, those
+/// before it are done, and the request can be sent again.
 #[utoipa::path(
     patch, path = "/members/{member}", tag = "members",
     params(("member" = String, Path, description = "Its name"), Once), request_body = MemberPatch,

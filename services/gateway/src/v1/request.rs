@@ -61,8 +61,8 @@ pub(crate) struct PageOptions {
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct Once {
-    /// 1 to 128 printable ASCII characters that name the write, so that it is done once however often it is sent. Without it a
-    /// request that is sent again is another write.
+    /// 1 to 128 printable ASCII characters that name the write, so that it is done once however often it is
+    /// sent. Without it a request that is sent again is another write.
     #[allow(
         dead_code,
         reason = "the field describes the header, which the head of the request is asked for"

@@ -30,7 +30,8 @@ pub(crate) struct LogObject {
 /// The cluster as the gateway last saw it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClusterObject {
-    /// `ready`: every shard answers. `never_ready`: that was never seen. `stale`: it was seen, but too long ago.
+    /// `ready`: every shard answers. `never_ready`: that was never seen. `stale`: it was seen, but too long
+    /// ago.
     state: &'static str,
     /// Milliseconds since 1970: when every shard last answered; `null` for never.
     seen_unix_ms: Option<u64>,
@@ -51,7 +52,8 @@ struct IndexedObject {
     hashes: u64,
     /// Whether the index finds everything within a distance.
     exact: bool,
-    /// What an approximate index finds; left out where the index is exact, or nothing was measured yet: until then all of it is scanned.
+    /// What an approximate index finds; left out where the index is exact, or nothing was measured yet: until
+    /// then all of it is scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
     recall: Option<RecallObject>,
 }

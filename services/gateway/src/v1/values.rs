@@ -1,4 +1,5 @@
-//! Values of requests, from text to the words of the domain, and back. A value that does not fit is named by its field.
+//! Values of requests, from text to the words of the domain, and back. A value that does not fit is named by
+//! its field.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -18,10 +19,12 @@ use crate::problem::Problem;
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HashObject {
-    /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field in requests.
+    /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field in
+    /// requests.
     #[serde(alias = "type")]
     pub(crate) hash_type: String,
-    /// Hexadecimal digits. A vector of a declared type is base64; in requests also hexadecimal digits of its bytes, or the list of its elements.
+    /// Hexadecimal digits. A vector of a declared type is base64; in requests also hexadecimal digits of its
+    /// bytes, or the list of its elements.
     #[schema(value_type = HashForm)]
     pub(crate) hash: JsonHash,
 }

@@ -10,7 +10,7 @@ pub enum PdqEngine {
     /// Finds every hash within the distance.
     #[default]
     Exact,
-    /// May miss a match, and is slower than the exact one up to large numbers of hashes: it is there to be compared
-    /// with. Answers say that they are approximate.
+    /// May miss a match, and is slower than the exact one up to large numbers of hashes: it is there to be
+    /// compared with. Answers say that they are approximate.
     Hnsw,
 }

@@ -20,7 +20,8 @@ pub(crate) enum Provider {
 
 /// The URL of an object store, such as `file:///var/lib/vigie/snapshots` or `s3://bucket/prefix`.
 ///
-/// Wherever it is printed, user, password and query are left out: an URL that has them is refused, but refused in words.
+/// Wherever it is printed, user, password and query are left out: an URL that has them is refused, but
+/// refused in words.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StoreUrl(String);
@@ -82,7 +83,8 @@ impl Serialize for StoreUrl {
     }
 }
 
-/// Options of an object store, by the names of its provider, such as `aws_endpoint` or `aws_secret_access_key`.
+/// Options of an object store, by the names of its provider, such as `aws_endpoint` or
+/// `aws_secret_access_key`.
 ///
 /// Their values are never printed, nor written where a configuration is: some are credentials.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -20,21 +20,23 @@ const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CredentialsConfig {
-    /// The trust domains whose certificates `spiffe://<domain>/member/<name>/<workload>` are members', at most 16. Such a certificate
-    /// of another domain is refused.
+    /// The trust domains whose certificates `spiffe://<domain>/member/<name>/<workload>` are members', at
+    /// most 16. Such a certificate of another domain is refused.
     #[schemars(length(max = TRUST_DOMAINS_MAX))]
     pub trust_domains: Vec<String>,
     /// The identity providers whose tokens (JWTs) are taken, at most 16.
     #[schemars(length(max = ISSUERS_MAX))]
     pub issuers: Vec<IssuerConfig>,
-    /// Calls with wrong credentials that one host (an IPv4 address, or a /64 of IPv6) may make at once. Beyond it all its calls
-    /// with an API key or token fail with `RESOURCE_EXHAUSTED` and `RetryInfo`. Behind a proxy all clients are one host.
+    /// Calls with wrong credentials that one host (an IPv4 address, or a /64 of IPv6) may make at once.
+    /// Beyond it all its calls with an API key or token fail with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// Behind a proxy all clients are one host.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub failed_attempts_burst: u32,
     /// Further calls with wrong credentials of one host in a minute.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub failed_attempts_per_minute: u32,
-    /// Hosts whose failed attempts are remembered, of about 50 bytes each. With more of them the least conspicuous is forgotten.
+    /// Hosts whose failed attempts are remembered, of about 50 bytes each. With more of them the least
+    /// conspicuous is forgotten.
     #[schemars(range(min = 8, max = 1_000_000))]
     pub failed_attempts_hosts_max: usize,
 }
@@ -55,12 +57,13 @@ pub struct IssuerConfig {
     /// The claim that lists the groups of its subjects; without it groups are not read.
     #[serde(default)]
     pub groups_claim: Option<String>,
-    /// The age at which keys are fetched again, in milliseconds. A key that the issuer withdraws is refused after this time.
+    /// The age at which keys are fetched again, in milliseconds. A key that the issuer withdraws is refused
+    /// after this time.
     #[serde(default = "default_refresh_ms")]
     #[schemars(range(min = 60_000, max = WEEK_MS))]
     pub keys_refresh_ms: u64,
-    /// The age at which keys are no longer used, in milliseconds, when the issuer cannot be reached. Then its tokens fail with
-    /// `UNAVAILABLE`.
+    /// The age at which keys are no longer used, in milliseconds, when the issuer cannot be reached. Then its
+    /// tokens fail with `UNAVAILABLE`.
     #[serde(default = "default_age_ms_max")]
     #[schemars(range(min = 60_000, max = WEEK_MS))]
     pub keys_age_ms_max: u64,
@@ -171,7 +174,8 @@ impl IssuerConfig {
     }
 }
 
-/// Whether nobody on the way can read or change what comes from an address: HTTPS, or plain HTTP on loopback. Addresses with a user are refused: they end up in logs.
+/// Whether nobody on the way can read or change what comes from an address: HTTPS, or plain HTTP on loopback.
+/// Addresses with a user are refused: they end up in logs.
 #[must_use]
 pub fn is_safe_address(text: &str) -> bool {
     let Ok(address) = text.parse::<http::Uri>() else { return false };

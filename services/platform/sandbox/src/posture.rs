@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Posture {
     /// At least one step other than Landlock failed, or the platform has no sandbox: do not rely on it.
     None,
-    /// Limits and the filter of system calls hold; the kernel has no Landlock. No file can be opened and no socket made, by one
-    /// mechanism instead of two.
+    /// Limits and the filter of system calls hold; the kernel has no Landlock. No file can be opened and no
+    /// socket made, by one mechanism instead of two.
     SeccompOnly,
     /// Limits, the filter, and Landlock as far as this kernel's version has it.
     Full,
@@ -47,7 +47,8 @@ pub enum Requirement {
     /// As much protection as the platform gives.
     #[default]
     BestEffort,
-    /// No process of its own: hostile input is read inside the role. For measurements, and for tests in one process.
+    /// No process of its own: hostile input is read inside the role. For measurements, and for tests in one
+    /// process.
     Off,
 }
 

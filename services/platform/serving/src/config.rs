@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServingConfig {
-    /// How many calls are worked on at once: `"adaptive"`, as many as the server learns to be good for it, from how long calls
-    /// take; or a number, which never changes. One call more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, bulk calls
-    /// from three quarters of it on.
+    /// How many calls are worked on at once: `"adaptive"`, as many as the server learns to be good for it,
+    /// from how long calls take; or a number, which never changes. One call more is refused with
+    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, bulk calls from three quarters of it on.
     pub concurrency: Concurrency,
     /// The most calls that are worked on at once: neither a learned limit nor a fixed one is larger.
     #[schemars(range(min = 1))]
@@ -22,45 +22,48 @@ pub struct ServingConfig {
     /// The least that a learned limit may be, unless the most is less. A fixed limit ignores it.
     #[schemars(range(min = 1))]
     pub calls_in_flight_min: usize,
-    /// A mean latency that is never too long, in milliseconds. Calls that take longer may take twice what they take on
-    /// an idle server before a learned limit shrinks. A fixed limit ignores it.
+    /// A mean latency that is never too long, in milliseconds. Calls that take longer may take twice what
+    /// they take on an idle server before a learned limit shrinks. A fixed limit ignores it.
     #[schemars(range(min = 1))]
     pub latency_ms_target: u64,
-    /// Bytes of requests that have arrived and are read or worked on at once, at least three messages of the largest size. A
-    /// message for which there is no room is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, a stream waits. A third is kept
-    /// for clients that have less than their share.
+    /// Bytes of requests that have arrived and are read or worked on at once, at least three messages of the
+    /// largest size. A message for which there is no room is refused with `RESOURCE_EXHAUSTED` and
+    /// `RetryInfo`, a stream waits. A third is kept for clients that have less than their share.
     #[schemars(range(min = 1))]
     pub bytes_in_flight_max: usize,
-    /// The rate at which a message has to arrive, in bytes per second, after `body_grace_ms`; 0 stands for any rate. A call
-    /// whose message arrives more slowly ends with `DEADLINE_EXCEEDED`.
+    /// The rate at which a message has to arrive, in bytes per second, after `body_grace_ms`; 0 stands for
+    /// any rate. A call whose message arrives more slowly ends with `DEADLINE_EXCEEDED`.
     pub body_bytes_per_second_min: u32,
-    /// How long a message may be waited for before its rate counts, in milliseconds. Without a rate it is of no meaning.
+    /// How long a message may be waited for before its rate counts, in milliseconds. Without a rate it is of
+    /// no meaning.
     pub body_grace_ms: u64,
-    /// Bytes of answers that are built or sent at once, from before an answer is built until the client has taken it. One client
-    /// gets half of them at most, and beyond that half clients within their share no more than they leave free. A further answer
-    /// waits within its deadline, and a stream is read no further.
+    /// Bytes of answers that are built or sent at once, from before an answer is built until the client has
+    /// taken it. One client gets half of them at most, and beyond that half clients within their share no
+    /// more than they leave free. A further answer waits within its deadline, and a stream is read no
+    /// further.
     #[schemars(range(min = 33_554_432))]
     pub answer_bytes_in_flight_max: usize,
-    /// Connections; one more is closed as it comes. Three quarters of the files that the process may have open, if that is
-    /// less.
+    /// Connections; one more is closed as it comes. Three quarters of the files that the process may have
+    /// open, if that is less.
     #[schemars(range(min = 1))]
     pub connections_max: usize,
-    /// Connections of one host (an IPv4 address, or a /64 of IPv6); one more is closed as it comes. Never more than three
-    /// quarters of all. Behind a proxy all clients are one host.
+    /// Connections of one host (an IPv4 address, or a /64 of IPv6); one more is closed as it comes. Never
+    /// more than three quarters of all. Behind a proxy all clients are one host.
     #[schemars(range(min = 1))]
     pub connections_per_host_max: usize,
-    /// Connections of clients with the same name in their certificates; one more is closed after its handshake. Never more
-    /// than three quarters of all.
+    /// Connections of clients with the same name in their certificates; one more is closed after its
+    /// handshake. Never more than three quarters of all.
     #[schemars(range(min = 1))]
     pub connections_per_identity_max: usize,
-    /// How long a connection may have no call, in milliseconds, at least 1,000; then its client is told to open another one
-    /// for its next call (GOAWAY), and it is closed.
+    /// How long a connection may have no call, in milliseconds, at least 1,000; then its client is told to
+    /// open another one for its next call (GOAWAY), and it is closed.
     #[schemars(range(min = 1_000))]
     pub connection_idle_ms_max: u64,
-    /// How old a connection becomes, in milliseconds, at least 1,000, or 0 for any age; then its client is told to open another
-    /// one for its next call (GOAWAY), which a balancer of connections may send elsewhere. Its open calls and streams go on to
-    /// their ends. A tenth more or less, so that clients do not come back all at once; later, while a client has calls in
-    /// waiting. For servers behind such a balancer: a client that chooses between endpoints itself needs none.
+    /// How old a connection becomes, in milliseconds, at least 1,000, or 0 for any age; then its client is
+    /// told to open another one for its next call (GOAWAY), which a balancer of connections may send
+    /// elsewhere. Its open calls and streams go on to their ends. A tenth more or less, so that clients do
+    /// not come back all at once; later, while a client has calls in waiting. For servers behind such a
+    /// balancer: a client that chooses between endpoints itself needs none.
     #[schemars(extend("anyOf" = [{ "const": 0 }, { "type": "integer", "minimum": 1_000 }]))]
     pub connection_age_ms_max: u64,
     /// Streams of one connection; one more waits in the client.
@@ -72,7 +75,8 @@ pub struct ServingConfig {
     /// The longest time that a call gets, in milliseconds; a longer deadline is cut to it.
     #[schemars(range(min = 1))]
     pub deadline_ms_max: u64,
-    /// How long `NOT_SERVING` is said before new calls are refused, in milliseconds, so that balancers notice.
+    /// How long `NOT_SERVING` is said before new calls are refused, in milliseconds, so that balancers
+    /// notice.
     pub lame_duck_ms: u64,
     /// How long accepted calls may take to end after that, in milliseconds; then they are cut off.
     pub drain_ms_max: u64,
@@ -156,7 +160,8 @@ impl Default for ServingConfig {
             // What CoDel takes for a queue that is no trouble (RFC 8289, section 4.2).
             latency_ms_target: 5,
             bytes_in_flight_max: 256 << 20,
-            // An eighth of a megabit per second: within the longest deadline not even 1 MB would arrive at this rate.
+            // An eighth of a megabit per second: within the longest deadline not even 1 MB would arrive at
+            // this rate.
             body_bytes_per_second_min: 16_384,
             body_grace_ms: 5_000,
             answer_bytes_in_flight_max: 64 << 20,
@@ -176,7 +181,8 @@ impl Default for ServingConfig {
 }
 
 impl ServingConfig {
-    /// The same for a server that nobody has to be warned of: it stops as soon as what it has accepted is answered.
+    /// The same for a server that nobody has to be warned of: it stops as soon as what it has accepted is
+    /// answered.
     #[must_use]
     pub const fn without_lame_duck(self) -> Self {
         Self { lame_duck_ms: 0, ..self }

@@ -15,15 +15,15 @@ const CLIENT_NAMES_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
-    /// The certificate of this process and those between it and its authority, in this order. With it the process answers,
-    /// and by it, it is known to those whom it calls.
+    /// The certificate of this process and those between it and its authority, in this order. With it the
+    /// process answers, and by it, it is known to those whom it calls.
     #[schemars(extend("x-value" = "FILE"))]
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate.
     #[schemars(extend("x-value" = "FILE"))]
     pub key: Option<PathBuf>,
-    /// The authorities of the servers that this process calls; without it, those of the system. By default also those of
-    /// its clients.
+    /// The authorities of the servers that this process calls; without it, those of the system. By default
+    /// also those of its clients.
     #[schemars(extend("x-value" = "FILE"))]
     pub ca: Option<PathBuf>,
     /// The authorities of its clients, if they are others than `ca`.
@@ -31,20 +31,20 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
     /// Whether clients have to show a certificate.
     pub client_certificates: ClientCertificates,
-    /// The clients that may connect, by the names in their certificates: SPIFFE IDs, and DNS names in lower case. Empty:
-    /// everybody for whom an authority has signed. It is asked once, when a connection is made.
+    /// The clients that may connect, by the names in their certificates: SPIFFE IDs, and DNS names in lower
+    /// case. Empty: everybody for whom an authority has signed. It is asked once, when a connection is made.
     #[schemars(length(max = CLIENT_NAMES_MAX), extend("x-value" = "NAME"))]
     pub client_names: Vec<String>,
     /// How often the files are looked at, in milliseconds. If they have changed they are read again.
     #[schemars(range(min = 10))]
     pub reload_ms: u64,
-    /// How long it may take from a connection to the first bytes of HTTP/2 on it, the handshake and the refusal of a peer
-    /// included, in milliseconds; then it is closed.
+    /// How long it may take from a connection to the first bytes of HTTP/2 on it, the handshake and the
+    /// refusal of a peer included, in milliseconds; then it is closed.
     #[schemars(range(min = 1))]
     pub handshake_ms_max: u64,
-    /// Handshakes that may be under way at once; one more is closed as it comes. Of one host (of IPv6, one /64) there
-    /// may be an eighth of them, and one at least. What they wait for are peers, so there are more of them than there is
-    /// work.
+    /// Handshakes that may be under way at once; one more is closed as it comes. Of one host (of IPv6, one
+    /// /64) there may be an eighth of them, and one at least. What they wait for are peers, so there are more
+    /// of them than there is work.
     #[schemars(range(min = 1))]
     pub handshakes_max: usize,
 }

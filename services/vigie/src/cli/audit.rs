@@ -81,7 +81,8 @@ pub(crate) struct AuditVerifyArgs {
     /// The log
     #[command(flatten)]
     pub(crate) log: LogArgs,
-    /// The public key of a witness that has to have signed the checkpoint, or a file with it; may be given again
+    /// The public key of a witness that has to have signed the checkpoint, or a file with it; may be given
+    /// again
     #[arg(long = "witness", value_name = "KEY|FILE", value_parser = witness_key)]
     pub(crate) witnesses: Vec<KeyArg>,
     /// How many of these witnesses have to have signed [default: all of them]
@@ -95,7 +96,8 @@ pub(crate) struct AuditCosignArgs {
     /// The file with the witness's private key, which `vigie audit key new --kind witness` makes
     #[arg(long, value_name = "FILE")]
     pub(crate) witness_key: PathBuf,
-    /// The file with the last checkpoint that this witness signed; made the first time, and replaced each time
+    /// The file with the last checkpoint that this witness signed; made the first time, and replaced each
+    /// time
     #[arg(long, value_name = "FILE")]
     pub(crate) state: PathBuf,
     /// The log

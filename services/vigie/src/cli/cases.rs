@@ -19,7 +19,8 @@ use super::{BankAddressArgs, DetailsArgs, HashTypeName};
 pub(crate) enum ReportCommand {
     /// Send a report of suspected material to the reviewers of the host; no content goes with it
     Submit(Box<ReportSubmitArgs>),
-    /// List reports: of your member, or for the host of all; those that wait come first, urgent ones before others
+    /// List reports: of your member, or for the host of all; those that wait come first, urgent ones before
+    /// others
     List {
         /// Those alone that wait for a review
         #[arg(long)]
@@ -32,7 +33,8 @@ pub(crate) enum ReportCommand {
     Show {
         /// Its number
         number: u64,
-        /// Print a fragment instead: json, with what is missing; or xml, the fileDetails of a CyberTipline report
+        /// Print a fragment instead: json, with what is missing; or xml, the fileDetails of a CyberTipline
+        /// report
         #[arg(long, value_enum, value_name = "FORMAT")]
         format: Option<Fragment>,
         /// Where
@@ -57,8 +59,8 @@ pub(crate) enum Fragment {
 /// Arguments of `vigie report submit`.
 #[derive(Debug, Args)]
 pub(crate) struct ReportSubmitArgs {
-    /// Fill the report from this file, or from `-`: JSON as `vigie match --json` prints it for one image or hash, or as
-    /// `vigie report show --format json` does. What is also named as an option counts as named
+    /// Fill the report from this file, or from `-`: JSON as `vigie match --json` prints it for one image or
+    /// hash, or as `vigie report show --format json` does. What is also named as an option counts as named
     #[arg(long, value_name = "FILE")]
     pub(crate) decision: Option<PathBuf>,
     /// The bank that matched
@@ -67,8 +69,8 @@ pub(crate) struct ReportSubmitArgs {
     /// The item that matched
     #[arg(long, value_name = "ITEM")]
     pub(crate) item: Option<u64>,
-    /// The id of the decision, 32 hexadecimal digits. Where nothing else names the bank, the report is filled from the record of the decision,
-    /// which reviewers and administrators may read
+    /// The id of the decision, 32 hexadecimal digits. Where nothing else names the bank, the report is filled
+    /// from the record of the decision, which reviewers and administrators may read
     #[arg(long, value_name = "ID", value_parser = decision_id)]
     pub(crate) decision_id: Option<[u8; 16]>,
     /// A class of the material: TAXONOMY/DIMENSION=VALUE; may be given again
@@ -134,9 +136,11 @@ pub(crate) struct ReportReviewArgs {
 /// What to do with referrals.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReferralCommand {
-    /// Add a referral of an authorised body, or a removal order (for reviewers and administrators of the host)
+    /// Add a referral of an authorised body, or a removal order (for reviewers and administrators of the
+    /// host)
     Add(Box<ReferralAddArgs>),
-    /// List referrals with their outcomes: those addressed to your member, or for the host all; open ones come first
+    /// List referrals with their outcomes: those addressed to your member, or for the host all; open ones
+    /// come first
     #[command(group = ArgGroup::new("which").args(["open", "overdue"]))]
     List {
         /// Those alone with a pending outcome
@@ -210,7 +214,8 @@ pub(crate) struct ReferralAddArgs {
 /// What to do with incidents.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IncidentCommand {
-    /// Open an incident with a bank of its own, which subscribers search at once (for administrators of the host)
+    /// Open an incident with a bank of its own, which subscribers search at once (for administrators of the
+    /// host)
     Open {
         /// Its type: 1 to 64 of a-z 0-9 -, such as perpetrator-content or crisis-protocol
         #[arg(value_name = "TYPE", value_parser = incident_type)]
@@ -228,7 +233,8 @@ pub(crate) enum IncidentCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Add items to the bank of an open incident: images, which are hashed here and never sent, or a file of hashes
+    /// Add items to the bank of an open incident: images, which are hashed here and never sent, or a file of
+    /// hashes
     Add(Box<IncidentAddArgs>),
     /// Close an incident: its bank is searched no more, and is deleted after some days
     Close {

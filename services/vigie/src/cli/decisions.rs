@@ -15,10 +15,12 @@ pub(crate) struct ExplainArgs {
     /// The decision's id, 32 hexadecimal digits: `decision_id` of an answer
     #[arg(value_name = "DECISION", value_parser = decision_id)]
     pub(crate) id: [u8; 16],
-    /// Say whether the decision was about this image; it is hashed here, and digests of its hashes alone are sent
+    /// Say whether the decision was about this image; it is hashed here, and digests of its hashes alone are
+    /// sent
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hashes", "format"])]
     pub(crate) image: Option<PathBuf>,
-    /// Say whether the decision was about a content with this hash, such as 64 hexadecimal digits of PDQ, or TYPE:HASH; may be given again
+    /// Say whether the decision was about a content with this hash, such as 64 hexadecimal digits of PDQ, or
+    /// TYPE:HASH; may be given again
     #[arg(long = "hash", value_name = "HASH", conflicts_with = "format")]
     pub(crate) hashes: Vec<String>,
     /// Print a fragment instead: json, with what is missing; or xml, the fileDetails of a CyberTipline report
@@ -43,13 +45,15 @@ pub(crate) enum DecisionCommand {
     },
     /// Set what became of a decision; what is not named stays as it was said before
     ///
-    /// Each part is counted once in the statistics, whatever is said later. An upheld complaint is also a negative opinion of your member on
-    /// each recorded item that counted and on which you may put opinions, where your people have none yet. No later outcome takes it back.
+    /// Each part is counted once in the statistics, whatever is said later. An upheld complaint is also a
+    /// negative opinion of your member on each recorded item that counted and on which you may put opinions,
+    /// where your people have none yet. No later outcome takes it back.
     Outcome(DecisionOutcomeArgs),
     /// Write statements of reasons for the DSA Transparency Database, of decisions on which your member acted
     ///
-    /// Prints the bodies of `POST /api/v1/statements`, one to a line, each with at most 100 statements. A decision whose statement would not be
-    /// valid is left out and named, with each fault, on standard error; the command then ends with code 3.
+    /// Prints the bodies of `POST /api/v1/statements`, one to a line, each with at most 100 statements. A
+    /// decision whose statement would not be valid is left out and named, with each fault, on standard error;
+    /// the command then ends with code 3.
     Statements(StatementsArgs),
 }
 
@@ -91,7 +95,8 @@ pub(crate) struct DecisionOutcomeArgs {
     /// Since when your member has hosted the content: so long ago, or a date or moment in UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) hosted_since: Option<Since>,
-    /// When your member acted: so long ago, or a date or moment in UTC [default: when the decision was taken, if its verdict blocks, or else now]
+    /// When your member acted: so long ago, or a date or moment in UTC [default: when the decision was taken,
+    /// if its verdict blocks, or else now]
     #[arg(long, value_name = "WHEN")]
     pub(crate) acted: Option<Since>,
     /// Forget what was said before
@@ -108,7 +113,8 @@ pub(crate) struct StatementsArgs {
     /// What your member writes into all of its statements: TOML, or JSON where the name ends with .json
     #[arg(long, value_name = "FILE")]
     pub(crate) template: PathBuf,
-    /// Those alone on which your member acted then or later: so long ago (12h, 30d), or a date or moment in UTC
+    /// Those alone on which your member acted then or later: so long ago (12h, 30d), or a date or moment in
+    /// UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) acted_from: Option<Since>,
     /// Those alone on which it acted before: so that one time after another has each decision once

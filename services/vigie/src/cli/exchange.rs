@@ -10,7 +10,8 @@ use super::{BankAddressArgs, RoleArgs};
 /// What to do with exchanges.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExchangeCommand {
-    /// Run the process that follows the exchanges of a deployment; of several, one does it and the others stand by
+    /// Run the process that follows the exchanges of a deployment; of several, one does it and the others
+    /// stand by
     Run(RoleArgs),
     /// Follow a programme or a file: its items go to a bank
     Add(ExchangeAddArgs),
@@ -33,7 +34,8 @@ pub(crate) enum ExchangeCommand {
 pub(crate) struct ExchangeAddArgs {
     /// Its name: letters, digits, `.`, `_` and `-`
     pub(crate) name: ExchangeName,
-    /// The programme's interface: ncmec, fb_threatexchange, stop_ncii, tat, vigie, local_file, http_file or sample
+    /// The programme's interface: ncmec, fb_threatexchange, stop_ncii, tat, vigie, local_file, http_file or
+    /// sample
     #[arg(long, value_parser = api)]
     pub(crate) api: Api,
     /// The bank that its items go to

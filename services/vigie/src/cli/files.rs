@@ -20,8 +20,8 @@ pub(crate) struct HashFileArgs {
     /// The type of hashes whose type the file does not name, such as pdq or sha256
     #[arg(long = "type", requires = "hashes", value_name = "TYPE")]
     pub(crate) hash_type: Option<HashTypeName>,
-    /// The names of a table's columns, for one without a header or instead of it: hash types, labels, external_reference, file,
-    /// quality, hash and type; `-` for a column to leave out
+    /// The names of a table's columns, for one without a header or instead of it: hash types, labels,
+    /// external_reference, file, quality, hash and type; `-` for a column to leave out
     #[arg(long, requires = "hashes", value_name = "NAME,NAME,...", value_delimiter = ',')]
     pub(crate) columns: Option<Vec<String>>,
     /// Count hash types and columns that are not known, and leave them out

@@ -16,11 +16,12 @@ pub(crate) struct HashArgs {
     /// Image and video files, or folders of them, in which other files are counted and left out
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Of a video, hash one frame for so many seconds, as vPDQ does: by number, at the average frame rate; 0 for every frame [default: 1]. A
-    /// GIF is then a video
+    /// Of a video, hash one frame for so many seconds, as vPDQ does: by number, at the average frame rate; 0
+    /// for every frame [default: 1]. A GIF is then a video
     #[arg(long, value_name = "S", value_parser = seconds, conflicts_with = "dense")]
     pub(crate) seconds_per_hash: Option<f64>,
-    /// Of a video, hash every frame, and leave out those that hardly differ from the one before, as for a bank. A GIF is then a video
+    /// Of a video, hash every frame, and leave out those that hardly differ from the one before, as for a
+    /// bank. A GIF is then a video
     #[arg(long)]
     pub(crate) dense: bool,
 }

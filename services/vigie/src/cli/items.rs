@@ -39,7 +39,8 @@ pub(crate) enum ItemCommand {
     },
     /// Find items by a hash, an external reference or a label
     Find(ItemFindArgs),
-    /// Change an item: classes, countries, note and metadata that are given replace all of these, and labels all labels
+    /// Change an item: classes, countries, note and metadata that are given replace all of these, and labels
+    /// all labels
     Update {
         /// Its id
         item: u64,
@@ -56,7 +57,8 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List the removed items of a bank that can be brought back: id, when and by whom it was removed, until when
+    /// List the removed items of a bank that can be brought back: id, when and by whom it was removed, until
+    /// when
     Removed {
         /// The bank's name
         bank: BankRef,
@@ -72,7 +74,8 @@ pub(crate) enum ItemCommand {
         /// Their ids
         #[arg(required = true)]
         items: Vec<u64>,
-        /// When the holds end by themselves: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or never
+        /// When the holds end by themselves: a duration (12h, 30d), a date or moment in UTC (2027-01-31,
+        /// 2027-01-31T18:00), or never
         #[arg(long, value_name = "WHEN", default_value = "never")]
         until: When,
         /// For your member alone: the items match too often there, and go on matching for others
@@ -94,7 +97,8 @@ pub(crate) enum ItemCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List the items that are held for your member alone: by `vigie item hold --here`, or because they matched far too often there
+    /// List the items that are held for your member alone: by `vigie item hold --here`, or because they
+    /// matched far too often there
     Held {
         /// For your member alone
         #[arg(long, required = true)]
@@ -105,7 +109,8 @@ pub(crate) enum ItemCommand {
     },
     /// Undo what a member has added to a bank of yours and removed from it since a moment
     Revert(ItemRevertArgs),
-    /// Bring removed items back, all of them or none: under new ids, or as the items that were added again since
+    /// Bring removed items back, all of them or none: under new ids, or as the items that were added again
+    /// since
     Restore {
         /// Their former ids
         #[arg(required = true)]
@@ -139,13 +144,14 @@ pub(crate) enum ItemCommand {
 pub(crate) struct ItemAddArgs {
     /// The bank's name
     pub(crate) bank: BankRef,
-    /// Image and video files, files of the frames of a video as the tools of vPDQ write them, or folders of these, in which other
-    /// files are counted and left out. Videos need the program `ffmpeg`
+    /// Image and video files, files of the frames of a video as the tools of vPDQ write them, or folders of
+    /// these, in which other files are counted and left out. Videos need the program `ffmpeg`
     #[arg(value_name = "FILE|DIR", required_unless_present = "hashes", conflicts_with = "hashes")]
     pub(crate) paths: Vec<PathBuf>,
-    /// A file of hashes, or `-` for standard input. Its format is recognised: tables with a header of hash types, labels and
-    /// external_reference; JSON Lines, also as `vigie hash --json` and `vigie item list --json` print them; lists of hashes of
-    /// one type; and what md5sum, the PDQ tool, the tools of vPDQ, ThreatExchange, tx, HMA, StopNCII and NCMEC write
+    /// A file of hashes, or `-` for standard input. Its format is recognised: tables with a header of hash
+    /// types, labels and external_reference; JSON Lines, also as `vigie hash --json` and
+    /// `vigie item list --json` print them; lists of hashes of one type; and what md5sum, the PDQ tool, the
+    /// tools of vPDQ, ThreatExchange, tx, HMA, StopNCII and NCMEC write
     #[arg(long, value_name = "FILE")]
     pub(crate) hashes: Option<PathBuf>,
     /// How the file is read
@@ -157,7 +163,8 @@ pub(crate) struct ItemAddArgs {
     /// Refuse the whole file, before anything is added, if any of its lines is bad
     #[arg(long, requires = "hashes")]
     pub(crate) strict: bool,
-    /// Leave out the lines of the file (of a document, the records) up to this one: where an import that stopped goes on
+    /// Leave out the lines of the file (of a document, the records) up to this one: where an import that
+    /// stopped goes on
     #[arg(long, requires = "hashes", default_value_t = 0, hide_default_value = true, value_name = "LINE")]
     pub(crate) after_line: u64,
     /// A label for each item; may be given again
@@ -174,10 +181,12 @@ pub(crate) struct ItemAddArgs {
     pub(crate) address: BankAddressArgs,
 }
 
-/// Where items are from. With one of these each item whose external reference the bank has from there is not added again.
+/// Where items are from. With one of these each item whose external reference the bank has from there is not
+/// added again.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct OriginArgs {
-    /// Add no item again that the bank has under the same external reference (a file's name, or that of the line)
+    /// Add no item again that the bank has under the same external reference (a file's name, or that of the
+    /// line)
     #[arg(long)]
     pub(crate) sync: bool,
     /// The programme that the items come from; implies --sync
@@ -227,7 +236,8 @@ pub(crate) struct ItemRevertArgs {
 /// Arguments of `vigie item find`.
 #[derive(Debug, Args)]
 pub(crate) struct ItemFindArgs {
-    /// A hash in full, of which equal ones are found, whatever the type; or an external reference or a label, in full
+    /// A hash in full, of which equal ones are found, whatever the type; or an external reference or a label,
+    /// in full
     #[arg(value_name = "HASH|REFERENCE|LABEL")]
     pub(crate) what: String,
     /// Look in this bank only

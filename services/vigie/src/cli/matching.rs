@@ -11,9 +11,10 @@ use crate::cli::{FrontendArgs, policy};
 /// Arguments of `vigie match`.
 #[derive(Debug, Args)]
 pub(crate) struct MatchArgs {
-    /// Image and video files; folders of them, in which other files are counted and no failures; hashes, such as 64 hexadecimal digits
-    /// (searched as every type that is written so) or md5:DIGEST; or `-` for standard input: text is read as a hash a line (or the
-    /// JSON of `vigie hash`), anything else as one image or video
+    /// Image and video files; folders of them, in which other files are counted and no failures; hashes, such
+    /// as 64 hexadecimal digits (searched as every type that is written so) or md5:DIGEST; or `-` for
+    /// standard input: text is read as a hash a line (or the JSON of `vigie hash`), anything else as one
+    /// image or video
     #[arg(required = true, value_name = "FILE|DIR|HASH|-")]
     pub(crate) inputs: Vec<PathBuf>,
     /// Search this bank only; may be given again
@@ -25,10 +26,12 @@ pub(crate) struct MatchArgs {
     /// Compare vectors one by one, so that none is missed
     #[arg(long)]
     pub(crate) exact: bool,
-    /// The bank that knows the names of declared hash types, as in clip:BASE64; of several, separated by commas, the one that serves is found
+    /// The bank that knows the names of declared hash types, as in clip:BASE64; of several, separated by
+    /// commas, the one that serves is found
     #[arg(long = "bank-url", env = "VIGIE_BANK", value_name = "URL", value_delimiter = ',')]
     pub(crate) bank_urls: Vec<String>,
-    /// The rule by which a video matches: clip_of_known, contains_known or threatexchange; may be given again [default: the first two]
+    /// The rule by which a video matches: clip_of_known, contains_known or threatexchange; may be given again
+    /// [default: the first two]
     #[arg(long = "video-rule", value_name = "RULE")]
     pub(crate) video_rules: Vec<VideoRuleKind>,
     /// Items to show for each image, the nearest first, 1 to 1000

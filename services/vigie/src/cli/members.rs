@@ -108,7 +108,8 @@ pub(crate) enum PrincipalCommand {
     Rotate {
         /// The principal's id
         principal: u64,
-        /// How long the key before still works, such as 12h, at most 30d; 0 refuses it at once: for keys that leaked
+        /// How long the key before still works, such as 12h, at most 30d; 0 refuses it at once: for keys that
+        /// leaked
         #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = span)]
         overlap: Duration,
         /// Where the key goes
@@ -146,7 +147,8 @@ pub(crate) struct PrincipalAddArgs {
     /// Its tokens' `sub`, with --issuer
     #[arg(long, requires = "issuer")]
     pub(crate) subject: Option<String>,
-    /// When it is refused: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or never
+    /// When it is refused: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or
+    /// never
     #[arg(long, default_value = "never", value_name = "WHEN")]
     pub(crate) expires: When,
     /// A note for people who read the list, at most 256 bytes
@@ -166,7 +168,8 @@ pub(crate) struct PrincipalAddArgs {
 /// Where a new API key goes.
 #[derive(Debug, Args)]
 pub(crate) struct NewKeyArgs {
-    /// A file for the new key, which must not be there yet; only its owner may read it [default: standard output]
+    /// A file for the new key, which must not be there yet; only its owner may read it [default: standard
+    /// output]
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
 }
@@ -183,7 +186,8 @@ pub(crate) enum GrantCommand {
         /// Its rights, separated by commas: none includes another
         #[arg(long = "allow", required = true, value_name = "CAPABILITIES", value_delimiter = ',', value_parser = word::<Capability>())]
         capabilities: Vec<Capability>,
-        /// When the right ends: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or never
+        /// When the right ends: a duration (12h, 30d), a date or moment in UTC (2027-01-31,
+        /// 2027-01-31T18:00), or never
         #[arg(long, default_value = "never", value_name = "WHEN")]
         expires: When,
         /// Where
@@ -307,7 +311,8 @@ pub(crate) struct CharterSetArgs {
     /// Hours until the hash of a withdrawn item is in no file any more, at most 8760; 0 for 72
     #[arg(long, value_name = "HOURS")]
     pub(crate) purge_hours: Option<u32>,
-    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0 for at once
+    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0
+    /// for at once
     #[arg(long, value_name = "MEMBERS")]
     pub(crate) confirmations: Option<u32>,
     /// Members that call an item wrong until it is held and a dispute opens, at most 1000; 0 for never
@@ -316,7 +321,8 @@ pub(crate) struct CharterSetArgs {
     /// Whether matches of the bank are counted and answered to nobody: a trial
     #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
     pub(crate) shadow: Option<bool>,
-    /// Banks, by name or id, whose matches a match of this bank takes away, separated by commas, at most 64; "" for none
+    /// Banks, by name or id, whose matches a match of this bank takes away, separated by commas, at most 64;
+    /// "" for none
     #[arg(long, value_name = "BANKS")]
     pub(crate) suppresses: Option<String>,
     /// Days that the owner has to resolve a dispute, at most 90; 0 for 14
@@ -331,8 +337,8 @@ pub(crate) struct CharterSetArgs {
     /// Whether a video with a frame that is near one of the bank's images matches that item
     #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
     pub(crate) images_answer_videos: Option<bool>,
-    /// How far vectors of declared hash types may lie, such as clip=0.25, separated by commas, at most 16; "" for the default distances of
-    /// the types
+    /// How far vectors of declared hash types may lie, such as clip=0.25, separated by commas, at most 16; ""
+    /// for the default distances of the types
     #[arg(long, value_name = "TYPE=DISTANCE,...")]
     pub(crate) vector_distances: Option<String>,
     /// Where

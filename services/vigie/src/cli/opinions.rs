@@ -13,7 +13,8 @@ use super::{BankAddressArgs, HashTypeName};
 /// What to do with opinions.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OpinionCommand {
-    /// Put an opinion of your member on items, all of them or none; the newest one on an item, or on one of its hashes, counts
+    /// Put an opinion of your member on items, all of them or none; the newest one on an item, or on one of
+    /// its hashes, counts
     Put(Box<OpinionPutArgs>),
     /// Take all opinions of your member on items back, of all of them or none
     Withdraw {
@@ -24,7 +25,8 @@ pub(crate) enum OpinionCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List opinions on items of a bank, as a feed: of an own bank all; of another's, those on items that your member contributed, and its own
+    /// List opinions on items of a bank, as a feed: of an own bank all; of another's, those on items that
+    /// your member contributed, and its own
     List {
         /// The bank's name
         bank: BankRef,
@@ -76,7 +78,8 @@ pub(crate) struct OpinionPutArgs {
 /// What to do with disputes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DisputeCommand {
-    /// List the disputes about items of your member's banks, and those that your member opened; those that are due first come first
+    /// List the disputes about items of your member's banks, and those that your member opened; those that
+    /// are due first come first
     List {
         /// Those that are resolved, and not those that are open
         #[arg(long)]
@@ -85,7 +88,8 @@ pub(crate) enum DisputeCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Resolve the dispute about an item of an own bank: the charter's hold ends, and earlier negative opinions count for no other
+    /// Resolve the dispute about an item of an own bank: the charter's hold ends, and earlier negative
+    /// opinions count for no other
     Resolve {
         /// The item's id
         item: u64,

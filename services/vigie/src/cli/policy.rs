@@ -22,7 +22,8 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Compare the version that is tried with the one that decides: decisions since the trial began, by the verdicts of both
+    /// Compare the version that is tried with the one that decides: decisions since the trial began, by the
+    /// verdicts of both
     Compare(BankAddressArgs),
     /// Show what a policy, stored or not, says of given matches, and why. Nothing is changed
     #[command(disable_version_flag = true)]

@@ -62,7 +62,8 @@ pub(crate) enum RoleName {
 /// What to do with certificates.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TlsCommand {
-    /// Make an authority for development, and certificates that it signs; the authority is kept if it is there
+    /// Make an authority for development, and certificates that it signs; the authority is kept if it is
+    /// there
     DevCa(DevCaArgs),
 }
 
@@ -71,8 +72,8 @@ pub(crate) enum TlsCommand {
 pub(crate) struct DevCaArgs {
     /// The folder of the authority and its certificates; made if it is missing
     pub(crate) folder: PathBuf,
-    /// A server to make a certificate for: a DNS name or an address, or several of one server, separated by commas; may be
-    /// given again
+    /// A server to make a certificate for: a DNS name or an address, or several of one server, separated by
+    /// commas; may be given again
     #[arg(long = "name", value_name = "HOST", default_value = "localhost,127.0.0.1,::1")]
     pub(crate) names: Vec<String>,
     /// A client to make a certificate for, by the name of spiffe://vigie.dev/NAME; may be given again

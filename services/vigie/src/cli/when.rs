@@ -117,7 +117,8 @@ pub(crate) fn span(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(number.checked_mul(unit).ok_or_else(wrong)?))
 }
 
-/// `2027-01-31`, its beginning; `2027-01-31T18:00` or `2027-01-31T18:00:05`, with a space or a `T`, and with or without a `Z`: UTC all of them.
+/// `2027-01-31`, its beginning; `2027-01-31T18:00` or `2027-01-31T18:00:05`, with a space or a `T`, and with
+/// or without a `Z`: UTC all of them.
 fn moment(text: &str) -> Option<UnixMillis> {
     let text = text.strip_suffix('Z').unwrap_or(text);
     let (date, time) = match text.split_once(['T', ' ']) {

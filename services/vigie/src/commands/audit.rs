@@ -1,7 +1,8 @@
 //! `vigie audit`: reads the audit, and checks it.
 //!
-//! Reading order: `connect` (the bank's service), `keys`, `lines` (entries as they are shown), then `list`, `prove`,
-//! `export_file` and `order` (the form of an export, and its check), `export`, `verify`, `cosign`, `key`.
+//! Reading order: `connect` (the bank's service), `keys`, `lines` (entries as they are shown), then `list`,
+//! `prove`, `export_file` and `order` (the form of an export, and its check), `export`, `verify`, `cosign`,
+//! `key`.
 
 mod connect;
 mod keys;

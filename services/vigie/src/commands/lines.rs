@@ -219,7 +219,8 @@ pub(crate) struct MatchLine<'a> {
     /// What the caller's policy decided. Left out where it has none, and where the call failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decision: Option<DecisionObject>,
-    /// What classifiers say of the image's first frame: likelihoods, never verdicts. Left out where none was asked.
+    /// What classifiers say of the image's first frame: likelihoods, never verdicts. Left out where none was
+    /// asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) classifications: Vec<ClassificationObject>,
     /// PDQ's quality of the image.
@@ -245,7 +246,8 @@ pub(crate) struct MatchLine<'a> {
     pub(crate) coverage: CoverageObject,
     /// The answer holds every change up to this one.
     pub(crate) sequence: u64,
-    /// The call failed, and what was found was too much to come with the error: `matches` is empty for that reason.
+    /// The call failed, and what was found was too much to come with the error: `matches` is empty for that
+    /// reason.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) results_omitted: bool,
     /// The call failed, because less was searched than was asked for.
@@ -337,7 +339,8 @@ pub(crate) struct MatchObject {
     pub(crate) way: &'static str,
     /// Milliseconds since 1970: when the item was added; `null` where it is not known.
     pub(crate) added_at_unix_ms: Option<u64>,
-    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it is near an image.
+    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it
+    /// is near an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) item_time_ms: Option<u32>,
     /// How the video that was asked about matches the item's; left out where a hash of another type matched.

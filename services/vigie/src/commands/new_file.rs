@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use tempfile::NamedTempFile;
 
-/// A file that is written beside its path, and gets its name when it is whole. Dropped before, it leaves nothing.
+/// A file that is written beside its path, and gets its name when it is whole. Dropped before, it leaves
+/// nothing.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,

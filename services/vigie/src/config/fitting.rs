@@ -17,15 +17,16 @@ pub(super) struct Fitted<C> {
 }
 
 impl<C> Fitted<C> {
-    /// Whether a fault is of the values as they were written: one of a key that was left out is of its default, and is reported already.
+    /// Whether a fault is of the values as they were written: one of a key that was left out is of its
+    /// default, and is reported already.
     pub(super) fn is_of_a_value(&self, fault: &str) -> bool {
         let key = fault.split([':', '[']).next().unwrap_or_default();
         !self.unfit.iter().any(|unfit| unfit == key)
     }
 }
 
-/// Reads the table of this name. Keys that do not fit are reported and left out, so that the values of the others can be checked too:
-/// each key has a default.
+/// Reads the table of this name. Keys that do not fit are reported and left out, so that the values of the
+/// others can be checked too: each key has a default.
 pub(super) fn fitting<C: DeserializeOwned>(
     name: &str,
     value: &Value,
@@ -41,7 +42,8 @@ pub(super) fn fitting<C: DeserializeOwned>(
     Some(Fitted { config: config.ok()?, unfit })
 }
 
-/// The keys of `table` that fit. `place` puts a table where this one is, within the table that `C` is read from.
+/// The keys of `table` that fit. `place` puts a table where this one is, within the table that `C` is read
+/// from.
 fn without_unfit<C: DeserializeOwned>(
     name: &str,
     table: &Table,
@@ -92,7 +94,8 @@ pub(super) fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>, shown
     format!("is unknown{meant}; `vigie config show{role}` lists the keys")
 }
 
-/// The error's own words, without the excerpt that its `Display` draws, and without the names of Rust's types.
+/// The error's own words, without the excerpt that its `Display` draws, and without the names of Rust's
+/// types.
 pub(super) fn one_line(error: &toml::de::Error) -> String {
     const TYPES: [&str; 10] = ["u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "f64"];
     let text = error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ");

@@ -1,7 +1,7 @@
 //! Every key of the configuration: default, unit, bound and comment, from the types that the roles read.
 //!
-//! The comments are those of the fields, the defaults those of the types, and the bounds those of their attributes; a test holds the
-//! bounds to what each role accepts. Nothing is written a second time.
+//! The comments are those of the fields, the defaults those of the types, and the bounds those of their
+//! attributes; a test holds the bounds to what each role accepts. Nothing is written a second time.
 
 mod accepts;
 mod units;
@@ -29,8 +29,8 @@ use super::names::{
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used: each key is read alone, so that all faults are found")]
 struct Shared {
-    /// The address and port where the role listens. Required, here or as `--listen`. An address that is not a loopback one needs a
-    /// `[tls]` table or `allow_plaintext`.
+    /// The address and port where the role listens. Required, here or as `--listen`. An address that is not a
+    /// loopback one needs a `[tls]` table or `allow_plaintext`.
     #[schemars(extend("x-value" = "ADDRESS:PORT"))]
     listen: SocketAddr,
     /// Whether plain text may leave the machine: everybody on the way may then read and change it.

@@ -87,8 +87,8 @@ fn parse(text: &str) -> Result<Table, Vec<String>> {
     Err(errors.into_iter().map(fault).collect())
 }
 
-/// Sets the key at `path` to `value`, read as TOML where it can be and as text where not. Fails with what is no table on the
-/// way there.
+/// Sets the key at `path` to `value`, read as TOML where it can be and as text where not. Fails with what is
+/// no table on the way there.
 fn set(table: &mut Table, path: &[String], value: &str) -> Result<(), String> {
     match path {
         [] => Err("the empty name".to_owned()),

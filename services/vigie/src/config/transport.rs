@@ -1,7 +1,8 @@
 //! What a process is told of TLS, and the rule about plain text.
 //!
-//! Plain text is for one machine. Who listens on, or calls, an address that is not a loopback one, without TLS, has to say
-//! that this is meant: a cluster that was forgotten in plain text looks like one that is safe.
+//! Plain text is for one machine. Who listens on, or calls, an address that is not a loopback one, without
+//! TLS, has to say that this is meant: a cluster that was forgotten in plain text looks like one that is
+//! safe.
 
 use std::net::SocketAddr;
 
@@ -59,7 +60,8 @@ impl Transport {
         }
     }
 
-    /// Adds the fault of an endpoint that is called in plain text and should not be, or over TLS of which nothing is said.
+    /// Adds the fault of an endpoint that is called in plain text and should not be, or over TLS of which
+    /// nothing is said.
     pub(super) fn check_endpoint(
         &self,
         field: &str,

@@ -1,5 +1,5 @@
-//! Hashes to ask about, one line each: a hash, which a name may follow, or the JSON of a hashed file or an item. A text of the frames of one
-//! video, as the tools of vPDQ write them, is one query.
+//! Hashes to ask about, one line each: a hash, which a name may follow, or the JSON of a hashed file or an
+//! item. A text of the frames of one video, as the tools of vPDQ write them, is one query.
 
 use std::io::{self, Read};
 
@@ -84,8 +84,8 @@ fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     (name, any_hash(hash).map(QueryHashes::plain))
 }
 
-/// Reads a line of JSON: what it calls its content, and the hashes. Of a hashed file the turned and mirrored variants are among them,
-/// and its quality, by which the frontend leaves out what is not to be trusted.
+/// Reads a line of JSON: what it calls its content, and the hashes. Of a hashed file the turned and mirrored
+/// variants are among them, and its quality, by which the frontend leaves out what is not to be trusted.
 fn query_of_json(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     let item = match ItemJson::read(text) {
         Ok(item) => item,

@@ -11,10 +11,12 @@ use crate::local_cluster::ports::Ports;
 /// How lookups go from role to role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {
-    /// Over sockets, as in a cluster of many machines: from the gateway to the frontend, the coordinator and the matchers.
+    /// Over sockets, as in a cluster of many machines: from the gateway to the frontend, the coordinator and
+    /// the matchers.
     OverSockets,
-    /// As functions. The coordinator and the frontend, which has one inside, call the matchers: nothing is sent, nothing is converted, and
-    /// a search is admitted once. The gateway calls the frontend's server: nothing is sent, and the call passes every layer of the server.
+    /// As functions. The coordinator and the frontend, which has one inside, call the matchers: nothing is
+    /// sent, nothing is converted, and a search is admitted once. The gateway calls the frontend's server:
+    /// nothing is sent, and the call passes every layer of the server.
     AsFunctions,
 }
 
@@ -43,7 +45,8 @@ pub struct LocalClusterConfig {
     pub exchange: Option<vigie_exchange::Config>,
     /// What the classifier is told, if there is one; its bank is set, and the frontend asks it.
     pub classifier: Option<vigie_classifier::Config>,
-    /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if anywhere.
+    /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if
+    /// anywhere.
     pub telemetry: TelemetryConfig,
 }
 

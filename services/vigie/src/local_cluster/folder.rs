@@ -8,7 +8,8 @@ use anyhow::Context as _;
 /// The folder of a matcher, before the number of its shard.
 pub(super) const MATCHER_FOLDER: &str = "matcher-";
 
-/// Removes the folders of matchers that a cluster of more shards left: nobody would take out of them what is removed from the bank.
+/// Removes the folders of matchers that a cluster of more shards left: nobody would take out of them what is
+/// removed from the bank.
 pub(super) fn remove_other_matchers(data: &Path, shard_count: u16) -> anyhow::Result<()> {
     let entries = std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
     for entry in entries {

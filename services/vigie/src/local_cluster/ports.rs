@@ -10,7 +10,8 @@ use tokio::net::TcpListener;
 pub enum Ports {
     /// Any that are free.
     Any,
-    /// Frontend here, coordinator and bank next, a classifier at the sixth after it, matchers from the tenth on.
+    /// Frontend here, coordinator and bank next, a classifier at the sixth after it, matchers from the tenth
+    /// on.
     From(u16),
 }
 

@@ -1,4 +1,5 @@
-//! The secrets of a local cluster: by which its processes know each other, and with which its bank signs the audit.
+//! The secrets of a local cluster: by which its processes know each other, and with which its bank signs the
+//! audit.
 
 use std::fs::File;
 use std::io::Write as _;

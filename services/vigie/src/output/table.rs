@@ -7,8 +7,8 @@ const GAP: usize = 2;
 /// A column that is narrowed keeps as much, unless its title is longer.
 const NARROW: usize = 8;
 
-/// Returns the lines of a table. Where it is wider than `width`, its widest columns are narrowed, and their cells go on in further
-/// lines. Columns without a title and without cells are left out.
+/// Returns the lines of a table. Where it is wider than `width`, its widest columns are narrowed, and their
+/// cells go on in further lines. Columns without a title and without cells are left out.
 pub(super) fn lines(
     header: &[&str],
     rows: &[Vec<String>],
@@ -60,7 +60,8 @@ fn narrow(header: &[&str], widths: &mut [usize], width: usize) {
     }
 }
 
-/// The lines of a cell: broken after a space where there is one, else after a character that parts names, else anywhere.
+/// The lines of a cell: broken after a space where there is one, else after a character that parts names,
+/// else anywhere.
 fn wrapped(cell: &str, width: usize) -> Vec<String> {
     let mut left: Vec<char> = cell.chars().collect();
     let mut lines = Vec::new();

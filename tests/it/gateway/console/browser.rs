@@ -1,4 +1,5 @@
-//! A browser without JavaScript: it keeps cookies, follows redirects, and sends the forms of the current page.
+//! A browser without JavaScript: it keeps cookies, follows redirects, and sends the forms of the current
+//! page.
 
 use std::collections::BTreeMap;
 

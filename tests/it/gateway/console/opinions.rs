@@ -52,7 +52,8 @@ async fn a_member_says_what_it_thinks_of_an_item_and_takes_it_back() {
         (&json!("wrong-classification"), &json!("B"))
     );
 
-    // The owner sees who holds each opinion, but no names of people who did not agree to it; words of programmes are escaped.
+    // The owner sees who holds each opinion, but no names of people who did not agree to it; words of
+    // programmes are escaped.
     let asked = json!({ "kind": "positive", "foreign_value": "<b>HELPFUL</b>" });
     owner.http.put(&format!("/v1/items/{item}/opinion"), &asked).await.body(200);
     let mut owning = owner.browser(&cluster).await;

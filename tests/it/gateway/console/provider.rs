@@ -63,7 +63,8 @@ async fn until_known(http: &Http) {
     }
 }
 
-/// Goes to the provider and signs in there. Returns the console's path to which the provider redirects the browser.
+/// Goes to the provider and signs in there. Returns the console's path to which the provider redirects the
+/// browser.
 async fn signed_in_there(browser: &mut Browser, provider: &StandIn, subject: &str) -> String {
     let (status, there) = browser.lead(BEGIN, &[]).await;
     assert_eq!(status, StatusCode::SEE_OTHER, "{there}");

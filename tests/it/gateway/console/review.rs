@@ -76,7 +76,8 @@ impl Person {
         added["item_ids"][0].as_u64().unwrap()
     }
 
-    /// Looks a digest up until `count` decisions wait. Returns their ids, oldest first, once the bank has them all.
+    /// Looks a digest up until `count` decisions wait. Returns their ids, oldest first, once the bank has
+    /// them all.
     async fn decisions(&self, byte: u8, count: usize) -> Vec<String> {
         let begun = Instant::now();
         let asked = json!({

@@ -24,7 +24,8 @@ const FORMS: [PictureForm; 4] = [
     PictureForm { width: 224, height: 224, resize: Resize::Stretch, filter: Filter::Nearest },
 ];
 
-/// Whatever the file is: the process gives the pixels that decoding here gives, and the hashes that it gives without them.
+/// Whatever the file is: the process gives the pixels that decoding here gives, and the hashes that it gives
+/// without them.
 #[test]
 fn pixels_are_those_of_decoding_in_this_process() {
     let mut watched = Watched::new(settings());
@@ -52,7 +53,8 @@ fn a_first_frame_whose_successor_is_deadly_has_its_pixels() {
     assert_eq!(first.fingerprint.later_fault, Some(DecodeFailureKind::Crashed));
 }
 
-/// A process has memory for the largest forms of the largest picture that it decodes, or leaves them out; it does not die of them.
+/// A process has memory for the largest forms of the largest picture that it decodes, or leaves them out; it
+/// does not die of them.
 #[test]
 fn the_largest_forms_of_the_largest_picture_kill_no_process() {
     // Memory is what is tried: without optimisation a resize takes long.

@@ -1,7 +1,8 @@
 //! The two forms of HMA's answers.
 //!
-//! `/m/raw_lookup` answers `{"matches":[...]}`, each match a content id, or an object with `bank_content_id` (`content_id` in some
-//! versions) and `distance`. `/m/lookup` answers an object with such a list for each bank. A distance is the text of a number.
+//! `/m/raw_lookup` answers `{"matches":[...]}`, each match a content id, or an object with `bank_content_id`
+//! (`content_id` in some versions) and `distance`. `/m/lookup` answers an object with such a list for each
+//! bank. A distance is the text of a number.
 
 use std::collections::HashMap;
 

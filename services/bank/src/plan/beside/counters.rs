@@ -23,8 +23,9 @@ impl Counters {
         Self { counts, latencies, newest: Month::of(now).map_or(0, Month::number) }
     }
 
-    /// The month of a time. When a new one begins, those before the last one are dropped. `None` for a month that was dropped, or of a clock that
-    /// is far off: nothing may be counted then, since the numbers so far are not known.
+    /// The month of a time. When a new one begins, those before the last one are dropped. `None` for a month
+    /// that was dropped, or of a clock that is far off: nothing may be counted then, since the numbers so far
+    /// are not known.
     pub(crate) fn begin(&mut self, now: UnixMillis) -> Option<Month> {
         let month = Month::of(now).ok()?;
         if month.number() > self.newest {
@@ -37,7 +38,8 @@ impl Counters {
         (month.number() >= self.newest.saturating_sub(1)).then_some(month)
     }
 
-    /// Adds to a counter: without class and verdict where it is a new one and there are `counters_max`. Returns its key and its new count.
+    /// Adds to a counter: without class and verdict where it is a new one and there are `counters_max`.
+    /// Returns its key and its new count.
     pub(crate) fn add(&mut self, key: CellKey, by: u64, counters_max: usize) -> (CellKey, u64) {
         let is_too_many = self.counts.len() >= counters_max && self.counts.get(&key) == 0;
         let key =

@@ -12,7 +12,8 @@ use crate::plan::Planner;
 use crate::plan::answer::Answer;
 use crate::plan::cases::known::decode;
 
-/// Counters of two months beyond this many are counted without class and verdict: whoever makes classes up must not fill the writer's memory.
+/// Counters of two months beyond this many are counted without class and verdict: whoever makes classes up
+/// must not fill the writer's memory.
 const COUNTERS_MAX: usize = 200_000;
 
 impl Planner<'_> {
@@ -37,7 +38,8 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed, sequence: crate::store::to_model(self.draft.last()) })
     }
 
-    /// Counts decisions of a member that tries a version. Those of another version than it tries now are passed over.
+    /// Counts decisions of a member that tries a version. Those of another version than it tries now are
+    /// passed over.
     fn count_trial(&mut self, counted: &CountedTrial) -> Result<(), Error> {
         let CountedTrial { member, version, verdicts: (verdict, trial), decisions } = counted;
         let policies = self.state.view.directory().policies(*member);

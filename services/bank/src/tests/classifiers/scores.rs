@@ -1,4 +1,5 @@
-//! Uses of classifiers: counted once, by member, model, version and class, and read in full by nobody but their member.
+//! Uses of classifiers: counted once, by member, model, version and class, and read in full by nobody but
+//! their member.
 
 use vigie_proto::pb::consortium::v1 as members;
 use vigie_proto::pb::consortium::v1::statistics_service_client::StatisticsServiceClient;
@@ -68,7 +69,8 @@ async fn uses_are_counted_once_and_outlive_a_restart(bed: Bed) {
         assert_eq!(own(&text, "nsfw/2/nude"), Some([80, 14, 6, 4]));
         assert_eq!(own(&text, "talk/2/grooming"), Some([40, 7, 3, 2]));
         assert_eq!(own(&text, "talk/1/grooming"), None);
-        // Two members are too few for a total, and what is small of a member is not shown; no other table has their classes.
+        // Two members are too few for a total, and what is small of a member is not shown; no other table has
+        // their classes.
         let across: Vec<&str> = text.lines().filter(|line| line.starts_with("classifiers,")).collect();
         let shown = |line: &str| line.rsplit(',').next().and_then(|number| number.parse::<u64>().ok());
         let is_total = |line: &str| line.contains(",all,");

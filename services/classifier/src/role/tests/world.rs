@@ -231,7 +231,8 @@ fn vector(input: TestInput, scores: [f32; 2]) -> TestVectorDraft {
     TestVectorDraft { input, expected: ["first", "second"].into_iter().zip(scores).map(expected).collect() }
 }
 
-/// The card of the model of pictures. Its test vector is one pixel of (255, 0, 51): the means are 1, 0 and 0.2.
+/// The card of the model of pictures. Its test vector is one pixel of (255, 0, 51): the means are 1, 0 and
+/// 0.2.
 pub(super) fn pictures() -> ModelCardDraft {
     let form = InputForm::Image(ImageInput {
         width: SIZE.1,
@@ -250,7 +251,8 @@ pub(super) fn pictures() -> ModelCardDraft {
     card("pictures", InputDraft { tensor: "image".to_owned(), form }, vector)
 }
 
-/// The card of the model of texts. Its test vector is the text "bee e": 3 of 5 bytes are e, and one is a space.
+/// The card of the model of texts. Its test vector is the text "bee e": 3 of 5 bytes are e, and one is a
+/// space.
 pub(super) fn texts() -> ModelCardDraft {
     let form = InputForm::Conversation(ConversationInput {
         form: ConversationForm::ByteCounts,

@@ -15,8 +15,9 @@ pub(super) fn probe() -> Vec<OsString> {
 
 /// Decodes a picture with the decoder of this name.
 ///
-/// The format of the file is given, so that no demuxer is chosen that opens other files or reads scripts. An error of the decoder is an error
-/// of the whole, so that no picture comes with a part missing. One thread decodes, so that one image does not take the whole machine.
+/// The format of the file is given, so that no demuxer is chosen that opens other files or reads scripts. An
+/// error of the decoder is an error of the whole, so that no picture comes with a part missing. One thread
+/// decodes, so that one image does not take the whole machine.
 pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsString> {
     let format = match outside.coding {
         // The whole file is one picture.
@@ -24,7 +25,8 @@ pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsStr
         Coding::Hevc => ["-f", "hevc"].as_slice(),
     };
     let count = outside.mosaic.tiles().to_string();
-    // Each picture as it is, whatever its time. Version 5.1 has given the option another name, and later ones have dropped the old.
+    // Each picture as it is, whatever its time. Version 5.1 has given the option another name, and later ones
+    // have dropped the old.
     let as_they_are = if tool.has_fps_mode { "-fps_mode" } else { "-vsync" };
     let filter = scale(outside.meaning);
     [
@@ -42,8 +44,8 @@ pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsStr
     .collect()
 }
 
-/// The conversion to RGB: chroma of the nearest sample, and no shortcuts in rounding, as libheif and OpenJPEG convert. The program's own
-/// way is off by several bits of the hash where chroma has fewer samples.
+/// The conversion to RGB: chroma of the nearest sample, and no shortcuts in rounding, as libheif and OpenJPEG
+/// convert. The program's own way is off by several bits of the hash where chroma has fewer samples.
 fn scale(meaning: Option<Meaning>) -> String {
     let said = meaning.and_then(|Meaning { matrix, full_range }| {
         let range = if full_range { "pc" } else { "tv" };
@@ -52,7 +54,8 @@ fn scale(meaning: Option<Meaning>) -> String {
     format!("scale=flags=neighbor+full_chroma_int+accurate_rnd{},format=rgb24", said.unwrap_or_default())
 }
 
-/// The program's name of a matrix. `None` where that is left to the coded data: RGB as it is, and what needs more than a matrix.
+/// The program's name of a matrix. `None` where that is left to the coded data: RGB as it is, and what needs
+/// more than a matrix.
 const fn name(matrix: u16) -> Option<&'static str> {
     Some(match matrix {
         1 => "bt709",

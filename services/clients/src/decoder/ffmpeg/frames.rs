@@ -1,4 +1,5 @@
-//! The head of a PPM picture with 8 bits a sample, as the program writes it: `P6`, width, height and 255, in lines.
+//! The head of a PPM picture with 8 bits a sample, as the program writes it: `P6`, width, height and 255, in
+//! lines.
 
 use std::io::Read;
 use std::os::fd::AsFd;

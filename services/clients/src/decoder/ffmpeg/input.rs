@@ -43,7 +43,8 @@ impl Input {
     }
 }
 
-/// Memory with these bytes, which nobody can change, as a file without a name. The program may read it from any place.
+/// Memory with these bytes, which nobody can change, as a file without a name. The program may read it from
+/// any place.
 #[cfg(target_os = "linux")]
 pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     Ok(sealed(pieces)?.into())
@@ -64,7 +65,8 @@ fn sealed(pieces: &[&[u8]]) -> io::Result<File> {
     Ok(file)
 }
 
-/// A pipe, which a thread fills for as long as the program reads. The formats that are asked of it can be read from one end to the other.
+/// A pipe, which a thread fills for as long as the program reads. The formats that are asked of it can be
+/// read from one end to the other.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     use std::io::Write as _;

@@ -75,7 +75,8 @@ fn prober(program: &Path) -> Option<PathBuf> {
     beside(program).or_else(|| beside(&program.canonicalize().ok()?))
 }
 
-/// The name in a line of the list, such as ` V....D hevc                 HEVC (High Efficiency Video Coding)`.
+/// The name in a line of the list, such as
+/// ` V....D hevc                 HEVC (High Efficiency Video Coding)`.
 fn video_decoder(line: &str) -> Option<&str> {
     let mut words = line.split_ascii_whitespace();
     let is_video = words.next()?.starts_with('V');

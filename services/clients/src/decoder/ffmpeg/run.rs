@@ -30,7 +30,8 @@ const WORDS_BYTES_MAX: usize = 16 << 10;
 const END_EVERY: Duration = Duration::from_micros(500);
 /// How much of the pixels is read at a time, in bytes: as much as a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
-/// What the pipe of a program that writes much may hold, in bytes: as much as a system without settings allows.
+/// What the pipe of a program that writes much may hold, in bytes: as much as a system without settings
+/// allows.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
 /// Words of a program that had no memory, and of the C++ library of one of its decoders.
@@ -183,8 +184,8 @@ impl Run {
         }
     }
 
-    /// Makes the pipe of a program that writes much hold more, so that both sides wait less often. Without effect where the system
-    /// refuses it.
+    /// Makes the pipe of a program that writes much hold more, so that both sides wait less often. Without
+    /// effect where the system refuses it.
     pub(super) fn widen(&self) {
         #[cfg(target_os = "linux")]
         let _refused = rustix::pipe::fcntl_setpipe_size(&self.stdout, PIPE_BYTES);

@@ -3,8 +3,8 @@
 //! ```text
 //! VideoOrder::hash()
 //!   |-- the container by its first bytes, and so the only demuxer; the file as a sealed memfd
-//!   |-- ffprobe: streams, size, rate, length                                              (`probed`)
-//!   |-- ffmpeg: the frames that are sampled, as RGB, each with its number and its time    (`arguments`, `blocks`, `pass`)
+//!   |-- ffprobe: streams, size, rate, length (`probed`)
+//!   |-- ffmpeg: the sampled frames, as RGB, each with its number and time (`arguments`, `blocks`, `pass`)
 //!   |     each is hashed as it comes; at a bound the program is killed
 //!   |-- where all of them have black bars: ffmpeg once more, for the hashes without the bars
 //!   +-- what was not sampled, and why                                                      (`partial`)
@@ -37,7 +37,8 @@ pub(in crate::decoder) use fault::{VideoFault, missing};
 use pass::{Pass, Passed, Stamp};
 use probed::Probed;
 
-/// Address space of a program that decodes a video, in bytes, if the settings allow less for a picture: a decoder keeps several frames.
+/// Address space of a program that decodes a video, in bytes, if the settings allow less for a picture: a
+/// decoder keeps several frames.
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
 
 /// A video that is to be hashed.

@@ -1,8 +1,9 @@
 //! The regularised incomplete beta function and its inverse, for whole parameters up to ten million.
 //!
-//! By the continued fraction of DLMF 8.17.22 with Lentz's method in its modified form, which takes about as many steps as the square root of
-//! the larger parameter. The crate `statrs` 0.19.1 was tried: it stops after a fixed number of steps, so `beta_reg(5e6, 5e6, 0.50001)`
-//! is 0.4979 and not 0.5252, and its inverse did not end for (1, 1e7).
+//! By the continued fraction of DLMF 8.17.22 with Lentz's method in its modified form, which takes about as
+//! many steps as the square root of the larger parameter. The crate `statrs` 0.19.1 was tried: it stops after
+//! a fixed number of steps, so `beta_reg(5e6, 5e6, 0.50001)` is 0.4979 and not 0.5252, and its inverse did
+//! not end for (1, 1e7).
 
 /// The most steps of the continued fraction; those of ten million in both parameters are below 10,000.
 const STEPS_MAX: u32 = 100_000;
@@ -13,7 +14,8 @@ const PRECISION: f64 = 1e-15;
 /// In the place of a zero divisor.
 const TINY: f64 = 1e-300;
 
-/// I_x(a, b), for a and b of at least 1: the probability that a variable with the distribution Beta(a, b) is at most x.
+/// I_x(a, b), for a and b of at least 1: the probability that a variable with the distribution Beta(a, b) is
+/// at most x.
 pub(super) fn regularised(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -29,7 +31,8 @@ pub(super) fn regularised(a: f64, b: f64, x: f64) -> f64 {
     }
 }
 
-/// The x at which I_x(a, b) is p, for p between 0 and 1: Newton's method, with bisection where a step leaves the bracket.
+/// The x at which I_x(a, b) is p, for p between 0 and 1: Newton's method, with bisection where a step leaves
+/// the bracket.
 pub(super) fn quantile(a: f64, b: f64, p: f64) -> f64 {
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
     let mut x = a / (a + b);
@@ -87,8 +90,8 @@ mod tests {
 
     use super::*;
 
-    /// Values of mpmath 1.4.1 with 30 to 40 digits: `betainc(a, b, 0, x, regularized=True)`, and for parameters above 99,900 the quadrature of
-    /// the density.
+    /// Values of mpmath 1.4.1 with 30 to 40 digits: `betainc(a, b, 0, x, regularized=True)`, and for
+    /// parameters above 99,900 the quadrature of the density.
     #[test]
     fn the_function_is_that_of_mpmath() {
         let cases = [
@@ -106,12 +109,14 @@ mod tests {
         ];
         for (a, b, x, expected) in cases {
             let got = regularised(f64::from(a), f64::from(b), x);
-            // Logarithms of the gamma function of ten million, 1.5e8, leave eight digits after they are subtracted.
+            // Logarithms of the gamma function of ten million, 1.5e8, leave eight digits after they are
+            // subtracted.
             assert!((got - expected).abs() <= 1e-7 * expected, "{a} {b} {x}: {got} for {expected}");
         }
     }
 
-    /// Values of mpmath 1.4.1 with 30 digits: the root of the quadrature of the density; for a = 1, `1 - (1 - p)^(1/b)`.
+    /// Values of mpmath 1.4.1 with 30 digits: the root of the quadrature of the density; for a = 1,
+    /// `1 - (1 - p)^(1/b)`.
     #[test]
     fn the_inverse_is_that_of_mpmath() {
         let cases = [

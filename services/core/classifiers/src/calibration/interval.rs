@@ -1,7 +1,8 @@
 //! Rates that were counted, with their exact intervals.
 //!
-//! The intervals are those of C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated in the case of the
-//! binomial" (Biometrika 26, 1934): they hold the true rate in at least 95 of 100 samples, whatever the rate and the size.
+//! The intervals are those of C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits
+//! illustrated in the case of the binomial" (Biometrika 26, 1934): they hold the true rate in at least 95 of
+//! 100 samples, whatever the rate and the size.
 
 use serde::Serialize;
 
@@ -24,7 +25,8 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The estimate by `count` of `of`; `None` unless `count` is at most `of`, and that at most [`SAMPLE_MAX`]. Of nothing, the interval is 0 to 1.
+    /// The estimate by `count` of `of`; `None` unless `count` is at most `of`, and that at most
+    /// [`SAMPLE_MAX`]. Of nothing, the interval is 0 to 1.
     #[must_use]
     pub fn new(count: u64, of: u64) -> Option<Self> {
         if count > of || of > SAMPLE_MAX {
@@ -41,8 +43,8 @@ impl Estimate {
     }
 }
 
-/// The exact one-sided upper bound with 95 % confidence of a rate that was counted: the true one is below it in at least 95 of 100 samples.
-/// `None` as for [`Estimate::new`].
+/// The exact one-sided upper bound with 95 % confidence of a rate that was counted: the true one is below it
+/// in at least 95 of 100 samples. `None` as for [`Estimate::new`].
 #[must_use]
 pub fn upper_bound(count: u64, of: u64) -> Option<f64> {
     (count <= of && of <= SAMPLE_MAX).then(|| bound(count, of, 0.95))

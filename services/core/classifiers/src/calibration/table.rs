@@ -43,7 +43,8 @@ pub struct ClassTableDraft {
     pub positives: u64,
     /// Thresholds, ascending: so false positives descend.
     pub rows: Vec<Row>,
-    /// The scores of the negatives. Nearly all content of a platform is negative, so drift compares with these.
+    /// The scores of the negatives. Nearly all content of a platform is negative, so drift compares with
+    /// these.
     pub histogram: Histogram,
 }
 
@@ -109,8 +110,9 @@ impl ClassTable {
 
     /// Measures the scores: at least one negative, all from 0 to 1.
     ///
-    /// Each count of false positives has one row, with the smallest score that keeps it as its threshold: so as many positives as can be are
-    /// above. Of more than 512 counts the 256 lowest stay, and of the rest those nearest to equal ratios of their ranks: the highest stays.
+    /// Each count of false positives has one row, with the smallest score that keeps it as its threshold: so
+    /// as many positives as can be are above. Of more than 512 counts the 256 lowest stay, and of the rest
+    /// those nearest to equal ratios of their ranks: the highest stays.
     pub(super) fn measured(class: Name, mut negatives: Vec<f32>, mut positives: Vec<f32>) -> Self {
         let mut histogram = Histogram::EMPTY;
         for score in &negatives {
@@ -148,7 +150,8 @@ impl ClassTable {
         self.0.positives
     }
 
-    /// Thresholds, ascending; at least one. False positives descend strictly, and true positives descend or stay.
+    /// Thresholds, ascending; at least one. False positives descend strictly, and true positives descend or
+    /// stay.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.0.rows

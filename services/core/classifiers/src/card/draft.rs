@@ -131,9 +131,10 @@ pub struct TestVectorDraft {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TestInput {
-    /// A picture that is drawn. It consists of blocks of 8 x 8 pixels, those at the right and the bottom being cut off. `SplitMix64` with the
-    /// seed as its state gives a number for each block, row by row, whose low three bytes, the lowest first, are red, green and blue. To
-    /// each byte of the pixel at x and y, from 0 at the top left, 4 ((x + 2 y) mod 8) is added, modulo 256.
+    /// A picture that is drawn. It consists of blocks of 8 x 8 pixels, those at the right and the bottom
+    /// being cut off. `SplitMix64` with the seed as its state gives a number for each block, row by row,
+    /// whose low three bytes, the lowest first, are red, green and blue. To each byte of the pixel at x and
+    /// y, from 0 at the top left, 4 ((x + 2 y) mod 8) is added, modulo 256.
     Drawn {
         /// The seed.
         seed: u32,

@@ -24,7 +24,8 @@ pub(super) fn drawn(seed: u32, width: u32, height: u32) -> Result<RgbPicture, Pi
     RgbPicture::new(width, height, pixels)
 }
 
-/// The next number of `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
+/// The next number of `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number
+/// Generators", OOPSLA 2014).
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;

@@ -13,8 +13,8 @@ use crate::scores::{Output, ScoreError, Scored, Scores};
 use crate::tensor::Tensor;
 use crate::threshold::{ChooseError, Chosen, Rate, choose};
 
-/// The card of a model: which one it is, who approved it, how it is run and how well it is known. Every part is checked, and every
-/// threshold is the one that the calibration supports for its rate.
+/// The card of a model: which one it is, who approved it, how it is run and how well it is known. Every part
+/// is checked, and every threshold is the one that the calibration supports for its rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ModelCardDraft", into = "ModelCardDraft")]
 pub struct ModelCard {

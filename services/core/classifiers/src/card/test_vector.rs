@@ -31,7 +31,8 @@ impl Content {
     }
 }
 
-/// An input whose scores are known. It pins the preprocessing and the model: an engine runs it before it serves the model.
+/// An input whose scores are known. It pins the preprocessing and the model: an engine runs it before it
+/// serves the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestVector {
     content: Content,

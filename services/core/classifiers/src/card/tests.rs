@@ -168,7 +168,8 @@ fn a_threshold_by_rate_makes_a_model_active_and_its_scores_comparable() {
     let (blue, rate) = (name("blue"), Rate::one_in(100).unwrap());
     let measured = card().with_calibration(calibration("blue", 1_000)).unwrap();
     let chosen = measured.with_threshold(&blue, rate).unwrap();
-    // P(X <= 4 of 1,000 at 1 in 100) is 0.029, P(X <= 5) is 0.066: four false positives, so the fourth score from above.
+    // P(X <= 4 of 1,000 at 1 in 100) is 0.029, P(X <= 5) is 0.066: four false positives, so the fourth score
+    // from above.
     let threshold = chosen.threshold(&blue).unwrap();
     assert_eq!((threshold.measured.false_positives.count, threshold.measured.threshold), (4, 0.498));
     assert_eq!(chosen.threshold(&name("other")), None);

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fault::{Faults, Findings};
 
-/// A size in which a picture is wanted, and how it is brought to that: what of a model's input is done where the picture is decoded.
+/// A size in which a picture is wanted, and how it is brought to that: what of a model's input is done where
+/// the picture is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureForm {
     /// Pixels of a row, from [`Self::SIDE_MIN`] to [`Self::SIDE_MAX`].
@@ -64,25 +65,27 @@ impl PictureForm {
 pub enum Resize {
     /// To width and height, whatever the shape of the picture.
     Stretch,
-    /// To a shorter side of this many pixels, the longer one in proportion and rounded down, as torchvision's `Resize`; then cut to the
-    /// middle, an odd pixel too many being cut at the right and at the bottom.
+    /// To a shorter side of this many pixels, the longer one in proportion and rounded down, as torchvision's
+    /// `Resize`; then cut to the middle, an odd pixel too many being cut at the right and at the bottom.
     CoverThenCrop {
         /// Pixels of the shorter side.
         resize_to: u32,
     },
-    /// To the largest size within width and height in proportion, rounded to the nearest and at least 1, in the middle; an odd pixel of
-    /// padding is at the right and at the bottom.
+    /// To the largest size within width and height in proportion, rounded to the nearest and at least 1, in
+    /// the middle; an odd pixel of padding is at the right and at the bottom.
     Fit {
         /// The colour around the picture: red, green, blue.
         pad: [u8; 3],
     },
 }
 
-/// How pixels are resampled. All are those of Pillow's `Image.resize`: a target pixel is the weighted mean of source pixels around the same
-/// relative position, and where the picture shrinks, the kernel is widened by the ratio (which is called antialiasing). Columns are resampled
-/// before rows, and bytes are rounded after each; of pictures with more than 64 MiB between, rows come first.
+/// How pixels are resampled. All are those of Pillow's `Image.resize`: a target pixel is the weighted mean of
+/// source pixels around the same relative position, and where the picture shrinks, the kernel is widened by
+/// the ratio (which is called antialiasing). Columns are resampled before rows, and bytes are rounded after
+/// each; of pictures with more than 64 MiB between, rows come first.
 ///
-/// Beside Pillow 13 fewer than 1 of 100 bytes differed, by 1 or 2 of 255 (pictures of noise, both smaller and larger).
+/// Beside Pillow 13 fewer than 1 of 100 bytes differed, by 1 or 2 of 255 (pictures of noise, both smaller and
+/// larger).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -90,8 +93,8 @@ pub enum Filter {
     Bilinear,
     /// The cubic of Keys with a = -0.5, up to 2 pixels (Pillow's `BICUBIC`).
     Bicubic,
-    /// The mean of the source pixels whose centres are in the target pixel (Pillow's `BOX`); where the ratio is whole this is `INTER_AREA`
-    /// of `OpenCV`.
+    /// The mean of the source pixels whose centres are in the target pixel (Pillow's `BOX`); where the ratio
+    /// is whole this is `INTER_AREA` of `OpenCV`.
     Area,
     /// The source pixel that holds the target pixel's centre (Pillow's `NEAREST`).
     Nearest,

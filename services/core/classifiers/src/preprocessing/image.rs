@@ -69,8 +69,8 @@ impl ImageInput {
     /// The largest mean and scale, in magnitude.
     pub const NUMBER_MAX: f32 = 1e6;
 
-    /// Mean and scale of this crate from those of torchvision's `Normalize`, which subtracts the mean from bytes divided by 255 and then
-    /// divides by the deviation: `mean * 255` and `1 / (255 * deviation)`.
+    /// Mean and scale of this crate from those of torchvision's `Normalize`, which subtracts the mean from
+    /// bytes divided by 255 and then divides by the deviation: `mean * 255` and `1 / (255 * deviation)`.
     #[must_use]
     pub fn normalised(mean: [f32; 3], deviation: [f32; 3]) -> ([f32; 3], [f32; 3]) {
         (mean.map(|mean| mean * 255.0), deviation.map(|deviation| 1.0 / (255.0 * deviation)))

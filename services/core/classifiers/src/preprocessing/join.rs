@@ -7,16 +7,18 @@ use crate::conversation::{Conversation, Message};
 use crate::fault::{Faults, Findings};
 use crate::tensor::{Tensor, TensorData};
 
-/// How a conversation becomes the tensor of a model: messages are written by a template, joined, cut to a length and encoded.
+/// How a conversation becomes the tensor of a model: messages are written by a template, joined, cut to a
+/// length and encoded.
 ///
-/// The author of a message can write whatever the template writes. A model that must know who wrote what needs a template that its
-/// training had too.
+/// The author of a message can write whatever the template writes. A model that must know who wrote what
+/// needs a template that its training had too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationInput {
     /// How the text becomes a tensor.
     pub form: ConversationForm,
-    /// How a message is written: `{text}` once and `{role}` at most once, such as `{role}: {text}`. No other braces.
+    /// How a message is written: `{text}` once and `{role}` at most once, such as `{role}: {text}`. No other
+    /// braces.
     pub message: String,
     /// Stands between two messages.
     pub between: String,
@@ -37,7 +39,8 @@ pub enum ConversationForm {
         /// The type of the numbers.
         element: Whole,
     },
-    /// How often each byte occurs, divided by the number of bytes: `[1, 256]` of F32; zeros for an empty text.
+    /// How often each byte occurs, divided by the number of bytes: `[1, 256]` of F32; zeros for an empty
+    /// text.
     ByteCounts,
     /// The text itself: `[1, 1]`, for models of external servers.
     Text,

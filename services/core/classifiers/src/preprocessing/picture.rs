@@ -44,7 +44,8 @@ pub struct RgbView<'a> {
 }
 
 impl<'a> RgbView<'a> {
-    /// Checks the sides and that there are three bytes a pixel. There is no bound of bytes: they are there already.
+    /// Checks the sides and that there are three bytes a pixel. There is no bound of bytes: they are there
+    /// already.
     pub fn new(width: u32, height: u32, pixels: &'a [u8]) -> Result<Self, PictureError> {
         match expected(width, height)? {
             expected if u64::try_from(pixels.len()) == Ok(expected) => Ok(Self { width, height, pixels }),
@@ -127,7 +128,8 @@ impl RgbPicture {
         self.pixels.into_vec()
     }
 
-    /// The pixels from `left` and `top` on, as many as a smaller picture has. The caller keeps the part within the picture.
+    /// The pixels from `left` and `top` on, as many as a smaller picture has. The caller keeps the part
+    /// within the picture.
     pub(super) fn part(&self, left: usize, top: usize, width: u32, height: u32) -> Self {
         let (row, columns, rows) = (pixels_of(self.width) * 3, pixels_of(width), pixels_of(height));
         let lines = self.pixels.chunks_exact(row).skip(top).take(rows);

@@ -14,8 +14,8 @@ const BYTES_MAX: u64 = 64 << 20;
 /// Bytes of a picture between its two passes, where columns come first: 64 MiB.
 const COLUMNS_FIRST_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of a picture between its two passes, whichever comes first: 128 MiB. Beyond are only pictures of more than 80 megapixels that
-/// are covered by a side of nearly the longest.
+/// Bytes of a picture between its two passes, whichever comes first: 128 MiB. Beyond are only pictures of
+/// more than 80 megapixels that are covered by a side of nearly the longest.
 const BETWEEN_BYTES_MAX: u64 = 128 << 20;
 
 impl ImageInput {
@@ -79,8 +79,9 @@ impl PictureForm {
         if whole.0.max(whole.1) > RgbPicture::SIDE_MAX || bytes_of(whole) > BYTES_MAX {
             return Err(narrow);
         }
-        // Columns before rows, as in Pillow: the library would begin with the rows. Where a byte is cut off at 0 or 255 on the way, the order
-        // shows in the result. A tall and narrow picture begins with the rows: else it would grow a thousandfold on the way.
+        // Columns before rows, as in Pillow: the library would begin with the rows. Where a byte is cut off
+        // at 0 or 255 on the way, the order shows in the result. A tall and narrow picture begins with the
+        // rows: else it would grow a thousandfold on the way.
         let columns_first = (whole.0, height);
         let between =
             if bytes_of(columns_first) > COLUMNS_FIRST_BYTES_MAX { (width, whole.1) } else { columns_first };

@@ -40,7 +40,8 @@ pub struct OutputClassDraft {
     pub name: String,
     /// The position in the tensor, from 0.
     pub index: u32,
-    /// The class of a taxonomy that it stands for, as `taxonomy/dimension=value`; `None` for one such as `neutral`.
+    /// The class of a taxonomy that it stands for, as `taxonomy/dimension=value`; `None` for one such as
+    /// `neutral`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_for: Option<String>,
 }

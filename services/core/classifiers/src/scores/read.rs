@@ -58,7 +58,8 @@ pub enum ScoreError {
 const ROUNDING: f32 = 1e-5;
 
 impl Output {
-    /// The scores in what a model returned. Every number of the tensor must be finite, also those without a class.
+    /// The scores in what a model returned. Every number of the tensor must be finite, also those without a
+    /// class.
     pub fn scores(&self, returned: &[Tensor]) -> Result<Scores, ScoreError> {
         let name = || Box::<str>::from(self.tensor());
         let tensor = returned.iter().find(|tensor| tensor.name() == self.tensor());
@@ -94,7 +95,8 @@ impl Output {
 }
 
 impl Output {
-    /// The scores that somebody else has read, by class. `None` unless they are those of all classes in their order, each a number from 0 to 1.
+    /// The scores that somebody else has read, by class. `None` unless they are those of all classes in their
+    /// order, each a number from 0 to 1.
     #[must_use]
     pub fn named<'a>(&self, scores: impl IntoIterator<Item = (&'a str, f32)>) -> Option<Scores> {
         let mut scores = scores.into_iter();

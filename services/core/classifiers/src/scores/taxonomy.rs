@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A class of a taxonomy of a sharing programme, which a class of a model stands for: `gifct-2025/content-type=manual`. Whether the taxonomy
-/// has the class is checked by the bank, which knows the taxonomies.
+/// A class of a taxonomy of a sharing programme, which a class of a model stands for:
+/// `gifct-2025/content-type=manual`. Whether the taxonomy has the class is checked by the bank, which knows
+/// the taxonomies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaxonomyClass {
     text: Box<str>,

@@ -47,8 +47,8 @@ pub enum ChooseError {
     },
 }
 
-/// The smallest number of negatives which, without a false positive among them, support a rate: the least n with
-/// `(1 - rate)^n <= 0.05`. About three divided by the rate.
+/// The smallest number of negatives which, without a false positive among them, support a rate: the least n
+/// with `(1 - rate)^n <= 0.05`. About three divided by the rate.
 #[must_use]
 pub fn negatives_needed(rate: Rate) -> u64 {
     let log = (-rate.share()).ln_1p();
@@ -65,7 +65,8 @@ pub fn choose(table: &ClassTable, rate: Rate) -> Result<Chosen, ChooseError> {
     if negatives < needed {
         return Err(ChooseError::SampleTooSmall { rate, negatives, needed });
     }
-    // Thresholds ascend, so false positives and their bounds descend: the first one that is supported is the smallest.
+    // Thresholds ascend, so false positives and their bounds descend: the first one that is supported is the
+    // smallest.
     let first =
         table.rows().partition_point(|row| !is_supported(row.false_positives, negatives, rate.share()));
     let chosen = table.rows().get(first).and_then(|row| {
@@ -96,7 +97,8 @@ mod tests {
     use crate::calibration::{ClassTableDraft, Row};
     use crate::histogram::Histogram;
 
-    /// A table of this many negatives whose rows have these false positives, descending, at thresholds that ascend evenly.
+    /// A table of this many negatives whose rows have these false positives, descending, at thresholds that
+    /// ascend evenly.
     fn table(negatives: u64, false_positives: &[u64]) -> ClassTable {
         let mut counts = vec![0; 64];
         counts[0] = negatives;
@@ -175,8 +177,8 @@ mod tests {
     }
 
     proptest! {
-        /// By brute force: of all rows, the smallest threshold at which so few false positives would have a probability of at most 5 % if the
-        /// rate were any higher.
+        /// By brute force: of all rows, the smallest threshold at which so few false positives would have a
+        /// probability of at most 5 % if the rate were any higher.
         #[test]
         fn the_choice_is_that_of_exact_sums(negatives in 1_u64..300, share in 0.005..0.5_f64) {
             let rate = Rate::new(share).unwrap();

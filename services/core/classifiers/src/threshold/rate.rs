@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A rate that must not be exceeded, from 1 in a million to 1 in 2. Written `1 in 10000`, `1 in 10,000` or `0.0001`; in JSON a number.
+/// A rate that must not be exceeded, from 1 in a million to 1 in 2. Written `1 in 10000`, `1 in 10,000` or
+/// `0.0001`; in JSON a number.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Rate(f64);

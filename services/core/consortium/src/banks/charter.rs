@@ -29,9 +29,11 @@ pub struct CharterDraft {
     pub taxonomies: Vec<String>,
     /// A removal of this many items or more needs two people; 0 for never.
     pub two_person_items: u32,
-    /// Hours until the hash of a withdrawn item is in no file any more; 0 for [`Charter::PURGE_HOURS_DEFAULT`].
+    /// Hours until the hash of a withdrawn item is in no file any more; 0 for
+    /// [`Charter::PURGE_HOURS_DEFAULT`].
     pub purge_hours: u32,
-    /// Members, the contributors included, that confirm an item before it matches for others; 0 and 1 for at once.
+    /// Members, the contributors included, that confirm an item before it matches for others; 0 and 1 for at
+    /// once.
     pub confirmations_min: u32,
     /// Members that call an item wrong until it is held; 0 for never.
     pub hold_on_negatives: u32,
@@ -160,7 +162,8 @@ impl Charter {
         self.purge_hours
     }
 
-    /// Members, the contributors included, that confirm an item before it matches for others; `None` for at once.
+    /// Members, the contributors included, that confirm an item before it matches for others; `None` for at
+    /// once.
     #[must_use]
     pub fn confirmations_min(&self) -> Option<u16> {
         (self.confirmations_min > 1).then_some(self.confirmations_min)
@@ -208,7 +211,8 @@ impl Charter {
         self.images_answer_videos
     }
 
-    /// How far vectors may lie in the bank, by ascending type; the default distance of a type that is not named.
+    /// How far vectors may lie in the bank, by ascending type; the default distance of a type that is not
+    /// named.
     #[must_use]
     pub fn vector_distances(&self) -> &[(HashType, Distance)] {
         &self.vector_distances
@@ -233,7 +237,8 @@ impl Charter {
         }
     }
 
-    /// Reads a distance of vectors as people write it: the name of the type, and a decimal number in its metric.
+    /// Reads a distance of vectors as people write it: the name of the type, and a decimal number in its
+    /// metric.
     pub fn read_vector_distance(name: &str, distance: &str) -> Result<(HashType, Distance), String> {
         let hash_type: HashType =
             name.parse().map_err(|_| format!("{name} is no hash type that is declared here"))?;
@@ -243,7 +248,8 @@ impl Charter {
         Ok((hash_type, far))
     }
 
-    /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records, videos and vectors, as those of earlier versions.
+    /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records, videos and
+    /// vectors, as those of earlier versions.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let plain = Self::default();
@@ -321,8 +327,8 @@ impl TryFrom<CharterDraft> for Charter {
     }
 }
 
-/// The distances by ascending type. A type that this process has heard no declaration of accepts whatever its metric has: the bank, which has
-/// all declarations, has checked the charter.
+/// The distances by ascending type. A type that this process has heard no declaration of accepts whatever its
+/// metric has: the bank, which has all declarations, has checked the charter.
 fn distances_of(
     mut distances: Vec<(HashType, Distance)>,
 ) -> Result<Box<[(HashType, Distance)]>, CharterError> {

@@ -52,7 +52,8 @@ pub struct Grant {
     pub member: MemberId,
     /// The rights of that member.
     pub capabilities: Capabilities,
-    /// The name under which that member finds the bank, beside `owner/name`: unique among its aliases and banks.
+    /// The name under which that member finds the bank, beside `owner/name`: unique among its aliases and
+    /// banks.
     pub alias: Option<BankName>,
     /// From when on the bank is not shared any more.
     pub expiry: Expiry,

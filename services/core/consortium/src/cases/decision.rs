@@ -102,7 +102,8 @@ pub struct DecisionOutcome {
     pub media: Option<MediaKind>,
     /// Since when the platform has hosted the content.
     pub hosted_since: Option<UnixMillis>,
-    /// When it acted. Where it did not say: when the decision was taken, if its verdict blocks, or else when the action was first named.
+    /// When it acted. Where it did not say: when the decision was taken, if its verdict blocks, or else when
+    /// the action was first named.
     pub acted_at: Option<UnixMillis>,
 }
 
@@ -134,7 +135,8 @@ impl RecordedMatch {
     pub const CLASSES_MAX: usize = 4;
 }
 
-/// A digest of one hash of a query. It is sent between processes alone; stores have it keyed with a secret, and shorter.
+/// A digest of one hash of a query. It is sent between processes alone; stores have it keyed with a secret,
+/// and shorter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QueryDigest([u8; 32]);
 
@@ -189,7 +191,8 @@ pub struct RecordedDecision {
     pub kind: Box<str>,
     /// Where the content appeared, as the caller said; may be empty.
     pub surface: Box<str>,
-    /// The matches in banks that keep records, those that count first, each the nearest first; at most [`RecordedMatch::MATCHES_MAX`].
+    /// The matches in banks that keep records, those that count first, each the nearest first; at most
+    /// [`RecordedMatch::MATCHES_MAX`].
     pub matches: Vec<RecordedMatch>,
     /// Matches that count in all, in whatever bank.
     pub counting: u32,

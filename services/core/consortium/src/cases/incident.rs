@@ -1,4 +1,5 @@
-//! Incidents: events with a bank of their own. Their types are data, since programmes name them differently and rename them.
+//! Incidents: events with a bank of their own. Their types are data, since programmes name them differently
+//! and rename them.
 
 use std::fmt;
 

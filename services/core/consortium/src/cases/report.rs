@@ -101,7 +101,8 @@ impl ReviewError {
 }
 
 impl ReportReview {
-    /// How far in the future a demand on the member may end: 18 months (COM(2022) 209, Article 48), in milliseconds.
+    /// How far in the future a demand on the member may end: 18 months (COM(2022) 209, Article 48), in
+    /// milliseconds.
     pub const DEMAND_MS_MAX: u64 = 550 * 24 * 60 * 60 * 1_000;
 
     /// Checks that the parts fit each other.

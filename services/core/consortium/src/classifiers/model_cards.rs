@@ -20,7 +20,8 @@ pub enum CardFault {
     /// The document is too long.
     #[error("the document of a card has at most {max} bytes, not {0}", max = CardVersion::DOCUMENT_LEN_MAX)]
     TooLong(usize),
-    /// The document is no JSON of a card's form. Of a test vector, which may be a conversation, nothing is quoted.
+    /// The document is no JSON of a card's form. Of a test vector, which may be a conversation, nothing is
+    /// quoted.
     #[error("{field}: {problem}")]
     Form {
         /// The field, as a path: `input.tensor`; a point for the document as a whole.
@@ -42,7 +43,8 @@ impl CardVersion {
         Ok(Self { card: draft_of(document)?.try_into()?, document: document.into() })
     }
 
-    /// Reads a document that somebody wrote, and puts the version in. The document that the result has is a compact one.
+    /// Reads a document that somebody wrote, and puts the version in. The document that the result has is a
+    /// compact one.
     pub fn read_as(document: &str, version: u32) -> Result<Self, CardFault> {
         Self::of_draft(&ModelCardDraft { version, ..draft_of(document)? })
     }

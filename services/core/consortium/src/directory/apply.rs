@@ -23,8 +23,8 @@ use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 impl Directory {
-    /// Applies the change at `sequence`, which comes after those that were applied; changes of items may lie between. A refused change
-    /// leaves the directory as it was.
+    /// Applies the change at `sequence`, which comes after those that were applied; changes of items may lie
+    /// between. A refused change leaves the directory as it was.
     pub fn apply(&mut self, sequence: Sequence, change: &Change) -> Result<(), Refusal> {
         if sequence <= self.sequence {
             return Err(Refusal::OutOfOrder { change: sequence, applied: self.sequence });
@@ -113,8 +113,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks that an operator who can call remains if the principal `id` is `instead`, or gone. The host's principals alone are
-    /// operators, and the host is active.
+    /// Checks that an operator who can call remains if the principal `id` is `instead`, or gone. The host's
+    /// principals alone are operators, and the host is active.
     fn operator_remains(&self, id: PrincipalId, instead: Option<&Principal>) -> Result<(), Refusal> {
         let others = self.principals_of(MemberId::HOST).iter().map(AsRef::as_ref);
         let mut after = others.filter(|other| other.id != id).chain(instead);
@@ -165,7 +165,8 @@ impl Directory {
         self.edit_bank(bank, |bank| bank.charter = charter.clone())
     }
 
-    /// A declaration is permanent: an equal one changes nothing, and another one of the same number or name is refused.
+    /// A declaration is permanent: an equal one changes nothing, and another one of the same number or name
+    /// is refused.
     fn declare(&mut self, declaration: &Declaration) -> Result<(), Refusal> {
         declaration.check()?;
         if let Some(before) = self.hash_type(declaration.hash_type) {

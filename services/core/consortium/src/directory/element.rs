@@ -1,7 +1,8 @@
 //! The digest of a directory: a sum over its rows that does not depend on how they came about.
 //!
-//! Each row is written as a byte for its kind and its fields in order: numbers as 8 bytes, big-endian, texts and lists behind their
-//! length. Of these bytes the term is taken which [`SetDigest::of_bytes`] describes, and the digest is the sum of the terms.
+//! Each row is written as a byte for its kind and its fields in order: numbers as 8 bytes, big-endian, texts
+//! and lists behind their length. Of these bytes the term is taken which [`SetDigest::of_bytes`] describes,
+//! and the digest is the sum of the terms.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A directory as rows: for stores, for followers that do not begin with the log's first change, and for what lies between two states.
+//! A directory as rows: for stores, for followers that do not begin with the log's first change, and for what
+//! lies between two states.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -73,7 +74,8 @@ pub struct Difference {
 }
 
 impl Directory {
-    /// All rows: members, principals, banks, grants, quotas, policies and hash types by ascending id, model cards by name, and the used ids.
+    /// All rows: members, principals, banks, grants, quotas, policies and hash types by ascending id, model
+    /// cards by name, and the used ids.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let members = self.members.rows().iter().map(|row| Row::Member(Arc::clone(row)));
         let principals = self.principals.rows().iter().map(|row| Row::Principal(Arc::clone(row)));
@@ -99,8 +101,8 @@ impl Directory {
         Row::Used { principal: self.used.principal, bank: self.used.bank }
     }
 
-    /// The rows by which this state differs from another one of the same log. Takes one step for each row of the two, and none for
-    /// tables that they share.
+    /// The rows by which this state differs from another one of the same log. Takes one step for each row of
+    /// the two, and none for tables that they share.
     #[must_use]
     pub fn difference_from(&self, before: &Self) -> Difference {
         let mut difference = Difference::default();
@@ -162,7 +164,8 @@ impl Directory {
         difference
     }
 
-    /// Puts a row in the place of the one with the same key. Checks nothing: rows come from a directory that has checked them.
+    /// Puts a row in the place of the one with the same key. Checks nothing: rows come from a directory that
+    /// has checked them.
     pub fn set_row(&mut self, row: Row) {
         match row {
             Row::Member(row) => self.set_member(row),
@@ -201,8 +204,8 @@ impl Directory {
         directory
     }
 
-    /// The same directory as of `sequence`, if its digest is `expected`, which its bank proves together with its log. `None` where rows were
-    /// damaged, lost or doubled on their way.
+    /// The same directory as of `sequence`, if its digest is `expected`, which its bank proves together with
+    /// its log. `None` where rows were damaged, lost or doubled on their way.
     #[must_use]
     pub fn proven(mut self, sequence: Sequence, expected: SetDigest) -> Option<Self> {
         self.sequence = sequence;
@@ -210,8 +213,8 @@ impl Directory {
     }
 }
 
-/// Compares two tables in one order: `set` is given each row of the second that the first does not have so, and `gone` each row of the
-/// first whose key the second does not have.
+/// Compares two tables in one order: `set` is given each row of the second that the first does not have so,
+/// and `gone` each row of the first whose key the second does not have.
 fn compare<R: PartialEq>(
     (before, after): (&[R], &[R]),
     order: impl Fn(&R, &R) -> Ordering,

@@ -60,7 +60,8 @@ pub struct FloodLift {
 }
 
 impl FloodLift {
-    /// The longest window in which matches are counted, in milliseconds: a day. A lift that is older is forgotten.
+    /// The longest window in which matches are counted, in milliseconds: a day. A lift that is older is
+    /// forgotten.
     pub const WINDOW_MS_MAX: u64 = 86_400_000;
 
     /// Whether all matches of a window that ends at `now` came after it.

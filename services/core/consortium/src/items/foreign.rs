@@ -5,7 +5,8 @@ use vigie_model::OpinionKind;
 use super::opinion::{OpinionReason, OpinionWords};
 use crate::text::Text;
 
-/// What the members of a programme say of one of its records, in one word: they are no members of this deployment, however many they are.
+/// What the members of a programme say of one of its records, in one word: they are no members of this
+/// deployment, however many they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignOpinion {
     /// Their opinion; `None` where some call it right and others wrong.
@@ -23,8 +24,8 @@ impl ForeignOpinion {
         Self { kind: None, reason: None, word: Text::default() }
     }
 
-    /// The opinion that several records make together: wrong and right is no opinion, and either is more than a match that was seen. `None` where
-    /// there are none.
+    /// The opinion that several records make together: wrong and right is no opinion, and either is more than
+    /// a match that was seen. `None` where there are none.
     #[must_use]
     pub fn together<'a>(all: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let (mut positive, mut negative, mut seen) = (None, None, None);

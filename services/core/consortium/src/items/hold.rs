@@ -11,9 +11,11 @@ pub enum Holder {
     Owner,
     /// The operator of the deployment.
     Operator,
-    /// The bank itself: every member on whose word the item is there is quarantined, and the bank belongs to another.
+    /// The bank itself: every member on whose word the item is there is quarantined, and the bank belongs to
+    /// another.
     Quarantine,
-    /// The bank itself, by its charter: members call the item wrong, or a dispute about it was not resolved in time.
+    /// The bank itself, by its charter: members call the item wrong, or a dispute about it was not resolved
+    /// in time.
     Charter,
 }
 
@@ -72,7 +74,8 @@ impl Holds {
         self.iter().find(|hold| hold.holder == holder)
     }
 
-    /// With a hold, in the place of the one that its holder has. One that is there and only gets another end began when it began.
+    /// With a hold, in the place of the one that its holder has. One that is there and only gets another end
+    /// began when it began.
     #[must_use]
     pub fn with(&self, hold: Hold) -> Self {
         let since = self.of(hold.holder).map_or(hold.since, |before| before.since);

@@ -1,10 +1,10 @@
 //! Opinions: what members say of an item, or of one of its hashes.
 //!
-//! Of each member the newest opinion on the item and on each of its hashes is kept; the history is in the log. An opinion that was taken
-//! back stays as such, so that whoever follows opinions learns of it.
+//! Of each member the newest opinion on the item and on each of its hashes is kept; the history is in the
+//! log. An opinion that was taken back stays as such, so that whoever follows opinions learns of it.
 //!
-//! Beside what its own people say, a member has an opinion on an item by the records of the programmes that it follows (`foreign`). It is kept
-//! apart: what a person says counts before it, and the two are one voice.
+//! Beside what its own people say, a member has an opinion on an item by the records of the programmes that
+//! it follows (`foreign`). It is kept apart: what a person says counts before it, and the two are one voice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,7 +69,8 @@ pub struct OpinionWords {
     pub disputes: bool,
     /// The classification that the member thinks is right.
     pub proposed: Option<Class>,
-    /// The programme's own word, where the opinion comes from one: `Blocked`, `HELPFUL`, the number of a reason.
+    /// The programme's own word, where the opinion comes from one: `Blocked`, `HELPFUL`, the number of a
+    /// reason.
     pub foreign: Text<{ OpinionWords::FOREIGN_LEN_MAX }>,
 }
 
@@ -144,8 +145,8 @@ impl Opinions {
         self.place((member, None, true)).ok().map(|at| &self.0[at])
     }
 
-    /// The opinions with another one, in the place of the one before. A match that was seen takes the place of no opinion of a person, and
-    /// of none of the same day: the opinions are the same then.
+    /// The opinions with another one, in the place of the one before. A match that was seen takes the place
+    /// of no opinion of a person, and of none of the same day: the opinions are the same then.
     pub fn with(&self, opinion: Opinion) -> Result<Self, TooManyOpinions> {
         let mut opinions = self.clone();
         match self.place(opinion.key()) {
@@ -173,8 +174,8 @@ impl Opinions {
         self
     }
 
-    /// The opinion of each member that has one, by member: what it has taken back does not count. What its people say is before what it has by
-    /// programmes; of each the newest.
+    /// The opinion of each member that has one, by member: what it has taken back does not count. What its
+    /// people say is before what it has by programmes; of each the newest.
     #[must_use]
     pub fn newest(&self) -> Vec<(MemberId, OpinionKind)> {
         self.counting().into_iter().filter_map(|(member, opinion)| Some((member, opinion.kind?))).collect()
@@ -187,8 +188,8 @@ impl Opinions {
         members.into_iter()
     }
 
-    /// Negative opinions that are later than a time, of members whose opinion is negative. What a member's people or its programmes say that the
-    /// other overrules is none of them.
+    /// Negative opinions that are later than a time, of members whose opinion is negative. What a member's
+    /// people or its programmes say that the other overrules is none of them.
     pub fn counting_negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = &Opinion> {
         let counting = self.counting();
         self.0.iter().filter(move |one| {

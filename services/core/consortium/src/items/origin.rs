@@ -6,7 +6,8 @@ use vigie_model::{MemberId, UnixMillis};
 use super::foreign::ForeignOpinion;
 use crate::text::{Text, TextError};
 
-/// Where an item comes from, in the words of its contributor. It tells one submission of a member from another.
+/// Where an item comes from, in the words of its contributor. It tells one submission of a member from
+/// another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Origin {
     programme: Text<{ Origin::PROGRAMME_LEN_MAX }>,

@@ -1,11 +1,13 @@
 //! The opinions that members have by the records of programmes that they follow.
 //!
-//! What the members of a programme say is kept with the submission of its record, and all submissions of a member together make one opinion of
-//! that member ([`Opinion::of_programme`]). So one exchange, and one member with all of its exchanges, is at most one voice, and one that the
-//! member's own people overrule. The opinion goes with the records that have it.
+//! What the members of a programme say is kept with the submission of its record, and all submissions of a
+//! member together make one opinion of that member ([`Opinion::of_programme`]). So one exchange, and one
+//! member with all of its exchanges, is at most one voice, and one that the member's own people overrule. The
+//! opinion goes with the records that have it.
 //!
-//! Whoever submits an item without naming a programme vouches for it in person. So of such an item a programme says nothing for that member:
-//! otherwise whoever joins the programme would take back what the member's people have submitted.
+//! Whoever submits an item without naming a programme vouches for it in person. So of such an item a
+//! programme says nothing for that member: otherwise whoever joins the programme would take back what the
+//! member's people have submitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +18,9 @@ use super::opinion::{Opinion, OpinionWords};
 use super::record::ItemRecord;
 
 impl ItemRecord {
-    /// The record with what its submissions of programmes say, as opinions of their members. Opinions that are new have this time and this
-    /// sequence; what the submissions no longer say is taken back, and so is what they say for a member that has submitted the item without a
-    /// programme too.
+    /// The record with what its submissions of programmes say, as opinions of their members. Opinions that
+    /// are new have this time and this sequence; what the submissions no longer say is taken back, and so is
+    /// what they say for a member that has submitted the item without a programme too.
     #[must_use]
     pub fn with_foreign_opinions(mut self, at: UnixMillis, sequence: Sequence) -> Self {
         let mut said: BTreeMap<MemberId, Vec<&ForeignOpinion>> = BTreeMap::new();
@@ -95,7 +97,8 @@ mod tests {
         assert_eq!((first.negatives(), first.confirmations()), (1, 0));
         // Once more it is the same, at its first time.
         assert_eq!(first.clone().with_foreign_opinions(UnixMillis(6), Sequence(8)), first);
-        // Another record of the same member that says otherwise leaves no opinion, and that of another member is its own.
+        // Another record of the same member that says otherwise leaves no opinion, and that of another member
+        // is its own.
         let other = Submission {
             foreign: Some(said(Some(Positive), "Blocked")),
             origin: Origin::new("other", "d", "").unwrap(),
@@ -133,14 +136,16 @@ mod tests {
         let told = followed.clone().with_foreign_opinions(UnixMillis(5), Sequence(7));
         assert_eq!(told, followed);
         assert_eq!((told.confirmations(), told.negatives()), (2, 0));
-        // The order does not matter: what was said before is taken back when the member's people submit the item.
+        // The order does not matter: what was said before is taken back when the member's people submit the
+        // item.
         let first = record(&[(1, "a", of_programme.foreign.clone())]);
         let first = first.with_foreign_opinions(UnixMillis(5), Sequence(7));
         assert_eq!((first.confirmations(), first.negatives()), (0, 1));
         let both = first.with(by_hand(1)).unwrap().with_foreign_opinions(UnixMillis(6), Sequence(8));
         assert_eq!((both.confirmations(), both.negatives()), (1, 0));
         assert_eq!(both.opinions.of_programme(MemberId(1)).unwrap().kind, None);
-        // The submission of another member in person leaves the programme its word, and so does one that is gone.
+        // The submission of another member in person leaves the programme its word, and so does one that is
+        // gone.
         let of_other = first.with(by_hand(2)).unwrap().with_foreign_opinions(UnixMillis(6), Sequence(8));
         assert_eq!((of_other.confirmations(), of_other.negatives()), (1, 1));
         let gone = both.without(MemberId(1), Some(&Origin::default())).unwrap();

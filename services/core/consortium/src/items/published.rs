@@ -1,20 +1,27 @@
-//! The published list of a bank: what another deployment follows that may see the bank's hashes, and how it proves that it has all of it.
+//! The published list of a bank: what another deployment follows that may see the bank's hashes, and how it
+//! proves that it has all of it.
 //!
-//! The list has entries with the numbers 1, 2, 3 ... without gaps. An entry says that an item is in the list, with its hashes, labels and
-//! classes, or that it no longer is. An item is in the list while it is in the bank, is not held, and is the bank's *own*: one of
-//! its submissions names no programme. So what a bank has from others goes back to nobody. A canary is in no list.
+//! The list has entries with the numbers 1, 2, 3 ... without gaps. An entry says that an item is in the list,
+//! with its hashes, labels and classes, or that it no longer is. An item is in the list while it is in the
+//! bank, is not held, and is the bank's *own*: one of its submissions names no programme. So what a bank has
+//! from others goes back to nobody. A canary is in no list.
 //!
-//! The list tells nothing of other banks: its numbers are its own, and an item has a [`ListKey`] in the place of its id.
+//! The list tells nothing of other banks: its numbers are its own, and an item has a [`ListKey`] in the place
+//! of its id.
 //!
 //! | digest | BLAKE3-256 of |
 //! |---|---|
-//! | of a content | `vigie list content`, the number of hashes (4 bytes), each hash (number of its type, 2 bytes; length, 8; bytes), each label (length, 8; bytes) |
-//! | of an entry that puts an item | `vigie list put`, the key, the digest of the content, each class (taxonomy, dimension and value, each behind its length, 8) |
-//! | of an entry that takes an item out | `vigie list gone`, the key |
+//! | content | `vigie list content`, the number of hashes (4 bytes), each hash, each label |
+//! | an entry that puts an item | `vigie list put`, the key, the digest of the content, each class |
+//! | an entry that removes an item | `vigie list gone`, the key |
 //! | the chain | the chain before (zeros at first), the entry's number (8 bytes), the entry's digest |
 //!
-//! Numbers are big-endian. Hashes, labels and classes are in the order in which the list gives them. The *set* of a list is the
-//! [`SetDigest`] of the digests of the entries by which its present items were put: who has the same items comes to the same set.
+//! A hash is the number of its type (2 bytes), its length (8) and its bytes. A label is its length (8) and
+//! its bytes. A class is its taxonomy, dimension and value, each after its length (8).
+//!
+//! Numbers are big-endian. Hashes, labels and classes are in the order in which the list gives them. The
+//! *set* of a list is the [`SetDigest`] of the digests of the entries by which its present items were put:
+//! who has the same items comes to the same set.
 
 use std::fmt;
 
@@ -136,7 +143,8 @@ pub struct ListHead {
 }
 
 impl ListHead {
-    /// Appends an entry: the item was in the list by the entry `before`, if it was in it, and is in it by this one or no longer.
+    /// Appends an entry: the item was in the list by the entry `before`, if it was in it, and is in it by
+    /// this one or no longer.
     pub fn append(
         &mut self,
         key: ListKey,
@@ -156,7 +164,8 @@ impl ListHead {
     }
 }
 
-/// By which entry an item of a bank is in the list; `None` where it is not in it: it is held, a canary, or has no word of the bank's own.
+/// By which entry an item of a bank is in the list; `None` where it is not in it: it is held, a canary, or
+/// has no word of the bank's own.
 #[must_use]
 pub fn entry_of(
     key: ListKey,

@@ -1,4 +1,5 @@
-//! The record of an item: its details, the submissions by which it lives, its holds, and what members say of it.
+//! The record of an item: its details, the submissions by which it lives, its holds, and what members say of
+//! it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,8 +54,8 @@ pub enum Whose {
     Canary,
 }
 
-/// The record of an item. One that was added without an origin and without details, was never held, and of which nobody said anything, has
-/// none: it lives by its contributor's word.
+/// The record of an item. One that was added without an origin and without details, was never held, and of
+/// which nobody said anything, has none: it lives by its contributor's word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemRecord {
     /// Of its bank and its hashes.
@@ -77,7 +78,8 @@ pub struct ItemRecord {
     pub held_for: Vec<MemberHold>,
     /// Holds by flood control that members have lifted, each member's last of a day.
     pub flood_lifts: Vec<FloodLift>,
-    /// The labels that replaced those with which the item was added; `None` where they never changed. The item's row has them too.
+    /// The labels that replaced those with which the item was added; `None` where they never changed. The
+    /// item's row has them too.
     pub labels: Option<Labels>,
     /// The standing that its shard was sent last.
     pub standing: Arc<Standing>,
@@ -132,17 +134,18 @@ impl ItemRecord {
         self.members().any(|one| one == member)
     }
 
-    /// The record with another submission. Unchanged where it is there, and where the member has [`Self::OF_MEMBER_MAX`] others: the item
-    /// lives by those.
+    /// The record with another submission. Unchanged where it is there, and where the member has
+    /// [`Self::OF_MEMBER_MAX`] others: the item lives by those.
     pub fn with(&self, submission: Submission) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
         record.take(submission)?;
         Ok(record)
     }
 
-    /// The record with the submissions of another one of the same content, by the bounds of [`Self::with`]. What is said of the item
-    /// stays; where that is nothing, it is what the other record says. Whoever held one of the two holds the item. The labels stay: they
-    /// are those of the item's row, whatever the other item had.
+    /// The record with the submissions of another one of the same content, by the bounds of [`Self::with`].
+    /// What is said of the item stays; where that is nothing, it is what the other record says. Whoever held
+    /// one of the two holds the item. The labels stay: they are those of the item's row, whatever the other
+    /// item had.
     pub fn merged(&self, other: &Self) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
         other.submissions.iter().try_for_each(|one| record.take(one.clone()))?;
@@ -181,15 +184,16 @@ impl ItemRecord {
         self.flood_lifts.push(lift);
     }
 
-    /// Whether all matches at a member in a window that ends at `now` came after the member lifted the last hold by flood control.
+    /// Whether all matches at a member in a window that ends at `now` came after the member lifted the last
+    /// hold by flood control.
     #[must_use]
     pub fn may_flood(&self, member: MemberId, window_ms: u64, now: UnixMillis) -> bool {
         let lifts = self.flood_lifts.iter().filter(|lift| lift.member == member);
         lifts.into_iter().all(|lift| lift.is_before(window_ms, now))
     }
 
-    /// The record with what a programme says by the submission of a member from an origin. Unchanged where it has no such submission: the record
-    /// of the programme is one of more than are kept.
+    /// The record with what a programme says by the submission of a member from an origin. Unchanged where it
+    /// has no such submission: the record of the programme is one of more than are kept.
     #[must_use]
     pub fn with_foreign(
         mut self,
@@ -249,7 +253,8 @@ impl ItemRecord {
         self.members().collect::<BTreeSet<_>>().len()
     }
 
-    /// The record without the submissions of a member: of one origin, or of all. `None` where none is left, so that the item goes.
+    /// The record without the submissions of a member: of one origin, or of all. `None` where none is left,
+    /// so that the item goes.
     #[must_use]
     pub fn without(&self, member: MemberId, origin: Option<&Origin>) -> Option<Self> {
         let mut record = self.clone();

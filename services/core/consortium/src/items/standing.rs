@@ -9,7 +9,8 @@ use super::record::ItemRecord;
 use crate::banks::charter::Charter;
 
 impl ItemRecord {
-    /// Members that call the item right: who submitted it and who has a positive opinion, but for those whose newest opinion is negative.
+    /// Members that call the item right: who submitted it and who has a positive opinion, but for those whose
+    /// newest opinion is negative.
     #[must_use]
     pub fn confirmations(&self) -> usize {
         let mut confirming: BTreeSet<MemberId> = self.members().collect();
@@ -30,8 +31,8 @@ impl ItemRecord {
         self.opinions.negatives_after(resolved_at).count()
     }
 
-    /// The standing of the item in a bank with this charter. It is the default one where a single member submitted the item and nothing
-    /// more is said.
+    /// The standing of the item in a bank with this charter. It is the default one where a single member
+    /// submitted the item and nothing more is said.
     #[must_use]
     pub fn standing_under(&self, charter: &Charter) -> Standing {
         let min = charter.confirmations_min().map_or(0, usize::from);

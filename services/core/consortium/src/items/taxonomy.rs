@@ -1,4 +1,5 @@
-//! Taxonomies: the words by which programmes of the field classify items. They are data, so that another one is no other code.
+//! Taxonomies: the words by which programmes of the field classify items. They are data, so that another one
+//! is no other code.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,5 @@
-//! API keys as the directory holds them. `vigie-credentials` makes, reads and proves them; here they are names and digests.
+//! API keys as the directory holds them. `vigie-credentials` makes, reads and proves them; here they are
+//! names and digests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -66,8 +67,8 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// The keyed digest of a key's secret, for the proof of keys. Shown by nothing. The proof compares in constant time; this type does
-/// not, and is compared by nobody who does not know both sides.
+/// The keyed digest of a key's secret, for the proof of keys. Shown by nothing. The proof compares in
+/// constant time; this type does not, and is compared by nobody who does not know both sides.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyDigest(pub [u8; 32]);
 

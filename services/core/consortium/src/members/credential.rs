@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::api_key::{ApiKeys, KeyId};
 use super::member::MemberName;
 
-/// The name in a member's client certificate: `spiffe://<trust domain>/member/<name>/<workload>`. Compared as a whole, never by a
-/// prefix.
+/// The name in a member's client certificate: `spiffe://<trust domain>/member/<name>/<workload>`. Compared as
+/// a whole, never by a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpiffeId(Box<str>);
 

@@ -76,7 +76,8 @@ impl Jurisdictions {
     }
 }
 
-/// The identity providers that name principals of one member and of no other: values of a token's `iss`, sorted, each once.
+/// The identity providers that name principals of one member and of no other: values of a token's `iss`,
+/// sorted, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenIssuers(Box<[Box<str>]>);
 
@@ -138,7 +139,8 @@ pub struct Member {
     pub state: MemberState,
     /// The countries whose law it applies.
     pub jurisdictions: Jurisdictions,
-    /// The identity providers whose tokens its administrators give to principals; no two members have the same.
+    /// The identity providers whose tokens its administrators give to principals; no two members have the
+    /// same.
     pub token_issuers: TokenIssuers,
     /// When it was created, by the bank's clock; 0 for the host.
     pub created_at: UnixMillis,

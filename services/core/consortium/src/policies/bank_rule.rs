@@ -11,7 +11,8 @@ pub struct BankRule {
     pub bank: BankRef,
     /// No match of the bank counts.
     pub ignored: bool,
-    /// The largest distance of a match that counts, in bits; `None` for that of the search. Vectors are not compared with it.
+    /// The largest distance of a match that counts, in bits; `None` for that of the search. Vectors are not
+    /// compared with it.
     pub max_distance: Option<u16>,
     /// Members that must call the item positive before its matches count.
     pub positives_min: u32,

@@ -135,7 +135,8 @@ impl Policy {
         &self.rules
     }
 
-    /// Returns the score rules, in the order in which they were given: the first that holds gives its name to a decision.
+    /// Returns the score rules, in the order in which they were given: the first that holds gives its name to
+    /// a decision.
     #[must_use]
     pub fn scores(&self) -> &[ScoreRule] {
         &self.scores

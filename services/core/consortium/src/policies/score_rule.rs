@@ -5,8 +5,8 @@ use vigie_classifiers::{Name, Rate};
 use super::policy::VerdictRule;
 use crate::text::is_word;
 
-/// A rule that asks for a person's look where a classifier's score is at least a threshold: REVIEW at least, and never more by a score. It
-/// lowers no verdict.
+/// A rule that asks for a person's look where a classifier's score is at least a threshold: REVIEW at least,
+/// and never more by a score. It lowers no verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreRule {
     name: Box<str>,
@@ -25,7 +25,8 @@ pub struct ScoreRuleDraft {
     pub model: String,
     /// The class.
     pub class: String,
-    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other contents; 0 for the card's own.
+    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other
+    /// contents; 0 for the card's own.
     pub at_most_one_in: u64,
     /// The rule counts for the shadow verdict alone.
     pub shadow: bool,
@@ -87,7 +88,8 @@ impl ScoreRule {
         &self.class
     }
 
-    /// Returns N of the rate 1 in N whose threshold the rule has; `None` for the threshold of the model's card.
+    /// Returns N of the rate 1 in N whose threshold the rule has; `None` for the threshold of the model's
+    /// card.
     #[must_use]
     pub const fn at_most_one_in(&self) -> Option<u32> {
         self.at_most_one_in

@@ -1,8 +1,8 @@
-//! A limit by the generic cell rate algorithm (ITU-T I.371, annex A), in its form as a leaky bucket: what was spent leaks away at
-//! the rate, and a request fits if the bucket then holds no more than the burst.
+//! A limit by the generic cell rate algorithm (ITU-T I.371, annex A), in its form as a leaky bucket: what was
+//! spent leaks away at the rate, and a request fits if the bucket then holds no more than the burst.
 //!
-//! Exact: the level is an integer of units times the nanoseconds of the period, so that a rate of 7 a second leaks 7 in a second and
-//! no part of a unit is lost to rounding. In 24 bytes, whatever is spent.
+//! Exact: the level is an integer of units times the nanoseconds of the period, so that a rate of 7 a second
+//! leaks 7 in a second and no part of a unit is lost to rounding. In 24 bytes, whatever is spent.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -47,7 +47,8 @@ impl Bucket {
         }
         let at = self.at.max(now);
         let leaked = (at - self.at).as_nanos().saturating_mul(limit.units.get().into());
-        // A quota that was lowered counts what was spent before as a full bucket and no more: a member waits at most for its burst.
+        // A quota that was lowered counts what was spent before as a full bucket and no more: a member waits
+        // at most for its burst.
         let level = self.level.min(capacity).saturating_sub(leaked);
         let excess = (level + asked).saturating_sub(capacity);
         if excess > 0 {
@@ -66,8 +67,8 @@ mod tests {
 
     use super::*;
 
-    /// The slow counter: remembers every request. A request fits if no stretch of time that ends with it would have more than the
-    /// burst and what leaks in that stretch.
+    /// The slow counter: remembers every request. A request fits if no stretch of time that ends with it
+    /// would have more than the burst and what leaks in that stretch.
     #[derive(Default)]
     struct Naive {
         accepted: Vec<(Duration, u64)>,

@@ -65,8 +65,8 @@ pub enum Spent {
 
 /// The meter of one member in one process: about 150 bytes, and 8 KiB once matched items are limited.
 ///
-/// Times are those of a clock that does not go back, since any moment; the same for all calls. A day's limit is a bucket of one day's
-/// amount which leaks in the course of a day.
+/// Times are those of a clock that does not go back, since any moment; the same for all calls. A day's limit
+/// is a bucket of one day's amount which leaks in the course of a day.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     second: Bucket,
@@ -97,7 +97,8 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts an item that is about to be answered as a match. One that was counted today, and is remembered, costs nothing.
+    /// Counts an item that is about to be answered as a match. One that was counted today, and is remembered,
+    /// costs nothing.
     pub fn spend_match(&mut self, quota: &Quota, item: ItemId, now: Duration) -> Result<(), Spent> {
         let limit = per_day(quota.items_matched_per_day.get());
         if limit.is_none() {

@@ -1,38 +1,43 @@
 //! The budget of near queries: how much a member may learn in a day of one item's hash.
 //!
-//! Whoever may search can reconstruct a hash that it is near to, by altering a query and watching the answers. From a copy 20 bits away single bits
-//! take 257 queries by exact distances and 271 by "match or no match"; exchanged pairs, which pass the check of weights, take 168 and 192; and groups of
-//! exchanged pairs 84 by exact distances. The budget bounds the answers that a caller can learn from.
+//! Whoever may search can reconstruct a hash that it is near to, by altering a query and watching the
+//! answers. From a copy 20 bits away single bits take 257 queries by exact distances and 271 by "match or no
+//! match"; exchanged pairs, which pass the check of weights, take 168 and 192; and groups of exchanged pairs
+//! 84 by exact distances. The budget bounds the answers that a caller can learn from.
 //!
-//! **What counts.** A pair is a member and an item that it has matched at a distance above 0. Each matching query is an *anchor*: by the
-//! triangle inequality a search of radius `r` cannot match the same hash farther than `r` plus the anchor's distance from the anchor. So
-//! "no match" beyond that reach says nothing that the member does not know, and each different query within it counts, **whether or not it matches**:
-//! counting matches alone would let a caller walk along the outside of the boundary for nothing. A pair has as its anchor the nearest of its
-//! queries, so that the reach is small, and one more for each match beyond the reach of the others (an item with several hashes). Queries that do not
-//! match count from the pair's fourth query on, so that few pairs have to be compared with each query. Before that they are of little use: of a
-//! caller who may have two further matches each of 2,000 queries has to match with a probability of 0.001, and all of them together have about 23 bits, of
-//! the 95 that are between the hash and a copy 20 bits away.
+//! **What counts.** A pair is a member and an item that it has matched at a distance above 0. Each matching
+//! query is an *anchor*: by the triangle inequality a search of radius `r` cannot match the same hash farther
+//! than `r` plus the anchor's distance from the anchor. So "no match" beyond that reach says nothing that the
+//! member does not know, and each different query within it counts, **whether or not it matches**: counting
+//! matches alone would let a caller walk along the outside of the boundary for nothing. A pair has as its
+//! anchor the nearest of its queries, so that the reach is small, and one more for each match beyond the
+//! reach of the others (an item with several hashes). Queries that do not match count from the pair's fourth
+//! query on, so that few pairs have to be compared with each query. Before that they are of little use: of a
+//! caller who may have two further matches each of 2,000 queries has to match with a probability of 0.001,
+//! and all of them together have about 23 bits, of the 95 that are between the hash and a copy 20 bits away.
 //!
-//! **What is answered once the budget is spent.** Every different query within the reach is answered as a match of the item at the
-//! distance of the last answer, whether or not it matches, and nothing beyond the reach can match. So the answer is a function of what the member
-//! knows already and has no further bit, for the rest of the day. A real match is never hidden. The price is a false match: a picture
-//! within the reach of a member's own query that is not within the radius. With an anchor at distance 4 and the radius 31 that is one of
-//! between 32 and 39 bits from the item's hash. The frontend's answer shows that it is a repetition, and a search for the anchor
-//! shows that the item is still there.
+//! **What is answered once the budget is spent.** Every different query within the reach is answered as a
+//! match of the item at the distance of the last answer, whether or not it matches, and nothing beyond the
+//! reach can match. So the answer is a function of what the member knows already and has no further bit, for
+//! the rest of the day. A real match is never hidden. The price is a false match: a picture within the reach
+//! of a member's own query that is not within the radius. With an anchor at distance 4 and the radius 31 that
+//! is one of between 32 and 39 bits from the item's hash. The frontend's answer shows that it is a
+//! repetition, and a search for the anchor shows that the item is still there.
 //!
-//! Equal queries have equal answers and count once. A query of distance 0 never counts; after the budget is spent it is answered truly only if it
-//! was so before, since it would otherwise confirm a guess.
+//! Equal queries have equal answers and count once. A query of distance 0 never counts; after the budget is
+//! spent it is answered truly only if it was so before, since it would otherwise confirm a guess.
 //!
-//! **Bounds.** A process holds at most [`PAIRS_MAX`] pairs, an equal share for each member, and as many digests as the default
-//! budget has for each pair.
-//! A pair holds its anchors and its first query in memory, no other query but keyed digests, and all of it for one day.
+//! **Bounds.** A process holds at most [`PAIRS_MAX`] pairs, an equal share for each member, and as many
+//! digests as the default budget has for each pair. A pair holds its anchors and its first query in memory,
+//! no other query but keyed digests, and all of it for one day.
 //!
-//! Not covered: several frontends (each counts for itself), several members who work together, several items of one hash that a caller searches one by
-//! one by their banks, radii above 40 (where the reach ends before the sum does), and several days: the budget makes extraction slow, and the alarms make it
-//! visible.
+//! Not covered: several frontends (each counts for itself), several members who work together, several items
+//! of one hash that a caller searches one by one by their banks, radii above 40 (where the reach ends before
+//! the sum does), and several days: the budget makes extraction slow, and the alarms make it visible.
 //!
-//! Nor are videos covered: only PDQ queries are judged. A member can probe banked videos by lists of frames, and by the same lists the images of a bank whose
-//! charter lets images answer videos. Canaries are hidden from the answers to videos too.
+//! Nor are videos covered: only PDQ queries are judged. A member can probe banked videos by lists of frames,
+//! and by the same lists the images of a bank whose charter lets images answer videos. Canaries are hidden
+//! from the answers to videos too.
 
 pub mod pdq_bits;
 pub mod asked;
@@ -65,7 +70,8 @@ pub struct Repeat {
     pub distance: u16,
     /// The index of the hash that the answer names.
     pub hash: usize,
-    /// A query of the member that is known to match the item: whether it still does says whether the item is still there.
+    /// A query of the member that is known to match the item: whether it still does says whether the item is
+    /// still there.
     pub anchor: PdqBits,
     /// The distance of that query.
     pub anchor_distance: u16,
@@ -118,8 +124,9 @@ pub struct Near {
 }
 
 impl Near {
-    /// Judges the answer for one content: counts its queries for each item that was found by a PDQ hash or may have been, and returns what
-    /// is to be answered otherwise. `now` is that of a clock that does not go back.
+    /// Judges the answer for one content: counts its queries for each item that was found by a PDQ hash or
+    /// may have been, and returns what is to be answered otherwise. `now` is that of a clock that does not go
+    /// back.
     pub fn judge(&self, limits: &NearLimits, asked: &Asked<'_>, seen: &[Seen], now: Duration) -> Judged {
         let watched = self.watched.load();
         let is_reached =

@@ -40,8 +40,8 @@ impl Amount {
 /// The limits of a member. The default has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quota {
-    /// Units of searching a second: [`Quota::HASH_UNITS`] for a hash and [`Quota::IMAGE_UNITS`] for an image, each times the hash types
-    /// that are searched.
+    /// Units of searching a second: [`Quota::HASH_UNITS`] for a hash and [`Quota::IMAGE_UNITS`] for an image,
+    /// each times the hash types that are searched.
     pub units_per_second: Amount,
     /// Units that may be spent at once; those of one second where there is no limit.
     pub units_burst: Amount,
@@ -61,13 +61,15 @@ pub struct Quota {
 impl Quota {
     /// Units of a hash, for each hash type that is searched.
     pub const HASH_UNITS: u64 = 1;
-    /// Units of an image, for each hash type that is searched: decoding and hashing cost more than the search.
+    /// Units of an image, for each hash type that is searched: decoding and hashing cost more than the
+    /// search.
     pub const IMAGE_UNITS: u64 = 20;
-    /// Units of a video: it is decoded for some tenths of a second, and has a hash of an image for each second of it.
+    /// Units of a video: it is decoded for some tenths of a second, and has a hash of an image for each
+    /// second of it.
     pub const VIDEO_UNITS: u64 = 600;
-    /// Near queries of an item in a day where the quota names none. The best script that is known, by exact distances of groups of exchanged
-    /// bits, finds a hash with at least 69 queries (84 on average) from a copy 20 bits away, and with 50 (58) from one 10 bits away. 64 would not be
-    /// enough for the latter.
+    /// Near queries of an item in a day where the quota names none. The best script that is known, by exact
+    /// distances of groups of exchanged bits, finds a hash with at least 69 queries (84 on average) from a
+    /// copy 20 bits away, and with 50 (58) from one 10 bits away. 64 would not be enough for the latter.
     pub const NEAR_QUERIES_DEFAULT: NonZeroU16 = NonZeroU16::new(32).unwrap();
 
     /// Different queries a day that may come near one item.

@@ -5,8 +5,8 @@ use vigie_model::ItemId;
 /// How many items are remembered: 8 KiB for a member whose matched items are limited.
 const SLOTS: usize = 1_024;
 
-/// The items that were matched last: one for each remainder of an id by [`SLOTS`]. Ids are drawn by the log and not by callers, so
-/// nobody chooses which ones push each other out.
+/// The items that were matched last: one for each remainder of an id by [`SLOTS`]. Ids are drawn by the log
+/// and not by callers, so nobody chooses which ones push each other out.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Ids, 0 for none: no item has the id 0. Empty until the first match.

@@ -1,6 +1,7 @@
 //! A call that was admitted to a method, and its decisions about what it names.
 //!
-//! A handler asks the function that fits what its request names. One that is asked for a method with other targets denies.
+//! A handler asks the function that fits what its request names. One that is asked for a method with other
+//! targets denies.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use crate::members::member::{Member, MemberId, MemberName, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::members::role::{Role, Roles};
 
-/// A call that may call its method. [`View::admit`] makes one for each call, and for each request within a stream.
+/// A call that may call its method. [`View::admit`] makes one for each call, and for each request within a
+/// stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Admitted<'v> {
     view: &'v View,
@@ -148,7 +150,8 @@ impl View {
 }
 
 impl<'v> Admitted<'v> {
-    /// The member for whom the call is made; `None` for the deployment's own processes, and for what anybody may call.
+    /// The member for whom the call is made; `None` for the deployment's own processes, and for what anybody
+    /// may call.
     #[must_use]
     pub fn member(&self) -> Option<&'v Arc<Member>> {
         match self.who {
@@ -166,7 +169,8 @@ impl<'v> Admitted<'v> {
         }
     }
 
-    /// The banks that a search goes through: those that are named, at least one, or all that the member may search.
+    /// The banks that a search goes through: those that are named, at least one, or all that the member may
+    /// search.
     pub fn search(&self, named: &[BankRef]) -> Result<SearchBanks, Denied> {
         let (member, scopes) = self.bound()?;
         if !scopes.contains(&Scope::Search) {
@@ -265,7 +269,8 @@ impl<'v> Admitted<'v> {
         Ok(ListedBanks::Only(banks.hashes.clone()))
     }
 
-    /// How much of an item the caller may read, or whether it may withdraw it. `place` is where the item lies, `None` if there is none.
+    /// How much of an item the caller may read, or whether it may withdraw it. `place` is where the item
+    /// lies, `None` if there is none.
     pub fn item(&self, item: ItemId, place: Option<ItemPlace>) -> Result<ItemView, Denied> {
         let (member, scopes) = self.bound()?;
         let not_found = Denied::ItemNotFound(item);
@@ -290,7 +295,8 @@ impl<'v> Admitted<'v> {
         Err(if has(Scope::Withdraw) && sees_details { Denied::ItemOfAnother(item) } else { not_found })
     }
 
-    /// The member on whose behalf the caller says or changes something of an item. `place` is where the item lies, `None` if there is none.
+    /// The member on whose behalf the caller says or changes something of an item. `place` is where the item
+    /// lies, `None` if there is none.
     pub fn word_on(&self, item: ItemId, place: Option<ItemPlace>) -> Result<MemberId, Denied> {
         let (member, scopes) = self.bound()?;
         let directory = self.view.directory();
@@ -328,7 +334,8 @@ impl<'v> Admitted<'v> {
         Err(if sees_item { Denied::ItemOfAnother(item) } else { Denied::ItemNotFound(item) })
     }
 
-    /// As which holders the caller may hold an item, at least one. `place` is where the item lies, `None` if there is none.
+    /// As which holders the caller may hold an item, at least one. `place` is where the item lies, `None` if
+    /// there is none.
     pub fn holders(
         &self,
         item: ItemId,
@@ -383,7 +390,8 @@ impl<'v> Admitted<'v> {
         found.ok_or_else(|| Denied::MemberNotFound(name.clone()))
     }
 
-    /// The member that a bank is to be shared with. Its administrator learns from this that there is a member of the name.
+    /// The member that a bank is to be shared with. Its administrator learns from this that there is a member
+    /// of the name.
     pub fn grantee(&self, name: &MemberName) -> Result<&'v Arc<Member>, Denied> {
         if !self.bound()?.1.contains(&Scope::Own) {
             return Err(self.wrong_target());
@@ -394,9 +402,9 @@ impl<'v> Admitted<'v> {
 
     /// The member that a new principal with these roles belongs to: the one that is named, or the caller's.
     ///
-    /// A certificate has to name the member. An administrator gives tokens of the member's own issuers alone (and one of the host, those
-    /// of issuers that no member has): otherwise one member could claim a token of another, whose calls it would then see as its
-    /// own. An operator gives tokens of every issuer.
+    /// A certificate has to name the member. An administrator gives tokens of the member's own issuers alone
+    /// (and one of the host, those of issuers that no member has): otherwise one member could claim a token
+    /// of another, whose calls it would then see as its own. An operator gives tokens of every issuer.
     pub fn new_principal(
         &self,
         member: Option<&MemberName>,
@@ -440,8 +448,8 @@ impl<'v> Admitted<'v> {
         if may { Ok(principal) } else { Err(Denied::RolesOfPrincipal) }
     }
 
-    /// Whether the call may read the entry of this index, which was made for `member`; `None` for no member, and the outer `None` if
-    /// there is no such entry.
+    /// Whether the call may read the entry of this index, which was made for `member`; `None` for no member,
+    /// and the outer `None` if there is no such entry.
     pub fn entry(&self, index: u64, of: Option<Option<MemberId>>) -> Result<(), Denied> {
         let members = self.members()?;
         let is_found = of.is_some_and(|member| members.contain(member));

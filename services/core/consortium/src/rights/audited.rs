@@ -5,9 +5,11 @@ use super::method::Method;
 /// How the calls of a method come into the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audited {
-    /// Each call that changes something has an entry, in the transaction of its change. Refused calls are counted.
+    /// Each call that changes something has an entry, in the transaction of its change. Refused calls are
+    /// counted.
     Written,
-    /// Each call that is answered with hashes of items has an entry, before it is answered. Refused calls are counted.
+    /// Each call that is answered with hashes of items has an entry, before it is answered. Refused calls are
+    /// counted.
     Read,
     /// Calls are counted, and so are refused ones; the counts are recorded some seconds later.
     Counted,
@@ -15,7 +17,8 @@ pub enum Audited {
     Searched,
     /// Refused calls alone are counted.
     Refused,
-    /// No call is recorded: anybody may make it, or the deployment makes it for itself several times a second.
+    /// No call is recorded: anybody may make it, or the deployment makes it for itself several times a
+    /// second.
     Never,
 }
 

@@ -1,4 +1,5 @@
-//! The caller: the principal of a proven credential, or a process of the deployment. `vigie-credentials` proves credentials.
+//! The caller: the principal of a proven credential, or a process of the deployment. `vigie-credentials`
+//! proves credentials.
 
 use thiserror::Error;
 use vigie_model::UnixMillis;
@@ -57,7 +58,8 @@ impl Reference<'_> {
         }
     }
 
-    /// Whether the credential is a principal's. What credentials are found by is a digest, on which alone nothing depends.
+    /// Whether the credential is a principal's. What credentials are found by is a digest, on which alone
+    /// nothing depends.
     fn is_of(self, principal: &Principal) -> bool {
         match (self, &principal.credential) {
             (Self::Certificate(text), Credential::Certificate(id)) => id.as_str() == text,
@@ -107,9 +109,9 @@ impl View {
         }
     }
 
-    /// The principal that has a proven credential, with its member's name: two credentials of one call have to be of one member. `None`
-    /// if nobody has the credential, or its time is over; the call then fails, also where it would need none. The member may be
-    /// suspended.
+    /// The principal that has a proven credential, with its member's name: two credentials of one call have
+    /// to be of one member. `None` if nobody has the credential, or its time is over; the call then fails,
+    /// also where it would need none. The member may be suspended.
     #[must_use]
     pub fn find(&self, reference: Reference<'_>, now: UnixMillis) -> Option<(Proven, &MemberName)> {
         let credential = reference.id();
@@ -121,8 +123,9 @@ impl View {
         Some((Proven { principal: principal.id, credential }, &member.name))
     }
 
-    /// The caller of a call, by its proven principal, or else by which of the deployment's own processes its certificate is of. While
-    /// the consortium is off there are no principals, and certificates mean what they meant before there were any.
+    /// The caller of a call, by its proven principal, or else by which of the deployment's own processes its
+    /// certificate is of. While the consortium is off there are no principals, and certificates mean what
+    /// they meant before there were any.
     #[must_use]
     pub fn caller(&self, proven: Option<Proven>, process: Option<Process>) -> Caller {
         match (proven, process) {

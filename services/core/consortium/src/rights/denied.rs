@@ -52,7 +52,8 @@ pub enum Denied {
     /// There is no such item, or it lies in a bank that does not show it to the member.
     #[error("there is no item {0}")]
     ItemNotFound(ItemId),
-    /// The member sees the item, which another one contributed to a bank of others, or which lies in a bank of another.
+    /// The member sees the item, which another one contributed to a bank of others, or which lies in a bank
+    /// of another.
     #[error("item {0} is another member's to change")]
     ItemOfAnother(ItemId),
     /// No bank shows its hashes to the member.

@@ -60,12 +60,14 @@ fn is_there(directory: &Directory, bank: &OwnedBank) -> bool {
 /// The sets of banks of one member: computed once, and tested by one bit for each bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberBanks {
-    /// The state of the directory that they are of. With the member and [`Self::valid_until`] it names the sets.
+    /// The state of the directory that they are of. With the member and [`Self::valid_until`] it names the
+    /// sets.
     pub sequence: Sequence,
-    /// Enabled banks, own or shared for matching, of owners who are not quarantined, but for those that are tried in shadow.
+    /// Enabled banks, own or shared for matching, of owners who are not quarantined, but for those that are
+    /// tried in shadow.
     pub searched: Arc<BankSet>,
-    /// Of the banks that are searched or tried in shadow those that may have matches which are not answered: all that are tried, and those
-    /// whose items are confirmed first.
+    /// Of the banks that are searched or tried in shadow those that may have matches which are not answered:
+    /// all that are tried, and those whose items are confirmed first.
     pub aside: Arc<BankSet>,
     /// Banks that the member sees at all.
     pub visible: BankSet,

@@ -38,7 +38,8 @@ pub(super) enum Scope {
     Searched,
     /// Items of every bank, of which nothing is told.
     EveryItem,
-    /// Items of own banks and of those shared with their hashes; without hashes, of those shared with details.
+    /// Items of own banks and of those shared with their hashes; without hashes, of those shared with
+    /// details.
     Items,
     /// Items of own banks and of those shared with details or hashes, always without hashes.
     Details,
@@ -148,7 +149,8 @@ pub(super) const fn row(method: Method) -> Row {
 
         // Who follows it decides for others.
         Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank, Classifier], NOBODY),
-        // Calls that a bank does not see. A matcher, which knows no members, reports refusals of nobody alone.
+        // Calls that a bank does not see. A matcher, which knows no members, reports refusals of nobody
+        // alone.
         Method::RecordCalls => processes(&[Frontend, Coordinator, Matcher, Classifier], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {

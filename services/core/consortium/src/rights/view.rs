@@ -1,4 +1,5 @@
-//! A directory that is read by many calls: with each member's sets of banks, computed when they are first asked for.
+//! A directory that is read by many calls: with each member's sets of banks, computed when they are first
+//! asked for.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,8 @@ use crate::members::principal::PrincipalId;
 
 /// A state of the directory with each member's sets of banks. A change of the directory makes another view.
 ///
-/// A member's sets are computed at its first search after a change, and again after a grant of its own expires. Readers take no lock.
+/// A member's sets are computed at its first search after a change, and again after a grant of its own
+/// expires. Readers take no lock.
 #[derive(Debug)]
 pub struct View {
     directory: Directory,
@@ -59,7 +61,8 @@ impl View {
         &self.stills
     }
 
-    /// How far vectors may lie in banks whose charters say so, whoever may search them: each type and distance once, with its banks.
+    /// How far vectors may lie in banks whose charters say so, whoever may search them: each type and
+    /// distance once, with its banks.
     #[must_use]
     pub const fn thresholds(&self) -> &[Threshold] {
         &self.thresholds
@@ -81,8 +84,8 @@ impl View {
         sets
     }
 
-    /// The name of a principal in logs and fair shares: its member's name, and its number. `None` where the principal or its member is not
-    /// there.
+    /// The name of a principal in logs and fair shares: its member's name, and its number. `None` where the
+    /// principal or its member is not there.
     #[must_use]
     pub fn principal_name(&self, id: PrincipalId) -> Option<Arc<str>> {
         let name = self.names.get(self.directory.principal_place(id)?)?;
@@ -93,7 +96,8 @@ impl View {
         Some(Arc::clone(name.get_or_init(|| format!("{}/{id}", member.name).into())))
     }
 
-    /// The bank that a member means, and what it is to the member. `None`: there is none, or the member may not see it.
+    /// The bank that a member means, and what it is to the member. `None`: there is none, or the member may
+    /// not see it.
     ///
     /// A flat name is that of an own bank, or an alias; never both, since the directory refuses that.
     pub(super) fn resolve(
@@ -113,15 +117,16 @@ impl View {
         Some((bank, Relation::of(directory, bank, member, now)?))
     }
 
-    /// Whether a member sees the details of a bank's items: an own bank's, and those of one that is shared with it with details or hashes.
+    /// Whether a member sees the details of a bank's items: an own bank's, and those of one that is shared
+    /// with it with details or hashes.
     #[must_use]
     pub fn sees_details(&self, member: MemberId, bank: &OwnedBank, now: UnixMillis) -> bool {
         let relation = Relation::of(&self.directory, bank, member, now);
         relation.is_some_and(Relation::sees_details)
     }
 
-    /// How a bank is called in answers to a member: an own one by its name, another's by the member's alias, or else by owner and
-    /// name. `None` where the member may not see it.
+    /// How a bank is called in answers to a member: an own one by its name, another's by the member's alias,
+    /// or else by owner and name. `None` where the member may not see it.
     #[must_use]
     pub fn name_for(&self, member: MemberId, bank: &OwnedBank, now: UnixMillis) -> Option<BankRef> {
         if bank.owner == member {

@@ -1,4 +1,5 @@
-//! Any sequence of changes, against the naive maps: what is applied, what is refused, what is found, what is authorised.
+//! Any sequence of changes, against the naive maps: what is applied, what is refused, what is found, what is
+//! authorised.
 
 use std::sync::Arc;
 
@@ -151,7 +152,8 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The change with the next id in most cases in which it creates something, so that not nearly all of them are refused.
+/// The change with the next id in most cases in which it creates something, so that not nearly all of them
+/// are refused.
 fn likely(change: &Change, naive: &Naive) -> Change {
     let mut change = change.clone();
     if let Change::BankCreated { bank, .. } = &mut change
@@ -251,7 +253,8 @@ fn check_sets(view: &View, naive: &Naive, now: UnixMillis) {
     }
 }
 
-/// Shows each credential that there could be: whoever is revoked, expired or of a member that does not take part calls nothing.
+/// Shows each credential that there could be: whoever is revoked, expired or of a member that does not take
+/// part calls nothing.
 fn check_callers(view: &View, naive: &Naive, now: UnixMillis, before: &mut Vec<(Caller, u8, u8)>) {
     let is_over = |expiry: Expiry| expiry.to_wire() != 0 && expiry.to_wire() <= now.0;
     // Whether the credential of this kind and number is a principal's, and accepted.

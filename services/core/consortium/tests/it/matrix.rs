@@ -268,7 +268,8 @@ impl Shows {
         Self { who, certificate: None, process: None, key: None, token: None }
     }
 
-    /// Finds the principal as `vigie-credentials` does: whatever is shown has to be somebody's, and of one member.
+    /// Finds the principal as `vigie-credentials` does: whatever is shown has to be somebody's, and of one
+    /// member.
     fn caller(&self, view: &View) -> Result<Caller, InvalidCredential> {
         let token = self.token.as_ref().map(|(issuer, subject)| Reference::Token { issuer, subject });
         let shown =
@@ -317,7 +318,8 @@ fn callers(world: &World) -> Vec<Shows> {
             Shown::Key(key) => all.push(Shows { certificate: Some(key.to_string()), ..wrong() }),
         }
     }
-    // Two credentials: of one member the header goes first; of two members neither counts; a process adds nothing.
+    // Two credentials: of one member the header goes first; of two members neither counts; a process adds
+    // nothing.
     let find = |member: u32, kind: fn(&Shown) -> bool, role: &str| {
         let is_it = |fact: &&crate::world::PrincipalFact| {
             fact.member == member && kind(&fact.shown) && fact.roles == [role]
@@ -373,7 +375,8 @@ fn the_sentences_speak_of_every_method() {
     assert_eq!(spoken, names);
 }
 
-/// Not shared, deleted and never there: the same code, text and size, for every caller and method. So are expired grants.
+/// Not shared, deleted and never there: the same code, text and size, for every caller and method. So are
+/// expired grants.
 #[test]
 fn what_is_not_shared_cannot_be_told_from_what_never_was() {
     let world = World::new();

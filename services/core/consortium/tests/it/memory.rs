@@ -1,5 +1,5 @@
-//! A directory of the size that the requirement names takes less memory than it may, as counted by an allocator that watches one
-//! thread.
+//! A directory of the size that the requirement names takes less memory than it may, as counted by an
+//! allocator that watches one thread.
 #![expect(
     unsafe_code,
     reason = "a counting allocator has to implement an unsafe trait; each call goes to the system's"
@@ -131,7 +131,8 @@ fn a_large_directory_takes_less_than_20_megabytes_with_all_its_sets() {
     drop(next);
 }
 
-/// The price of a search in this crate (the principal of a key, the rights, the set of banks) with 2 members and with 200.
+/// The price of a search in this crate (the principal of a key, the rights, the set of banks) with 2 members
+/// and with 200.
 #[test]
 fn the_price_of_a_search_does_not_grow_with_the_members() {
     let large = View::from(directory());

@@ -1,5 +1,5 @@
-//! The slow second implementation: the sentences of `rights.txt`, and what their conditions mean, decided on the facts of a
-//! [`World`] one after another. Knows nothing of directories, scopes, sets or caches.
+//! The slow second implementation: the sentences of `rights.txt`, and what their conditions mean, decided on
+//! the facts of a [`World`] one after another. Knows nothing of directories, scopes, sets or caches.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Facts about a small consortium, as lists that are searched from end to end; and the changes that bring them about.
+//! Facts about a small consortium, as lists that are searched from end to end; and the changes that bring
+//! them about.
 
 use vigie_consortium::{
     ApiKey, ApiKeys, Capabilities, Capability, Change, Credential, Directory, Expiry, Flag, Grant, KeyDigest,
@@ -70,8 +71,9 @@ pub(crate) const ROLES: [&str; 6] =
 const CAPABILITIES: [&str; 5] = ["match", "see-details", "opine", "contribute", "see-hashes"];
 
 impl World {
-    /// A host; an owner of banks; members that were given each capability alone, all, none, and what has expired; members that are
-    /// suspended and quarantined. Of each member principals with each role and each pair of roles, by each kind of credential.
+    /// A host; an owner of banks; members that were given each capability alone, all, none, and what has
+    /// expired; members that are suspended and quarantined. Of each member principals with each role and each
+    /// pair of roles, by each kind of credential.
     pub(crate) fn new() -> Self {
         let mut world = Self::default();
         let names = [

@@ -1,5 +1,5 @@
-//! The first frame in the forms of classifiers: the pixels are those of the picture that is hashed, and the hashes are the same with them
-//! and without.
+//! The first frame in the forms of classifiers: the pixels are those of the picture that is hashed, and the
+//! hashes are the same with them and without.
 
 use std::fs;
 use std::path::Path;
@@ -43,8 +43,8 @@ fn a_lossless_picture_is_resized_from_its_own_samples() {
     }
 }
 
-/// Every file of the vectors, as `decode` gives it: palettes, animations, alpha, turned pages of TIFF, and JPEG whose tag of a turn is
-/// ignored, since PDQ's picture is that too.
+/// Every file of the vectors, as `decode` gives it: palettes, animations, alpha, turned pages of TIFF, and
+/// JPEG whose tag of a turn is ignored, since PDQ's picture is that too.
 #[test]
 fn every_file_is_resized_from_the_picture_that_is_hashed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");

@@ -33,7 +33,8 @@ pub struct ClassScore {
 pub struct ScoreThreshold {
     /// The score from which on the content counts as of the class.
     pub threshold: f32,
-    /// The rate by which the threshold was chosen, with a confidence of 95 %: at most one in so many other contents is above it.
+    /// The rate by which the threshold was chosen, with a confidence of 95 %: at most one in so many other
+    /// contents is above it.
     pub at_most_one_in: u64,
     /// The rate at which other content was above it in the calibration.
     pub false_positives: RateEstimate,

@@ -128,7 +128,8 @@ impl<'e> Lowering<'e> {
         Ok(Single { node, kind: Kind::Bool, steps, bytes: 0 })
     }
 
-    /// Lowers `has`, which asks whether a query has a value. A match has all of its fields, so `has` on one is refused as a mistake.
+    /// Lowers `has`, which asks whether a query has a value. A match has all of its fields, so `has` on one
+    /// is refused as a mistake.
     fn presence(&mut self, of: &'e IdedExpr) -> Result<Single, Refusal> {
         if let Expr::Select(select) = &of.expr
             && let Some(field) = self.query_field(select)?

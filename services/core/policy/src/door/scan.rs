@@ -1,8 +1,8 @@
 //! A look at a condition before it is parsed: how long its chains can be at most.
 //!
-//! The parser recurses over `a + b + c` and `a.b.c` as deep as the chain is long, and has no option against that. The symbols of which chains
-//! consist are counted here, outside of texts; a few rare forms of texts are refused, so that this scan and the parser agree on where a
-//! text ends.
+//! The parser recurses over `a + b + c` and `a.b.c` as deep as the chain is long, and has no option against
+//! that. The symbols of which chains consist are counted here, outside of texts; a few rare forms of texts
+//! are refused, so that this scan and the parser agree on where a text ends.
 
 use super::refusal::Refusal;
 

@@ -1,4 +1,5 @@
-//! Policies of generated rules over generated matches: nothing that fails lets a match through, and nothing is slow.
+//! Policies of generated rules over generated matches: nothing that fails lets a match through, and nothing
+//! is slow.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -86,8 +87,8 @@ struct Slowest {
     evaluated_source: String,
 }
 
-/// Returns the time of a call and its result. If that was long, the shortest time of five calls: what the call takes, and not what
-/// interrupted it.
+/// Returns the time of a call and its result. If that was long, the shortest time of five calls: what the
+/// call takes, and not what interrupted it.
 fn least<T>(long: Duration, call: impl Fn() -> T) -> (Duration, T) {
     let timed = || {
         let start = Instant::now();
@@ -103,7 +104,8 @@ fn least<T>(long: Duration, call: impl Fn() -> T) -> (Duration, T) {
     (elapsed, result)
 }
 
-/// Reads generated conditions, evaluates those that the door lets through, over 64 matches, and returns what took longest.
+/// Reads generated conditions, evaluates those that the door lets through, over 64 matches, and returns what
+/// took longest.
 fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
     let mut slowest = Slowest::default();
     for seed in seeds {

@@ -1,4 +1,5 @@
-//! How long decisions take, and how much stack. The figures are those of a release build: `cargo test --release -- --ignored speed`.
+//! How long decisions take, and how much stack. The figures are those of a release build:
+//! `cargo test --release -- --ignored speed`.
 
 use std::hint::black_box;
 use std::thread;
@@ -12,7 +13,8 @@ use super::support::{Numbers, compiled, random_match};
 use crate::door::{self, STACK_BYTES, TREE_DEPTH_MAX};
 use crate::{Budget, CompiledPolicy, MatchFacts, QueryFacts};
 
-/// Ten rules such as members write, of which none holds for the matches below, so that all are evaluated to their ends.
+/// Ten rules such as members write, of which none holds for the matches below, so that all are evaluated to
+/// their ends.
 const RULES: [&str; 10] = [
     "matches.exists(m, m.distance <= 10 && m.positives >= 200 && !m.disputed)",
     r#"matches.exists(m, m.owner == "nobody" && m.classification.exists(c, c in ["A1", "A2"]))"#,

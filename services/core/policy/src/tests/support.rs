@@ -114,7 +114,8 @@ pub(super) fn random_bank_rules(numbers: &mut Numbers) -> Vec<BankRule> {
     rules
 }
 
-/// A policy of bank rules and of conditions with their verdicts; a name that begins with "shadow" is in shadow.
+/// A policy of bank rules and of conditions with their verdicts; a name that begins with "shadow" is in
+/// shadow.
 pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> Policy {
     let rules = rules.iter().map(|(name, condition, verdict)| VerdictRuleDraft {
         name: (*name).to_owned(),

@@ -93,7 +93,8 @@ measures! {
 }
 
 impl Measure {
-    /// What is counted of each class of a classifier. The class of such a counter is [`ScoredClass::text`](super::ScoredClass::text).
+    /// What is counted of each class of a classifier. The class of such a counter is
+    /// [`ScoredClass::text`](super::ScoredClass::text).
     pub const OF_CLASSIFIERS: [Self; 4] =
         [Self::Scored, Self::ScoresAbove, Self::ScoreReviews, Self::ScoresUnavailable];
 

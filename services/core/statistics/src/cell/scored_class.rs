@@ -14,8 +14,8 @@ pub struct ScoredClass {
 }
 
 impl ScoredClass {
-    /// The text by which counters name it: `model/version/class`; names of models and of classes have no slash. `None` for names that are
-    /// longer than any.
+    /// The text by which counters name it: `model/version/class`; names of models and of classes have no
+    /// slash. `None` for names that are longer than any.
     #[must_use]
     pub fn text(&self) -> Option<ClassText> {
         let Self { model, version, class } = self;
@@ -24,7 +24,8 @@ impl ScoredClass {
         if is_name(model) && is_name(class) { text() } else { None }
     }
 
-    /// Reads [`ScoredClass::text`]. Counters beyond the bank's limit have no class: they are those of the model `others`.
+    /// Reads [`ScoredClass::text`]. Counters beyond the bank's limit have no class: they are those of the
+    /// model `others`.
     #[must_use]
     pub fn read(text: &ClassText) -> Self {
         let mut parts = text.as_str().splitn(3, '/');

@@ -44,7 +44,8 @@ impl From<MeasureNumbers> for ScoreNumbers {
     }
 }
 
-/// Classes of models that one report shows: each has a table of all members for each measure, which takes time.
+/// Classes of models that one report shows: each has a table of all members for each measure, which takes
+/// time.
 pub(super) const CLASSES_MAX: usize = 1_000;
 
 /// What the numbers of classifiers are made of.
@@ -58,7 +59,8 @@ pub(super) struct Uses<'a> {
 }
 
 impl Uses<'_> {
-    /// The numbers across members, without small cells. Each class has tables of its own, whose sums are not shown.
+    /// The numbers across members, without small cells. Each class has tables of its own, whose sums are not
+    /// shown.
     pub(super) fn across_members(self, rule: Rule) -> Vec<ClassifierNumbers> {
         self.numbers(|_| true, &|counted| counted.across_members(rule))
     }

@@ -2,7 +2,8 @@
 //!
 //! Always true:
 //!
-//! - An answer waits for classifiers until a time that is known when they are asked, and never for one that is known to be away.
+//! - An answer waits for classifiers until a time that is known when they are asked, and never for one that
+//!   is known to be away.
 //! - Pixels that wait for classifiers have a bound in all; what comes beyond it is not asked.
 //! - Whatever a classifier does, each model that was asked has an outcome.
 
@@ -29,7 +30,8 @@ use super::said::{Outcome, Said, checked};
 
 /// Pixels that wait for classifiers, in KiB: 64 MiB, some hundred pictures of the usual forms.
 const PIXELS_KIB_MAX: u32 = 64 << 10;
-/// Pixels of one call: less than the 4 MiB that servers of gRPC accept by default. The largest picture is 3 MiB.
+/// Pixels of one call: less than the 4 MiB that servers of gRPC accept by default. The largest picture is 3
+/// MiB.
 const CALL_BYTES_MAX: usize = 4_000_000;
 /// The share of a call's time after which its answer waits for no classifier any more.
 const WAITING_SHARE: f64 = 0.85;
@@ -110,7 +112,8 @@ impl Classifiers {
         })))
     }
 
-    /// Until when an answer that has to be there at a deadline waits for what is asked now, beside other work.
+    /// Until when an answer that has to be there at a deadline waits for what is asked now, beside other
+    /// work.
     pub(crate) fn until(&self, deadline: Instant) -> Until {
         let (now, wait) = (Instant::now(), self.0.wait);
         let share = deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE);

@@ -1,10 +1,11 @@
 //! Whether classifiers are asked: not while they are away, so that they cost later calls nothing.
 //!
-//! A state machine without a clock. After [`FAILURES_MAX`] calls in a row that reached nobody or heard nothing it opens, and no call is made
-//! for [`PAUSE`]; then one is, at a time, until one is heard.
+//! A state machine without a clock. After [`FAILURES_MAX`] calls in a row that reached nobody or heard
+//! nothing it opens, and no call is made for [`PAUSE`]; then one is, at a time, until one is heard.
 //!
-//! A call that is given up before its classifier had the time that an answer waits for it shows nothing by itself. But where nothing at all
-//! was heard for as long, it counts as one that heard nothing: otherwise callers in a hurry would wait for a classifier that hangs for ever.
+//! A call that is given up before its classifier had the time that an answer waits for it shows nothing by
+//! itself. But where nothing at all was heard for as long, it counts as one that heard nothing: otherwise
+//! callers in a hurry would wait for a classifier that hangs for ever.
 
 use std::time::Duration;
 
@@ -202,7 +203,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: while it is open or tries, at most one call is under way that was begun since; and it is asked again after the pause.
+        /// Whatever happens: while it is open or tries, at most one call is under way that was begun since;
+        /// and it is asked again after the pause.
         #[test]
         fn it_is_never_shut_for_ever(steps in prop::collection::vec((0_u8..4, 0_u64..7_000), 1..200)) {
             let (mut breaker, mut now) = (Breaker::new(WAIT), Instant::now());

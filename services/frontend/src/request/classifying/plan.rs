@@ -1,7 +1,8 @@
 //! The models that are asked about the contents of one request.
 //!
-//! Those that the request names, and those that the rules of its member's policy name, in the version that decides and in the one that is tried. A
-//! request that names what is no model is refused; a policy that does is answered with that.
+//! Those that the request names, and those that the rules of its member's policy name, in the version that
+//! decides and in the one that is tried. A request that names what is no model is refused; a policy that does
+//! is answered with that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,11 +32,13 @@ pub(crate) struct AskedModel {
     pub(super) name: Box<str>,
     /// Its card, if there is one.
     pub(super) card: Option<Arc<CardVersion>>,
-    /// How it is asked: with the picture in the form at this place of [`Plan::forms`], or with the conversation; or why it is not.
+    /// How it is asked: with the picture in the form at this place of [`Plan::forms`], or with the
+    /// conversation; or why it is not.
     pub(super) input: Result<Input, ScoreFailure>,
     /// The request names it: so whatever the content is, something is said.
     pub(super) is_named: bool,
-    /// Whether what it says is answered: not where the version that is tried alone names it, nor where an answer has no room.
+    /// Whether what it says is answered: not where the version that is tried alone names it, nor where an
+    /// answer has no room.
     pub(super) is_shown: bool,
 }
 
@@ -130,8 +133,8 @@ impl Plan {
         Ok(Arc::new(Self { models, forms: Arc::default(), bytes: 0 }))
     }
 
-    /// Counts the bytes of what is said of so many contents, which have to be within an answer. What a policy alone asks for is left out of an
-    /// answer that has no room for it.
+    /// Counts the bytes of what is said of so many contents, which have to be within an answer. What a policy
+    /// alone asks for is left out of an answer that has no room for it.
     fn within_an_answer(mut self, contents: usize) -> Result<Self, Invalid> {
         let bytes = |models: &[AskedModel], is_counted: fn(&AskedModel) -> bool| {
             models.iter().filter(|model| is_counted(model)).map(AskedModel::bytes).sum::<usize>()

@@ -1,7 +1,7 @@
 //! Score rules: a score above its threshold asks for a person's look, and for no more.
 //!
-//! Always true of a decision to which they are applied: its verdict is the same, or it was below REVIEW and is REVIEW; the same holds for the
-//! shadow verdict. No score gives BLOCK, and none lowers a verdict.
+//! Always true of a decision to which they are applied: its verdict is the same, or it was below REVIEW and
+//! is REVIEW; the same holds for the shadow verdict. No score gives BLOCK, and none lowers a verdict.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,8 @@ use vigie_model::{Decided, Verdict};
 
 use super::said::{Said, Seen};
 
-/// Thresholds that are kept: beyond them all are computed anew. A version of a card has one for each class and rate, and never changes.
+/// Thresholds that are kept: beyond them all are computed anew. A version of a card has one for each class
+/// and rate, and never changes.
 const THRESHOLDS_MAX: usize = 4_096;
 
 /// The thresholds of rates that rules name, as they were computed.
@@ -36,7 +37,8 @@ struct Holds {
 }
 
 impl Thresholds {
-    /// The threshold of a rule; `None` where the class has none, or the calibration supports none for the rate.
+    /// The threshold of a rule; `None` where the class has none, or the calibration supports none for the
+    /// rate.
     fn of(&self, rule: &ScoreRule, seen: &Seen<'_>) -> Option<f32> {
         let Some(one_in) = rule.at_most_one_in() else { return seen.scored.threshold };
         let of = Of {
@@ -70,7 +72,8 @@ fn threshold(card: &CardVersion, rule: &ScoreRule, one_in: u32) -> Option<f32> {
     Some(choose(table, Rate::one_in(one_in).ok()?).ok()?.measured.threshold)
 }
 
-/// Applies score rules to a decision of the other rules, and notes in `said` which score alone brought it to REVIEW.
+/// Applies score rules to a decision of the other rules, and notes in `said` which score alone brought it to
+/// REVIEW.
 pub(crate) fn apply(decided: &mut Decided, rules: &[ScoreRule], said: &mut Said, thresholds: &Thresholds) {
     let review = applied(decided, rules, said, thresholds);
     if let Some((model, class)) = review {

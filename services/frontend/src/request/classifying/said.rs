@@ -52,7 +52,8 @@ impl Said {
         Self { plan, outcomes: outcomes.into_iter().collect(), review: None }
     }
 
-    /// Returns what is said of a content that no model reads: by the models that the request names, or by all.
+    /// Returns what is said of a content that no model reads: by the models that the request names, or by
+    /// all.
     pub(super) fn unread(plan: &Arc<Plan>, by_all: bool, text: &str) -> Self {
         let outcome = |model: &AskedModel| {
             (by_all || model.is_named).then(|| Err(ScoreFailure::new(ScoreFailureKind::Content, text)))
@@ -180,7 +181,8 @@ fn class_score(scored: &Scored) -> ClassScore {
     }
 }
 
-/// The largest N of which a rate is at most 1 in N: a rate that is no such fraction is stated by the next higher one that is.
+/// The largest N of which a rate is at most 1 in N: a rate that is no such fraction is stated by the next
+/// higher one that is.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -20,7 +20,8 @@ pub(crate) enum Telling {
 }
 
 impl Classifiers {
-    /// Begins to ask about an image with these pixels, in the order of the plan's forms; `None` for one that could not be decoded.
+    /// Begins to ask about an image with these pixels, in the order of the plan's forms; `None` for one that
+    /// could not be decoded.
     pub(crate) fn about_image(
         &self,
         plan: &Arc<Plan>,

@@ -1,4 +1,5 @@
-//! Scripts that reconstruct a hash from the answers to altered copies of it. All queries have 128 bits set: a set bit is exchanged with an unset one.
+//! Scripts that reconstruct a hash from the answers to altered copies of it. All queries have 128 bits set: a
+//! set bit is exchanged with an unset one.
 
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
@@ -104,7 +105,8 @@ fn caller(deployment: &Deployment, tells: Tells, stops: bool) -> Caller<'_> {
     Caller { deployment, tells, stops, asked: Vec::new(), queries: 0, answered: 0 }
 }
 
-/// Walks to where the answer changes, exchanges each pair of bits there, and then each bit of a pair with one that is known.
+/// Walks to where the answer changes, exchanges each pair of bits there, and then each bit of a pair with one
+/// that is known.
 pub(super) fn extract(
     deployment: &Deployment,
     copy: PdqHash,
@@ -148,8 +150,8 @@ pub(super) fn extract(
     caller.extraction(guess)
 }
 
-/// A script that knows of the budget: exchanges five pairs at once, learns from the exact distance how many of the ten bits were wrong, and halves
-/// the groups that had any.
+/// A script that knows of the budget: exchanges five pairs at once, learns from the exact distance how many
+/// of the ten bits were wrong, and halves the groups that had any.
 pub(super) fn extract_by_groups(deployment: &Deployment, copy: PdqHash, random: &mut SmallRng) -> Extraction {
     let mut caller = caller(deployment, Tells::Distance, true);
     let Some(base) = caller.level(copy) else { return caller.extraction(copy) };

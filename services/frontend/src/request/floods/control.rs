@@ -19,7 +19,8 @@ use super::{Counted, Flood, Floods};
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a report may take.
 const REPORT_MAX: Duration = Duration::from_secs(3);
-/// The longest pause after a report that failed. The first is one of `EVERY`, and each is twice the one before.
+/// The longest pause after a report that failed. The first is one of `EVERY`, and each is twice the one
+/// before.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Floods that wait for the bank, as many as one report may have. Further ones are judged later.
 const PENDING_MAX: usize = 1_000;
@@ -170,7 +171,8 @@ impl FloodControl {
                 }
                 self.pause = None;
             }
-            // A bank of an older version holds nothing, and what it will never take must not keep the rest back.
+            // A bank of an older version holds nothing, and what it will never take must not keep the rest
+            // back.
             Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
                 let floods = self.pending.len();
                 tracing::warn!(%error, floods, "the bank refuses floods, which are dropped");

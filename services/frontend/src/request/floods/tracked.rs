@@ -1,10 +1,12 @@
 //! Matches by member and item within a sliding window, of as many pairs as fit.
 //!
-//! A match costs two look-ups and a few words, whatever is tracked; that of a new pair costs the logarithm of the number of members as well. The
-//! window moves in steps of a tenth: a match counts for at least nine tenths of it, and for no longer than the window.
+//! A match costs two look-ups and a few words, whatever is tracked; that of a new pair costs the logarithm of
+//! the number of members as well. The window moves in steps of a tenth: a match counts for at least nine
+//! tenths of it, and for no longer than the window.
 //!
-//! Where no pair fits any more, the member with the most pairs loses one. So a member can take a place of another's only while that one has more
-//! pairs than itself, and the counts at a member with no more than its share do not depend on what others look up.
+//! Where no pair fits any more, the member with the most pairs loses one. So a member can take a place of
+//! another's only while that one has more pairs than itself, and the counts at a member with no more than its
+//! share do not depend on what others look up.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,8 +31,9 @@ pub(super) type Step = u64;
 const ALL: usize = 0;
 const OWN: usize = 1;
 
-/// The pairs of members and items that matched in the window. Beyond `pairs_max` the member with the most pairs loses the pair whose last match is
-/// its oldest. Where the member of a new pair has as many as any, that is this member.
+/// The pairs of members and items that matched in the window. Beyond `pairs_max` the member with the most
+/// pairs loses the pair whose last match is its oldest. Where the member of a new pair has as many as any,
+/// that is this member.
 #[derive(Debug)]
 pub(super) struct Tracked {
     /// The matches of a pair from which on it is judged.
@@ -245,7 +248,8 @@ impl Tracked {
         place
     }
 
-    /// The place that a new pair of a member takes, and whether the pair there is over; `None` where it takes a new one.
+    /// The place that a new pair of a member takes, and whether the pair there is over; `None` where it takes
+    /// a new one.
     fn place_to_take(&self, member: MemberId, step: Step) -> Option<(usize, bool)> {
         let oldest = self.pairs.get(self.all.oldest)?;
         if step >= oldest.last + STEPS as u64 {

@@ -1,7 +1,8 @@
 //! Counts of matches and verdicts on their way to the bank, which keeps the statistics.
 //!
-//! A search is not worth a transaction of its own: it is counted here, with others of the same member, bank, class and verdict, and reported
-//! some seconds later. A frontend that is killed in between has counted for nothing; one that stops reports what is left.
+//! A search is not worth a transaction of its own: it is counted here, with others of the same member, bank,
+//! class and verdict, and reported some seconds later. A frontend that is killed in between has counted for
+//! nothing; one that stops reports what is left.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

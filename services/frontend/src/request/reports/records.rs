@@ -1,7 +1,8 @@
 //! Records of decisions on their way to the bank.
 //!
-//! A charter may ask for records of its bank's matches. Each content with such a match is recorded: the decision, the matches, and digests of
-//! the query's hashes; never the content or its hashes. Its decision has an id in the answer, by which the member asks for it again.
+//! A charter may ask for records of its bank's matches. Each content with such a match is recorded: the
+//! decision, the matches, and digests of the query's hashes; never the content or its hashes. Its decision
+//! has an id in the answer, by which the member asks for it again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -125,7 +126,8 @@ impl Source for Records {
 }
 
 impl Recording {
-    /// Records the decision on the content of a number, before anything of its matches is hidden from its member, and gives the decision its id.
+    /// Records the decision on the content of a number, before anything of its matches is hidden from its
+    /// member, and gives the decision its id.
     pub(crate) fn record(
         &self,
         matched: &mut Matched,

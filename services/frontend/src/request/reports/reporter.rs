@@ -44,7 +44,8 @@ pub(super) struct Reporter<S: Source> {
     source: S,
     /// `None` for a frontend that knows no bank.
     client: Option<S::Client>,
-    /// Reports that the bank has not confirmed. Each keeps its key: one that was taken without a word is not taken twice.
+    /// Reports that the bank has not confirmed. Each keeps its key: one that was taken without a word is not
+    /// taken twice.
     pending: Vec<(IdempotencyKey, Vec<S::Report>)>,
     is_lost: bool,
 }
@@ -84,7 +85,8 @@ impl<S: Source> Reporter<S> {
                     self.pending.pop();
                     self.is_lost = false;
                 }
-                // A bank of an older version takes none of it, and what it will never take must not keep the rest back.
+                // A bank of an older version takes none of it, and what it will never take must not keep the
+                // rest back.
                 Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
                     let reports = reports.len();
                     tracing::warn!(%error, reports, "the bank refuses {}, which are dropped", S::WHAT);

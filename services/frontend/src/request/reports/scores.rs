@@ -11,7 +11,8 @@ use vigie_model::MemberId;
 use super::reporter::Source;
 use crate::request::classifying::said::Said;
 
-/// Counts that are kept. What comes beyond is not counted: it takes more members times classes than a deployment uses in some seconds.
+/// Counts that are kept. What comes beyond is not counted: it takes more members times classes than a
+/// deployment uses in some seconds.
 const COUNTS_MAX: usize = 20_000;
 
 /// What a count is of.

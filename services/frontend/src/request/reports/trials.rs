@@ -10,8 +10,8 @@ use vigie_model::{Decided, MemberId, Verdict};
 
 use super::reporter::Source;
 
-/// Which decisions are counted together: of a member and a version, what was answered, and what the version says. Members are few, each tries
-/// one version, and verdicts are five, so their number is bounded.
+/// Which decisions are counted together: of a member and a version, what was answered, and what the version
+/// says. Members are few, each tries one version, and verdicts are five, so their number is bounded.
 type Of = (MemberId, u32, Verdict, Verdict);
 
 /// Decisions that have been counted and not been taken yet.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use vigie_consortium::View;
 use vigie_model::{BankId, BankSet, Content, HashType, MatchCall, MemberId, Threshold};
 
-/// The thresholds of a request whose banks are set: those of the types of vectors that its contents have, of banks that are searched. So a caller
-/// learns nothing of the charters of others. There are no more than a search may have: the directory lets charters have no more.
+/// The thresholds of a request whose banks are set: those of the types of vectors that its contents have, of
+/// banks that are searched. So a caller learns nothing of the charters of others. There are no more than a
+/// search may have: the directory lets charters have no more.
 pub(crate) fn of(view: &View, asked: &MatchCall) -> Vec<Threshold> {
     if view.thresholds().is_empty() {
         return Vec::new();

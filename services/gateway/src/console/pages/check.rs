@@ -1,8 +1,9 @@
 //! The check page: whether content is known.
 //!
-//! A single form sends pictures, videos, hashes and a URL. The page that answers has a separate result for each. The server keeps none of
-//! it: the results are lost when the person leaves the page. With JavaScript (`checking.js`) the results appear on the page that has the
-//! form, beside the pictures, which only the browser holds.
+//! A single form sends pictures, videos, hashes and a URL. The page that answers has a separate result for
+//! each. The server keeps none of it: the results are lost when the person leaves the page. With JavaScript
+//! (`checking.js`) the results appear on the page that has the form, beside the pictures, which only the
+//! browser holds.
 
 mod kind;
 mod entered;
@@ -42,7 +43,8 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![Route::form(PATH, RIGHTS, RIGHTS, get(show).post(check))]
 }
 
-/// Renders the form for pictures, videos and hashes, with the element that receives the results; empty for a person who may not check.
+/// Renders the form for pictures, videos and hashes, with the element that receives the results; empty for a
+/// person who may not check.
 pub(crate) fn form(visit: &Visit) -> Markup {
     html! {
         @if visit.may_any(RIGHTS) {

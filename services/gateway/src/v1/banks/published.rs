@@ -20,7 +20,8 @@ use crate::v1::values::{HashObject, bank_of};
 pub(crate) struct ListOptions {
     /// The number after which the page begins: the last one of the page before.
     after: Option<u64>,
-    /// The chain as of that entry, 64 hexadecimal digits: a list that has another one there is refused with 410.
+    /// The chain as of that entry, 64 hexadecimal digits: a list that has another one there is refused with
+    /// 410.
     chain: Option<String>,
     /// Entries of the page, 1 to 1000; 100 where it is not given.
     #[param(minimum = 1, maximum = 1000)]
@@ -42,7 +43,8 @@ pub(crate) struct ListObject {
     items: u64,
     /// The digest of these items: four sums of 16 hexadecimal digits, one after another.
     set: String,
-    /// Whether every item of the bank that belongs in the list is in it: not for a while after an update from a version without lists.
+    /// Whether every item of the bank that belongs in the list is in it: not for a while after an update from
+    /// a version without lists.
     is_whole: bool,
     /// Milliseconds since 1970: every change up to then is in the list.
     as_of_unix_ms: u64,
@@ -118,8 +120,9 @@ impl From<ListEntry> for EntryObject {
 
 /// Reads the published list of a bank
 ///
-/// For another deployment that follows the bank: entries have numbers of their own without gaps, a chain and a digest of what is in the list, and
-/// tell nothing of other banks. What the bank knows from programmes alone is not in it.
+/// For another deployment that follows the bank: entries have numbers of their own without gaps, a chain and
+/// a digest of what is in the list, and tell nothing of other banks. What the bank knows from programmes
+/// alone is not in it.
 #[utoipa::path(
     get, path = "/banks/{bank}/list", tag = "banks",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), ListOptions),

@@ -1,4 +1,5 @@
-//! `/v1/decisions`: records of decisions about matched content, by what they were taken, and what became of them.
+//! `/v1/decisions`: records of decisions about matched content, by what they were taken, and what became of
+//! them.
 //!
 //! Hashes that are compared with a record are in a body: a URL may be logged on its way.
 
@@ -91,7 +92,8 @@ struct RecordedMatchObject {
     variant: String,
     /// The decision rests on it: the policy's bank rules and allow-lists let it count.
     counts: bool,
-    /// What the members said of the item then; `null` where they said nothing, or the caller's member may not see it.
+    /// What the members said of the item then; `null` where they said nothing, or the caller's member may not
+    /// see it.
     facts: Option<FactsObject>,
 }
 
@@ -106,7 +108,8 @@ struct DecisionOutcomeObject {
     review: Option<&'static str>,
     /// The user's complaint: `received`, `rejected` or `upheld`; `null` for none.
     complaint: Option<&'static str>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`; `null` where that is not known.
+    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`;
+    /// `null` where that is not known.
     basis: Option<&'static str>,
     /// The kind of the content; `null` for that of the query.
     media: Option<&'static str>,
@@ -147,12 +150,13 @@ pub(crate) struct Compared {
     same_query: bool,
 }
 
-/// What became of a decision, as a whole: what is not given is unset. `action` has to be there, so that no request without a body unsets all.
+/// What became of a decision, as a whole: what is not given is unset. `action` has to be there, so that no
+/// request without a body unsets all.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OutcomeAsked {
-    /// What the member did with the content: `removed`, `disabled`, `demoted`, `age-restricted`, `interaction-restricted`, `labelled` or
-    /// `other`; `null` for nothing.
+    /// What the member did with the content: `removed`, `disabled`, `demoted`, `age-restricted`,
+    /// `interaction-restricted`, `labelled` or `other`; `null` for nothing.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required = true)]
     action: Option<String>,
@@ -164,14 +168,16 @@ pub(crate) struct OutcomeAsked {
     complaint: Option<String>,
     /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`.
     basis: Option<String>,
-    /// The kind of the content: `image`, `video`, `text`, `audio` or `other`; that of the query where it is not given.
+    /// The kind of the content: `image`, `video`, `text`, `audio` or `other`; that of the query where it is
+    /// not given.
     media: Option<String>,
     /// Milliseconds since 1970: since when the member has hosted the content, not in the future.
     hosted_since_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the member acted, not in the future. Where it is not given: when the decision was taken, if its verdict
-    /// blocks, or else when the action was first named.
+    /// Milliseconds since 1970: when the member acted, not in the future. Where it is not given: when the
+    /// decision was taken, if its verdict blocks, or else when the action was first named.
     acted_at_unix_ms: Option<u64>,
-    /// Nothing is set unless the outcome was last set then (`set_at_unix_ms`; 0 for one that nobody has set): 409 otherwise.
+    /// Nothing is set unless the outcome was last set then (`set_at_unix_ms`; 0 for one that nobody has set):
+    /// 409 otherwise.
     expected_set_at_unix_ms: Option<u64>,
 }
 
@@ -292,7 +298,8 @@ pub(crate) async fn show_decision(call: Call, In(id): In<String>) -> Result<Json
 
 /// Says whether a decision was about a content
 ///
-/// By its hashes, which are compared with digests of those that were searched for. Nothing is recorded of them.
+/// By its hashes, which are compared with digests of those that were searched for. Nothing is recorded of
+/// them.
 #[utoipa::path(
     post, path = "/decisions/{decision_id}/compare", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits")), request_body = CompareAsked,
@@ -321,8 +328,8 @@ pub(crate) async fn compare_hashes(
 
 /// Sets what became of a decision
 ///
-/// In place of what was said before. An upheld complaint is a negative opinion of the member on the items that counted. No later outcome takes it
-/// back: another complaint may rest on it.
+/// In place of what was said before. An upheld complaint is a negative opinion of the member on the items
+/// that counted. No later outcome takes it back: another complaint may rest on it.
 #[utoipa::path(
     put, path = "/decisions/{decision_id}/outcome", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits"), Once),

@@ -1,4 +1,5 @@
-//! `/v1/incidents`, `/v1/incident-subscription`: events with a bank of their own. Items are added to that bank as to any other.
+//! `/v1/incidents`, `/v1/incident-subscription`: events with a bank of their own. Items are added to that
+//! bank as to any other.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -136,7 +137,8 @@ pub(crate) struct ClosingAsked {
     /// Why, at most 512 bytes.
     #[serde(default)]
     reason: String,
-    /// Days for which its bank is kept for the after-action report, at most 365; 0 deletes it within seconds, 30 where it is not given.
+    /// Days for which its bank is kept for the after-action report, at most 365; 0 deletes it within seconds,
+    /// 30 where it is not given.
     #[schema(maximum = 365)]
     keep_days: Option<u16>,
 }

@@ -1,4 +1,5 @@
-//! What bodies and queries about cases have in common: words, ids, places of pages, and the field that the bank refuses.
+//! What bodies and queries about cases have in common: words, ids, places of pages, and the field that the
+//! bank refuses.
 
 use vigie_clients::{CallError, CasesAfter, Code};
 use vigie_consortium::DocumentKey;

@@ -1,4 +1,5 @@
-//! `/v1/referrals`: referrals and removal orders of authorised bodies, and what members did about them. A URL is in no log and no error text.
+//! `/v1/referrals`: referrals and removal orders of authorised bodies, and what members did about them. A URL
+//! is in no log and no error text.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -51,7 +52,8 @@ pub(crate) struct ReferralAsked {
     legal_basis: String,
     /// `normal`, `high` or `urgent`; `normal` where it is not given.
     priority: Option<String>,
-    /// The names of the members that it is addressed to, at most 1000; every active member but the host where there are none.
+    /// The names of the members that it is addressed to, at most 1000; every active member but the host where
+    /// there are none.
     #[serde(default, deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(max_items = 1000)]
     members: Vec<String>,
@@ -148,7 +150,8 @@ struct MeasureObject {
 pub(crate) struct MeasureAsked {
     /// `removed`, `disabled`, `not-found`, `declined` (of referrals alone) or `not-possible`.
     outcome: String,
-    /// Why an order cannot be carried out, of `not-possible` alone: `force-majeure`, `manifest-errors` or `too-little-information`.
+    /// Why an order cannot be carried out, of `not-possible` alone: `force-majeure`, `manifest-errors` or
+    /// `too-little-information`.
     ground: Option<String>,
     /// Details for the body, at most 512 bytes; required for `declined`.
     #[serde(default)]

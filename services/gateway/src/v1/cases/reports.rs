@@ -140,15 +140,18 @@ pub(crate) struct ReportObject {
 /// What the reviewers say of a report.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReviewObject {
-    /// `founded`, `unfounded`, `forwarded`, `duplicate`, or `more-information`: after that the report waits on.
+    /// `founded`, `unfounded`, `forwarded`, `duplicate`, or `more-information`: after that the report waits
+    /// on.
     outcome: &'static str,
     /// The reason, for the member; may be empty.
     reason: String,
     /// Why the item is wrong, of unfounded reports; `null` where it is not said.
     opinion_reason: Option<&'static str>,
-    /// Milliseconds since 1970: the member does not tell the user before then; `null` where that is not asked.
+    /// Milliseconds since 1970: the member does not tell the user before then; `null` where that is not
+    /// asked.
     do_not_tell_until_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: the member does not remove the content before then; `null` where that is not asked.
+    /// Milliseconds since 1970: the member does not remove the content before then; `null` where that is not
+    /// asked.
     do_not_remove_until_unix_ms: Option<u64>,
     /// Milliseconds since 1970.
     reviewed_at_unix_ms: u64,
@@ -163,12 +166,14 @@ pub(crate) struct ReviewAsked {
     /// The reason, for the member, at most 512 bytes; required for `unfounded` and `more-information`.
     #[serde(default)]
     reason: String,
-    /// Why the item is wrong, for the opinion of the host on it; of `unfounded` alone. `different-content`, `poor-hash`, `out-of-scope`,
-    /// `wrong-classification`, `duplicate`, `appeal-upheld` or `other`; `other` where it is not given.
+    /// Why the item is wrong, for the opinion of the host on it; of `unfounded` alone. `different-content`,
+    /// `poor-hash`, `out-of-scope`, `wrong-classification`, `duplicate`, `appeal-upheld` or `other`; `other`
+    /// where it is not given.
     opinion_reason: Option<String>,
     /// Milliseconds since 1970: the member does not tell the user before then, at most 550 days from now.
     do_not_tell_until_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: the member does not remove the content before then, at most 550 days from now.
+    /// Milliseconds since 1970: the member does not remove the content before then, at most 550 days from
+    /// now.
     do_not_remove_until_unix_ms: Option<u64>,
 }
 
@@ -321,8 +326,8 @@ pub(crate) async fn show_report(call: Call, In(text): In<String>) -> Result<Json
 
 /// Decides on a report
 ///
-/// The member reads the outcome and the reason. An unfounded report is a negative opinion of the host on the item, where the host may put
-/// opinions on it; a later decision takes it back.
+/// The member reads the outcome and the reason. An unfounded report is a negative opinion of the host on the
+/// item, where the host may put opinions on it; a later decision takes it back.
 #[utoipa::path(
     post, path = "/reports/{number}/review", tag = "cases",
     params(("number" = u64, Path, description = "Its number"), Once), request_body = ReviewAsked,

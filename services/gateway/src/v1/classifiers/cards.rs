@@ -67,7 +67,8 @@ pub(crate) struct CardObject {
     version: u32,
     /// The newest version.
     newest_version: u32,
-    /// The card, as the operator wrote it: source, input, classes, licence, approver, test vector, calibration and thresholds.
+    /// The card, as the operator wrote it: source, input, classes, licence, approver, test vector,
+    /// calibration and thresholds.
     #[schema(value_type = Object)]
     card: Value,
     /// As of this change.

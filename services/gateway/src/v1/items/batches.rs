@@ -29,7 +29,8 @@ pub(crate) struct RemoveAsked {
     #[serde(deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(min_items = 1, max_items = 1000)]
     items: Vec<u64>,
-    /// Withdraws the submissions that the caller's member made from this origin alone. An item goes with its last submission.
+    /// Withdraws the submissions that the caller's member made from this origin alone. An item goes with its
+    /// last submission.
     origin: Option<OriginObject>,
 }
 

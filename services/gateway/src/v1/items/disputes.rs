@@ -1,4 +1,5 @@
-//! `/v1/disputes`, `/v1/held-here`: items that are to be looked at again, and items that are held for one member.
+//! `/v1/disputes`, `/v1/held-here`: items that are to be looked at again, and items that are held for one
+//! member.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,8 @@ pub(crate) struct DisputeOptions {
 /// A page of disputes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DisputePageObject {
-    /// Open ones by when they are due, resolved ones by when they were resolved. There may be none although there are more.
+    /// Open ones by when they are due, resolved ones by when they were resolved. There may be none although
+    /// there are more.
     disputes: Vec<DisputeObject>,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,

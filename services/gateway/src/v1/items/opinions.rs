@@ -18,7 +18,8 @@ use crate::v1::values::{HashObject, bank_of, item, text};
 pub(crate) struct OpinionAsked {
     /// `positive`, `negative` or `seen`.
     kind: String,
-    /// Why, with `negative`: `different-content`, `poor-hash`, `out-of-scope`, `wrong-classification`, `duplicate`, `appeal-upheld` or `other`.
+    /// Why, with `negative`: `different-content`, `poor-hash`, `out-of-scope`, `wrong-classification`,
+    /// `duplicate`, `appeal-upheld` or `other`.
     reason: Option<String>,
     /// Asks the owner of the bank to look again, with `negative`.
     #[serde(default)]
@@ -48,9 +49,11 @@ pub(crate) struct WrittenOpinion {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct OpinionOptions {
-    /// Opinions on items that changed after this: the `next_after` of the page before; 0 where it is not given.
+    /// Opinions on items that changed after this: the `next_after` of the page before; 0 where it is not
+    /// given.
     after: Option<u64>,
-    /// Items of the page, 1 to 1000; 100 where it is not given. Each may have several opinions, or none that the caller may see.
+    /// Items of the page, 1 to 1000; 100 where it is not given. Each may have several opinions, or none that
+    /// the caller may see.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
     /// The caller's own alone.
@@ -93,7 +96,8 @@ struct OpinionObject {
     at_unix_ms: u64,
     /// The change by which the item has it.
     sequence: u64,
-    /// The member has it by the records of programmes that it follows: it counts where the member's own people say neither right nor wrong.
+    /// The member has it by the records of programmes that it follows: it counts where the member's own
+    /// people say neither right nor wrong.
     of_programme: bool,
 }
 
@@ -147,7 +151,8 @@ fn reason(name: &str) -> Result<OpinionReason, Problem> {
 
 /// Puts the opinion of the caller's member on an item
 ///
-/// The newest opinion of a member on an item, or on one of its hashes, counts. `seen` takes the place of no other one, and counts once a day.
+/// The newest opinion of a member on an item, or on one of its hashes, counts. `seen` takes the place of no
+/// other one, and counts once a day.
 #[utoipa::path(
     put, path = "/items/{item_id}/opinion", tag = "opinions",
     params(("item_id" = u64, Path, description = "Its id"), Once), request_body = OpinionAsked,
@@ -184,8 +189,8 @@ pub(crate) async fn withdraw_opinion(
 
 /// Lists opinions on items of a bank
 ///
-/// A feed by the latest changes of the items: an item that changes comes again with all its opinions. The owner of the bank sees all of them,
-/// another member those on the items that it contributed, and its own.
+/// A feed by the latest changes of the items: an item that changes comes again with all its opinions. The
+/// owner of the bank sees all of them, another member those on the items that it contributed, and its own.
 #[utoipa::path(
     get, path = "/banks/{bank}/opinions", tag = "opinions",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), OpinionOptions),

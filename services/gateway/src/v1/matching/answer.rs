@@ -70,13 +70,15 @@ struct MatchedObject {
     /// What was decoded of a video.
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<VideoObject>,
-    /// Frames of a video that are in so many known videos that not all of these were compared, where an item may have been missed for that.
+    /// Frames of a video that are in so many known videos that not all of these were compared, where an item
+    /// may have been missed for that.
     #[serde(skip_serializing_if = "is_zero")]
     common_frames: u32,
     /// Why the image's picture, or the video's frames, were not searched; the digests were.
     #[serde(skip_serializing_if = "Option::is_none")]
     decode_failure: Option<ErrorObject>,
-    /// The scores of the image's first frame by classifiers, one for each that was asked, by name: likelihoods, never verdicts. Left out where none was.
+    /// The scores of the image's first frame by classifiers, one for each that was asked, by name:
+    /// likelihoods, never verdicts. Left out where none was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classifications: Vec<ClassificationObject>,
 }
@@ -143,7 +145,8 @@ struct MatchObject {
     hash_type: String,
     /// Differing bits, or of vectors millionths of the metric.
     distance: u32,
-    /// The distance of a vector in its metric: of the cosine 0 to 2, where 0 is the same direction; left out for other types.
+    /// The distance of a vector in its metric: of the cosine 0 to 2, where 0 is the same direction; left out
+    /// for other types.
     #[serde(skip_serializing_if = "Option::is_none")]
     metric_distance: Option<f64>,
     /// Which way round the content was when it matched.
@@ -156,7 +159,8 @@ struct MatchObject {
     frame: u32,
     /// The way in which that frame was hashed.
     way: &'static str,
-    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it is near an image.
+    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it
+    /// is near an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     item_time_ms: Option<u32>,
     /// How the video that was asked about matches the item's; left out where a hash of another type matched.
@@ -186,9 +190,11 @@ struct CoverageObject {
     sequence_min: u64,
     /// The newest change that any shard had applied.
     sequence_max: u64,
-    /// Milliseconds since 1970: the answer holds every change that was committed up to then; `null` where it is not known.
+    /// Milliseconds since 1970: the answer holds every change that was committed up to then; `null` where it
+    /// is not known.
     committed_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the bank was last heard to have nothing newer; `null` where it is not known.
+    /// Milliseconds since 1970: when the bank was last heard to have nothing newer; `null` where it is not
+    /// known.
     heard_unix_ms: Option<u64>,
     /// Shards that did not answer.
     failures: Vec<ShardFailureObject>,

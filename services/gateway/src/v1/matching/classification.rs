@@ -32,10 +32,11 @@ struct ClassScoreObject {
     threshold: Option<f32>,
     /// Whether the score is at least the threshold.
     is_above: bool,
-    /// The rate by which the threshold was chosen: at most one in so many other contents is above it, with a confidence of 95 %; `null` without
-    /// a threshold.
+    /// The rate by which the threshold was chosen: at most one in so many other contents is above it, with a
+    /// confidence of 95 %; `null` without a threshold.
     at_most_one_in: Option<u64>,
-    /// The rate at which other content was above the threshold in the calibration; `null` without a threshold.
+    /// The rate at which other content was above the threshold in the calibration; `null` without a
+    /// threshold.
     false_positives: Option<RateObject>,
 }
 

@@ -1,4 +1,5 @@
-//! `/v1/conversations/score`: what classifiers say of a conversation. Nothing of it is stored or logged, and no problem repeats a text.
+//! `/v1/conversations/score`: what classifiers say of a conversation. Nothing of it is stored or logged, and
+//! no problem repeats a text.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,8 @@ struct ConversationObject {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MessageObject {
-    /// The author's part in the conversation, such as `adult` or `child`: never a name of a person. 1 to 32 bytes.
+    /// The author's part in the conversation, such as `adult` or `child`: never a name of a person. 1 to 32
+    /// bytes.
     #[schema(min_length = 1, max_length = 32)]
     role: String,
     /// When it was sent, in milliseconds since 1970; left out where that is not known.

@@ -11,10 +11,11 @@ use crate::v1::values::value;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VideoRuleAsked {
-    /// `clip_of_known` (the query is part of something known), `contains_known` (something known is in the query), or `threatexchange`, which
-    /// counts distinct hashes where the others count time.
+    /// `clip_of_known` (the query is part of something known), `contains_known` (something known is in the
+    /// query), or `threatexchange`, which counts distinct hashes where the others count time.
     rule: String,
-    /// The least share of the query that matches, in percent: 80 where it is not given, of `contains_known` 0.
+    /// The least share of the query that matches, in percent: 80 where it is not given, of `contains_known`
+    /// 0.
     #[schema(minimum = 0, maximum = 100)]
     query_percent: Option<u32>,
     /// The least share of the item that matches, in percent: 0 where it is not given, of `contains_known` 80.
@@ -72,8 +73,8 @@ pub(crate) struct VideoObject {
     frames_below_floor: u32,
     /// When the last frame that was hashed is shown, in seconds.
     seen_until_s: f64,
-    /// Why not all of the video was sampled: `damaged`, `cut_off`, `too_long`, `too_many_frames`, `timed_out` or `decoder_failed`; `null` where
-    /// all of it was. "No match" says nothing of the rest.
+    /// Why not all of the video was sampled: `damaged`, `cut_off`, `too_long`, `too_many_frames`, `timed_out`
+    /// or `decoder_failed`; `null` where all of it was. "No match" says nothing of the rest.
     partial: Option<&'static str>,
 }
 

@@ -1,4 +1,5 @@
-//! `/v1/banks/{bank}/grants`, `/v1/banks/{bank}/alias`, `/v1/grants`: banks that are shared with other members.
+//! `/v1/banks/{bank}/grants`, `/v1/banks/{bank}/alias`, `/v1/grants`: banks that are shared with other
+//! members.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};

@@ -154,7 +154,8 @@ impl GrantObject {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QuotaObject {
-    /// Units of searching a second: 1 for a hash and 20 for an image, each times the hash types that are searched.
+    /// Units of searching a second: 1 for a hash and 20 for an image, each times the hash types that are
+    /// searched.
     units_per_second: u64,
     /// Units that may be spent at once; those of one second where there is no limit.
     units_burst: u64,

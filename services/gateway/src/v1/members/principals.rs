@@ -63,8 +63,8 @@ pub(crate) struct NewPrincipalAsked {
     /// For people who read a list, at most 256 bytes.
     #[serde(default)]
     note: String,
-    /// The first principal turns members on, permanently: from then on every call needs a credential. It is created only where this is
-    /// `true`.
+    /// The first principal turns members on, permanently: from then on every call needs a credential. It is
+    /// created only where this is `true`.
     #[serde(default)]
     turn_on: bool,
 }
@@ -91,8 +91,9 @@ enum CredentialAsked {
 pub(crate) struct PrincipalMade {
     /// The principal.
     principal: PrincipalObject,
-    /// The key that the bank made. No other answer has it. `null` where the caller named a credential, and where the answer that had the
-    /// key was lost and the request was sent again with its `Idempotency-Key`: then a rotation makes another one.
+    /// The key that the bank made. No other answer has it. `null` where the caller named a credential, and
+    /// where the answer that had the key was lost and the request was sent again with its `Idempotency-Key`:
+    /// then a rotation makes another one.
     #[serde(serialize_with = "revealed")]
     #[schema(value_type = Option<String>)]
     api_key: Option<Zeroizing<String>>,

@@ -1,5 +1,5 @@
-//! `/v1/members/{member}/quota`, `/v1/banks/{bank}/charter`: limits of members, and the terms of banks. Both are set as a whole, so that
-//! nothing is lifted by being forgotten.
+//! `/v1/members/{member}/quota`, `/v1/banks/{bank}/charter`: limits of members, and the terms of banks. Both
+//! are set as a whole, so that nothing is lifted by being forgotten.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,8 @@ pub(crate) struct CharterObject {
     two_person_items: u32,
     /// Hours until the hash of a withdrawn item is in no file any more, 1 to 8760; 0 for 72.
     purge_hours: u32,
-    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0 for at once.
+    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0
+    /// for at once.
     confirmations_min: u32,
     /// Members that call an item wrong until it is held and a dispute opens, at most 1000; 0 for never.
     hold_on_negatives: u32,
@@ -58,7 +59,8 @@ pub(crate) struct CharterObject {
     /// A video with a frame that is near one of the bank's images matches that item.
     #[serde(default)]
     images_answer_videos: bool,
-    /// How far vectors may lie in the bank, by the name of their declared hash type: numbers in its metric, at most 16.
+    /// How far vectors may lie in the bank, by the name of their declared hash type: numbers in its metric,
+    /// at most 16.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     vector_distances: BTreeMap<String, f64>,
 }

@@ -62,7 +62,8 @@ impl PublicKey {
         }
     }
 
-    /// Whether this is the key's signature of the message. An ECDSA signature is r and s, of 32 bytes each (RFC 7518, 3.4).
+    /// Whether this is the key's signature of the message. An ECDSA signature is r and s, of 32 bytes each
+    /// (RFC 7518, 3.4).
     pub(super) fn has_signed(&self, message: &[u8], signature: &[u8]) -> bool {
         let verified = match self {
             Self::Ed25519(key) => UnparsedPublicKey::new(&ED25519, key).verify(message, signature),

@@ -1,5 +1,5 @@
-//! The credential of a command's calls: an API key or a token, from a file or from the environment. There is no argument for the
-//! text itself, which lists of processes would show.
+//! The credential of a command's calls: an API key or a token, from a file or from the environment. There is
+//! no argument for the text itself, which lists of processes would show.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -19,7 +19,8 @@ use crate::bearer::{Bearer, BearerFault};
 const API_KEY: &str = "VIGIE_API_KEY";
 const TOKEN: &str = "VIGIE_TOKEN";
 
-/// The credential of calls, besides a certificate. A file counts before the environment's text; without both, calls carry none.
+/// The credential of calls, besides a certificate. A file counts before the environment's text; without both,
+/// calls carry none.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CredentialArgs {
     /// A file with nothing but the API key to call with [default: the key in VIGIE_API_KEY, if it is set]
@@ -109,7 +110,8 @@ impl CredentialArgs {
             (None, Some(file)) => return Ok(Some(Source::File(Kind::Token, file.clone()))),
             (None, None) => {}
         }
-        // What is not UTF-8 is no credential, and is refused as one. An empty variable is one that is not set.
+        // What is not UTF-8 is no credential, and is refused as one. An empty variable is one that is not
+        // set.
         let text = |name| {
             let text = variable(name)?.into_string().unwrap_or_else(|_| "\u{fffd}".to_owned());
             Some(Zeroizing::new(text)).filter(|text| !text.is_empty())

@@ -13,8 +13,9 @@ use crate::cli::BankAddressArgs;
 pub(crate) enum ClassifierCommand {
     /// Set the card of a model from a file, as a new version; for operators
     ///
-    /// A card is a JSON document: which model it is, how a picture or a conversation becomes its input, its classes, licence and approver, and
-    /// an input whose scores are known. A model begins in shadow: its scores are counted and answered to nobody.
+    /// A card is a JSON document: which model it is, how a picture or a conversation becomes its input, its
+    /// classes, licence and approver, and an input whose scores are known. A model begins in shadow: its
+    /// scores are counted and answered to nobody.
     Add(ClassifierAddArgs),
     /// List the models: versions, modes and thresholds
     List(BankAddressArgs),
@@ -23,17 +24,21 @@ pub(crate) enum ClassifierCommand {
     Show(ClassifierShowArgs),
     /// Measure a model on labelled content, and put the calibration into its card; for operators
     ///
-    /// Each sub-folder of FOLDER that has the name of a class holds content of that class, and any other sub-folder content of no class:
-    /// images, or conversations as JSON (`{"messages": [{"role": "a", "text": "..."}]}`). Every file is sent to a frontend, which keeps nothing
-    /// of it. A content counts once. Thresholds of an earlier calibration are dropped, and so the model is in shadow.
+    /// Each sub-folder of FOLDER that has the name of a class holds content of that class, and any other
+    /// sub-folder content of no class: images, or conversations as JSON
+    /// (`{"messages": [{"role": "a", "text": "..."}]}`). Every file is sent to a frontend, which keeps
+    /// nothing of it. A content counts once. Thresholds of an earlier calibration are dropped, and so the
+    /// model is in shadow.
     Calibrate(ClassifierCalibrateArgs),
-    /// Choose the threshold of a class by the rate of false positives that its calibration supports; for operators
+    /// Choose the threshold of a class by the rate of false positives that its calibration supports; for
+    /// operators
     Threshold(ClassifierThresholdArgs),
     /// Answer the scores of a model, which takes a threshold; for operators
     Activate(OneClassifierArgs),
     /// Count the scores of a model and answer them to nobody; for operators
     Shadow(OneClassifierArgs),
-    /// Run a model no more; its cards stay, for answers name them, and another card brings it back; for operators
+    /// Run a model no more; its cards stay, for answers name them, and another card brings it back; for
+    /// operators
     Retire(OneClassifierArgs),
 }
 
@@ -81,7 +86,8 @@ pub(crate) struct ClassifierThresholdArgs {
     /// The class
     #[arg(long, value_name = "CLASS")]
     pub(crate) class: Name,
-    /// The rate: with a confidence of 95 %, at most one in so many contents that are not of the class is above the threshold, 2 to 1000000
+    /// The rate: with a confidence of 95 %, at most one in so many contents that are not of the class is
+    /// above the threshold, 2 to 1000000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub(crate) at_most_one_in: u32,
 }

@@ -16,7 +16,8 @@ pub(crate) enum ConversationCommand {
 /// Arguments of `vigie conversation score`.
 #[derive(Debug, Args)]
 pub(crate) struct ConversationScoreArgs {
-    /// The conversation in JSON: {"messages": [{"role": "a", "text": "..."}], "language": "de"}; `-` for standard input
+    /// The conversation in JSON: {"messages": [{"role": "a", "text": "..."}], "language": "de"}; `-` for
+    /// standard input
     #[arg(value_name = "FILE.json")]
     pub(crate) file: PathBuf,
     /// The name of a model that is asked; may be given again, 1 to 16 in all

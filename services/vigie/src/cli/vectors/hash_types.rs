@@ -39,7 +39,8 @@ impl fmt::Display for HashTypeName {
 /// What to do with declared hash types.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HashTypeCommand {
-    /// Declare a hash type of vectors, permanently; for operators. One that is declared already in the same way stays as it is
+    /// Declare a hash type of vectors, permanently; for operators. One that is declared already in the same
+    /// way stays as it is
     Declare(HashTypeDeclareArgs),
     /// List the declared hash types
     List(BankAddressArgs),
@@ -59,7 +60,8 @@ pub(crate) struct HashTypeDeclareArgs {
     /// The form of the elements
     #[arg(long, value_name = "FORM", default_value = "f32", value_parser = element())]
     pub(crate) element: VectorElement,
-    /// The largest distance of a match where neither the caller nor the bank names one, such as 0.15 [default with cosine: 0.1]
+    /// The largest distance of a match where neither the caller nor the bank names one, such as 0.15 [default
+    /// with cosine: 0.1]
     #[arg(long, value_name = "DISTANCE", required_if_eq("metric", "l2"))]
     pub(crate) distance: Option<String>,
     /// The largest distance that a search may ask for [default with cosine: 0.5]

@@ -60,7 +60,8 @@ impl Audit {
         Ok(page)
     }
 
-    /// Reads an entry. The answer also has the number of entries; the entry is `None` if the caller may not read it, or it does not exist.
+    /// Reads an entry. The answer also has the number of entries; the entry is `None` if the caller may not
+    /// read it, or it does not exist.
     pub(super) async fn entry(&self, index: LeafIndex) -> anyhow::Result<(Option<AuditLeaf>, Size)> {
         let mut from = index;
         loop {

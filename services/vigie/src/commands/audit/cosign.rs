@@ -35,7 +35,8 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
     let new = Checkpoint::open(note.as_bytes(), &log.origin, &keys)
         .context("the bank's newest checkpoint is not signed")?
         .checkpoint;
-    // Nothing else has a proof: neither a log that shrank, nor one that did not grow, nor the first checkpoint.
+    // Nothing else has a proof: neither a log that shrank, nor one that did not grow, nor the first
+    // checkpoint.
     let proof = match &last {
         Some(last) if last.tree().size > Size::ZERO && last.tree().size < new.tree().size => {
             let proof = audit.consistency(last.tree().size, new.tree().size).await;
@@ -104,8 +105,8 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Why a checkpoint is not signed. Of a log that does not continue what was signed, the new checkpoint is kept too: both are signed by the
-/// log, and prove what it did.
+/// Why a checkpoint is not signed. Of a log that does not continue what was signed, the new checkpoint is
+/// kept too: both are signed by the log, and prove what it did.
 fn refusal(
     error: CosignError,
     last: Option<&Checkpoint>,

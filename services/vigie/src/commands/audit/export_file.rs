@@ -15,8 +15,9 @@
 //! end 2                             the number of entries
 //! ```
 //!
-//! A `complete` export has all entries of the checkpoint, which together give its root. A `proven` one has some of them, each followed
-//! by the hashes of its proof of inclusion: that entries between them were left out cannot be seen.
+//! A `complete` export has all entries of the checkpoint, which together give its root. A `proven` one has
+//! some of them, each followed by the hashes of its proof of inclusion: that entries between them were left
+//! out cannot be seen.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write};
@@ -169,8 +170,8 @@ impl ExportFile {
         &self.note
     }
 
-    /// Checks that the entries are those of a checkpoint which the log has signed, and returns their number. Memory does not grow with the
-    /// log.
+    /// Checks that the entries are those of a checkpoint which the log has signed, and returns their number.
+    /// Memory does not grow with the log.
     pub(super) fn check(&self, tree: &TreeHead) -> Result<u64, ExportFault> {
         match self.kind {
             Kind::Complete => self.check_complete(tree),
@@ -179,7 +180,8 @@ impl ExportFile {
     }
 
     fn check_complete(&self, tree: &TreeHead) -> Result<u64, ExportFault> {
-        // A line has both the entry and its hash, so only the numbers can name a line that is missing or at another place.
+        // A line has both the entry and its hash, so only the numbers can name a line that is missing or at
+        // another place.
         if let Some(fault) = order::fault(|| self.indexes(), tree.size.get())? {
             return Err(fault.into());
         }

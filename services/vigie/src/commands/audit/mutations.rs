@@ -1,4 +1,5 @@
-//! A thousand changes of an export of each kind: every one is found, and its entry named where the form allows.
+//! A thousand changes of an export of each kind: every one is found, and its entry named where the form
+//! allows.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -119,7 +120,8 @@ fn check(kind: Kind) {
                 changed = lines_of(&bytes);
                 let line = file[..byte].iter().filter(|byte| **byte == b'\n').count();
                 named = match line.checked_sub(first) {
-                    // A line that lost its end is one with the next; a byte that became an end makes the rest a line.
+                    // A line that lost its end is one with the next; a byte that became an end makes the rest
+                    // a line.
                     Some(at) if at < indexes.len() => {
                         let entries = indexes[at..indexes.len().min(at + 2)].iter();
                         let lines = [line + 1, line + 2].map(|line| format!("line {line}"));

@@ -15,8 +15,8 @@ pub(super) enum OrderFault {
     Number { index: LeafIndex, found: u64 },
 }
 
-/// Finds the fault of numbers that have to be 0, 1 and so on below `size`; `None` if they are. They are read several times where
-/// they are not.
+/// Finds the fault of numbers that have to be 0, 1 and so on below `size`; `None` if they are. They are read
+/// several times where they are not.
 ///
 /// # Errors
 ///

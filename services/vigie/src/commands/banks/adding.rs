@@ -1,7 +1,7 @@
 //! Adds the items of a file to a bank, streamed in batches.
 //!
-//! The file is read on a thread of its own, which waits when the bank is slower. Batches are acknowledged in the order
-//! of the file, so a failure or an interrupt can say up to which line everything is in the bank.
+//! The file is read on a thread of its own, which waits when the bank is slower. Batches are acknowledged in
+//! the order of the file, so a failure or an interrupt can say up to which line everything is in the bank.
 
 use std::path::Path;
 

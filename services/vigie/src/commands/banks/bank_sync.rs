@@ -1,8 +1,9 @@
 //! `vigie bank sync BANK FILE`: makes a bank equal to a file of hashes.
 //!
-//! The file is read, compared with what the bank lists, and read again for what the bank lacks. Items are added before others are removed, so an
-//! item whose name changes matches all the time. Nothing is kept between runs: whatever was interrupted, the next run compares anew. Each item
-//! is added with an origin, so that two runs at once add it once.
+//! The file is read, compared with what the bank lists, and read again for what the bank lacks. Items are
+//! added before others are removed, so an item whose name changes matches all the time. Nothing is kept
+//! between runs: whatever was interrupted, the next run compares anew. Each item is added with an origin, so
+//! that two runs at once add it once.
 
 use std::collections::HashSet;
 use std::path::Path;

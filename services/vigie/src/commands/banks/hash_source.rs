@@ -92,7 +92,8 @@ impl HashSource {
         Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() })
     }
 
-    /// Reads the whole file without asking a bank: gives `take` the items, and reports the bad lines as they come.
+    /// Reads the whole file without asking a bank: gives `take` the items, and reports the bad lines as they
+    /// come.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
         mut state: T,

@@ -16,7 +16,8 @@ use crate::output::{Output, Printed};
 /// What is said of each item of a command.
 #[derive(Debug, Clone)]
 pub(super) struct Said {
-    /// Where the items are from: a programme and a case; `None` where the bank is not to look for items that are there.
+    /// Where the items are from: a programme and a case; `None` where the bank is not to look for items that
+    /// are there.
     origin: Option<(String, String)>,
     details: Details,
 }
@@ -57,7 +58,8 @@ pub(crate) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
     })
 }
 
-/// The changes of an item that arguments name. Labels alone leave the details as they are; without labels these stay.
+/// The changes of an item that arguments name. Labels alone leave the details as they are; without labels
+/// these stay.
 pub(super) fn update_of(
     details: &DetailsArgs,
     labels: Vec<String>,

@@ -83,7 +83,8 @@ fn item_of_frames(path: &Path, video: Hash, labels: &[String]) -> Result<Prepare
     Ok((content, Seen::Video(seen)))
 }
 
-/// The item of a video: its frames as they are, those without black bars where both fit into an item, and the digests of the file.
+/// The item of a video: its frames as they are, those without black bars where both fit into an item, and the
+/// digests of the file.
 fn item_of_video(path: &Path, hashed: HashedVideo, labels: &[String]) -> Result<Prepared, ErrorLine> {
     let HashedVideo { video, digests } = hashed;
     let plain = video

@@ -1,7 +1,7 @@
 //! `vigie item find`: which items have this hash, external reference or label?
 //!
-//! The bank reads its items one after the other, a bounded number in each call; so this takes a while on a large bank, and finds
-//! what disabled banks hold, too. `vigie match HASH` asks the index.
+//! The bank reads its items one after the other, a bounded number in each call; so this takes a while on a
+//! large bank, and finds what disabled banks hold, too. `vigie match HASH` asks the index.
 
 use anyhow::ensure;
 use vigie_clients::ItemSearch;

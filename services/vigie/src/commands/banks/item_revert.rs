@@ -1,7 +1,7 @@
 //! `vigie item revert`: undoes in one bank what a member has added to it and removed from it since a moment.
 //!
-//! What it added goes, unless another member has submitted it too; what it removed comes back, as long as its bytes are in the bank.
-//! What the member said of items that others added stays as it is.
+//! What it added goes, unless another member has submitted it too; what it removed comes back, as long as its
+//! bytes are in the bank. What the member said of items that others added stays as it is.
 
 use std::collections::HashMap;
 
@@ -167,7 +167,8 @@ impl Reading<'_> {
         Ok(is_it)
     }
 
-    /// What the member has removed since of what was there before: items up to `before`, and those that were brought back.
+    /// What the member has removed since of what was there before: items up to `before`, and those that were
+    /// brought back.
     async fn removed(&self, before: ItemId) -> anyhow::Result<Vec<ItemId>> {
         let (mut removed, mut after) = (Vec::new(), None);
         loop {

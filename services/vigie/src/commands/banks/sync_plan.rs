@@ -1,7 +1,7 @@
 //! Compares a file with a bank: which items both have, which only one of them.
 //!
-//! Items are compared by keyed digests of 128 bits of their hashes and their name, so that files of millions of lines fit into memory
-//! and nobody can make a file whose items are taken for others.
+//! Items are compared by keyed digests of 128 bits of their hashes and their name, so that files of millions
+//! of lines fit into memory and nobody can make a file whose items are taken for others.
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, HashSet};
@@ -65,7 +65,8 @@ impl SyncPlan {
 
     /// Compares an item of the bank; whether it stays. One that the bank has twice stays once.
     ///
-    /// An item has several names where it was submitted more than once: each of them stands for an item of the file.
+    /// An item has several names where it was submitted more than once: each of them stands for an item of
+    /// the file.
     pub(super) fn stays<'a>(&mut self, hashes: &[Hash], names: impl Iterator<Item = &'a str>) -> bool {
         let mut stays = false;
         for name in names {
@@ -85,7 +86,8 @@ impl SyncPlan {
         self.items.values().filter(|standing| **standing == Standing::Missing).count()
     }
 
-    /// Whether an item of the file is to be added: the bank does not have it, and it has not been added before.
+    /// Whether an item of the file is to be added: the bank does not have it, and it has not been added
+    /// before.
     pub(super) fn adds(&mut self, hashes: &[Hash], name: Option<&str>) -> Result<bool, OtherFile> {
         let digest = self.digest(hashes, name);
         let standing = self.items.get_mut(&digest).ok_or(OtherFile)?;

@@ -26,8 +26,8 @@ impl Outcomes {
         } += 1;
     }
 
-    /// Of those that were found founded, forwarded or unfounded, the thousandths that were not unfounded; `None` without such a one. A duplicate
-    /// counts for neither.
+    /// Of those that were found founded, forwarded or unfounded, the thousandths that were not unfounded;
+    /// `None` without such a one. A duplicate counts for neither.
     pub(super) fn accuracy_permille(self) -> Option<u64> {
         let right = self.founded + self.forwarded;
         (right * 1_000).checked_div(right + self.unfounded)

@@ -1,4 +1,5 @@
-//! `vigie conversation score`: what classifiers say of a conversation. Nothing of it is printed, and no error repeats a text.
+//! `vigie conversation score`: what classifiers say of a conversation. Nothing of it is printed, and no error
+//! repeats a text.
 
 use std::io::Read as _;
 use std::path::Path;

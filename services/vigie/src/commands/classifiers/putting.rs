@@ -29,7 +29,8 @@ pub(super) async fn newest(
     Ok((client, read))
 }
 
-/// Puts a card in the place of the one that was read, unless there is a newer one by now, and shows what came of it.
+/// Puts a card in the place of the one that was read, unless there is a newer one by now, and shows what came
+/// of it.
 pub(super) async fn put(
     (client, read): (&ModelCardClient, &ReadModelCard),
     card: &ModelCard,

@@ -23,7 +23,8 @@ pub(super) fn toml(role: Option<&str>, sections: &[&Section]) -> String {
         text.push('\n');
         comment(&mut text, &section.comment);
         if !section.table.is_empty() {
-            // A table of TLS that is there asks for files; the tables within a role's have no key that must be there.
+            // A table of TLS that is there asks for files; the tables within a role's have no key that must
+            // be there.
             let is_optional = !ROLES.contains(&section.table.as_str());
             let hash = if is_optional { "#" } else { "" };
             let _ = writeln!(text, "{hash}[{}]", section.table);

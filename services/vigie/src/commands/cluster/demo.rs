@@ -1,7 +1,8 @@
 //! `vigie demo`: the whole thing at work.
 //!
-//! A cluster in a temporary folder, a bank of drawn pictures, altered copies of them and unrelated pictures sent to the
-//! frontend as a platform would, and a table of what was recognised. Then the same with a clip, where there is ffmpeg.
+//! A cluster in a temporary folder, a bank of drawn pictures, altered copies of them and unrelated pictures
+//! sent to the frontend as a platform would, and a table of what was recognised. Then the same with a clip,
+//! where there is ffmpeg.
 
 mod clip;
 

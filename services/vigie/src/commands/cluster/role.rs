@@ -139,7 +139,8 @@ async fn serve<C>(
     ran.map(|()| Exit::Done)
 }
 
-/// Tells how the certificates do. Without TLS the metrics are there, with nothing in them that an alert could go by.
+/// Tells how the certificates do. Without TLS the metrics are there, with nothing in them that an alert could
+/// go by.
 fn tell_certificates(telemetry: &Telemetry, tls: Option<Tls>) {
     let of = tls.clone();
     telemetry.register(|registry| {

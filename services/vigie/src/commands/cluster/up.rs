@@ -77,8 +77,8 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     ended.map_or(stopped, Err)
 }
 
-/// The file with an operator's key. The first time it is made; later members are on, and the file is where it was. A key whose operator
-/// may not be there, because an answer was lost, is used again.
+/// The file with an operator's key. The first time it is made; later members are on, and the file is where it
+/// was. A key whose operator may not be there, because an answer was lost, is used again.
 async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<PathBuf> {
     let path = data.join("operator.key");
     let client = ConsortiumClient::among(&[cluster.bank_url()], &Network::tcp())?;

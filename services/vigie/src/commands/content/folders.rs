@@ -23,8 +23,8 @@ pub(crate) fn left_out(count: u64) -> Option<String> {
 
 /// The files named, and those in the folders named, in the order of their names.
 ///
-/// In a folder, links to files are followed; links to folders are told and left out, so that no walk goes round in
-/// circles or out of the folder. What is no file and no folder is left out.
+/// In a folder, links to files are followed; links to folders are told and left out, so that no walk goes
+/// round in circles or out of the folder. What is no file and no folder is left out.
 pub(crate) fn find_files(paths: &[PathBuf], output: &Output) -> anyhow::Result<Vec<FoundFile>> {
     let mut files = Vec::new();
     for path in paths {

@@ -58,7 +58,8 @@ fn begins_as_any(content: &[u8]) -> bool {
     Container::of(content).is_some()
 }
 
-/// Reads a file and has it hashed. `None` for one that was found in a folder and is neither an image nor a video.
+/// Reads a file and has it hashed. `None` for one that was found in a folder and is neither an image nor a
+/// video.
 async fn hash(
     file: &FoundFile,
     hasher: &ImageHasher,

@@ -16,7 +16,8 @@ use crate::output::ErrorLine;
 /// How long one image may take: far more than its bound of processor time.
 const IMAGE_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long one video may take, and the most processor time of each program: whoever waits for it can end the command.
+/// How long one video may take, and the most processor time of each program: whoever waits for it can end the
+/// command.
 const VIDEO_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// The most frames of a video, if not every frame is asked for: as many as a query may have.
 const VIDEO_FRAMES_MAX: u32 = 32_768;
@@ -40,8 +41,8 @@ enum Wanted {
     Video(Sampling, oneshot::Sender<Result<HashedVideo, ErrorLine>>),
 }
 
-/// Hashes images and videos on threads of its own: a decoder process ends with the thread that started it, and the runtime's threads come
-/// and go. Its processes have as much protection as the platform gives.
+/// Hashes images and videos on threads of its own: a decoder process ends with the thread that started it,
+/// and the runtime's threads come and go. Its processes have as much protection as the platform gives.
 pub(crate) struct ImageHasher {
     jobs: SyncSender<Job>,
 }
@@ -70,7 +71,8 @@ impl ImageHasher {
         self.ask(content, Wanted::Image).await
     }
 
-    /// Hashes the content of a video file, of the frames that `sampling` chooses. At most as many at once as there are threads.
+    /// Hashes the content of a video file, of the frames that `sampling` chooses. At most as many at once as
+    /// there are threads.
     pub(crate) async fn video(&self, content: Vec<u8>, sampling: Sampling) -> Result<HashedVideo, ErrorLine> {
         self.ask(content, |reply| Wanted::Video(sampling, reply)).await
     }

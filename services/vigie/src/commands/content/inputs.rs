@@ -58,7 +58,8 @@ pub(crate) enum Input {
 
 /// The inputs that a person has named, with the files in folders.
 ///
-/// A name is that of a file or folder if there is one, else a hash if it looks like one, else a file that is missing.
+/// A name is that of a file or folder if there is one, else a hash if it looks like one, else a file that is
+/// missing.
 pub(crate) fn sources(named: &[PathBuf], output: &Output) -> anyhow::Result<Vec<Input>> {
     if named.iter().filter(|one| one.as_os_str() == STDIN).count() > 1 {
         bail!("standard input (-) can be named once");
@@ -165,7 +166,8 @@ fn is_text(head: &[u8]) -> bool {
     is_utf8 && !head.contains(&0) && !begins_as_picture(head)
 }
 
-/// Whether a file that was found in a folder need not be asked about: it is no image, and empty or too large for one.
+/// Whether a file that was found in a folder need not be asked about: it is no image, and empty or too large
+/// for one.
 pub(crate) fn is_out_of_question(content: &[u8]) -> bool {
     !begins_as_picture(content) && (content.is_empty() || content.len() > Limits::default().input_bytes_max)
 }

@@ -1,7 +1,8 @@
 //! `vigie match`: are these images and hashes known?
 //!
-//! Every input gets one line of JSON, whatever becomes of it: what was found, as far as was searched, and the error of
-//! the call if it failed. After a failure that is not the input's, such as an unknown bank, no further one is asked.
+//! Every input gets one line of JSON, whatever becomes of it: what was found, as far as was searched, and the
+//! error of the call if it failed. After a failure that is not the input's, such as an unknown bank, no
+//! further one is asked.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -123,7 +124,8 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     Ok(summary.exit(args.exit_code))
 }
 
-/// Whether an input may name a hash type that is not of the table: lines of standard input do, and hashes with a name before them.
+/// Whether an input may name a hash type that is not of the table: lines of standard input do, and hashes
+/// with a name before them.
 fn names_types(inputs: &[PathBuf]) -> bool {
     let name = |input: &PathBuf| input.to_str()?.split_once(':')?.0.parse::<HashTypeName>().ok();
     let is_unknown = |input: &PathBuf| name(input).is_some_and(|name| name.resolve().is_err());

@@ -15,7 +15,8 @@ pub(crate) enum Outcome {
     Found { matched: Matched, coverage: Coverage, is_no_image: bool },
     /// A file that was found in a folder, is no image, and was not asked about for this reason.
     LeftOut(ErrorLine),
-    /// Searched by fewer, so that the call failed. The results are left out where they were too many for an error.
+    /// Searched by fewer, so that the call failed. The results are left out where they were too many for an
+    /// error.
     Partial { matched: Option<Matched>, coverage: Coverage, code: Code, error: ErrorLine },
     /// Not searched. A failure `of_all` does not depend on the file.
     Failed { error: ErrorLine, hint: Option<String>, exit: Option<Exit>, of_all: bool },

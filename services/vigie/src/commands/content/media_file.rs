@@ -20,7 +20,8 @@ pub(crate) enum MediaFile {
 /// Bytes by which a video is told from other files.
 const HEAD_BYTES: usize = 4 << 10;
 
-/// Reads a file, and no more of it than an image may have, or a video if `is_video` says of its first bytes that it is one.
+/// Reads a file, and no more of it than an image may have, or a video if `is_video` says of its first bytes
+/// that it is one.
 pub(crate) async fn read(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<MediaFile, ErrorLine> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_from(std::fs::File::open(path)?, is_video)).await;

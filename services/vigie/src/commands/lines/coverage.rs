@@ -18,7 +18,8 @@ pub(crate) struct CoverageObject {
     pub(crate) sequence_min: u64,
     /// The newest change that any shard had applied.
     pub(crate) sequence_max: u64,
-    /// Milliseconds since 1970: the answer holds every change that was committed up to then. Left out where not known.
+    /// Milliseconds since 1970: the answer holds every change that was committed up to then. Left out where
+    /// not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) committed_unix_ms: Option<u64>,
     /// Milliseconds since 1970: when the bank was last heard to have nothing newer. Left out where not known.

@@ -1,4 +1,5 @@
-//! Videos in lines: what was decoded of one, how one matches an item, and which frame of one an image is near.
+//! Videos in lines: what was decoded of one, how one matches an item, and which frame of one an image is
+//! near.
 
 use serde::Serialize;
 use vigie_model::{DecodedVideo, Match, Source, VideoEvidence, VideoRuleKind, VideoSide};

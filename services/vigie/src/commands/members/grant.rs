@@ -61,7 +61,8 @@ fn print_object(output: &mut Output, made: &Written<Grant>) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// The members that a bank is shared with. A bank of an older version leaves out their names; they are shown by id then.
+/// The members that a bank is shared with. A bank of an older version leaves out their names; they are shown
+/// by id then.
 async fn list_of(bank: &BankRef, address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(address, output)?;
     let mut grants = Vec::new();

@@ -1,4 +1,5 @@
-//! Members, principals, grants, quotas and charters: as `--json` prints them, a contract with scripts, and as people read them.
+//! Members, principals, grants, quotas and charters: as `--json` prints them, a contract with scripts, and as
+//! people read them.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! A new API key on its way to its owner: to a file of its own, or alone to standard output. The command makes the key and keeps it before
-//! the bank knows it, so that a lost answer loses no key.
+//! A new API key on its way to its owner: to a file of its own, or alone to standard output. The command
+//! makes the key and keeps it before the bank knows it, so that a lost answer loses no key.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, Write as _};
@@ -40,7 +40,8 @@ impl Drop for KeyFile {
 }
 
 impl NewKey {
-    /// Makes a key, and writes it to the file if one is named: what would keep it from being written fails before there is a principal.
+    /// Makes a key, and writes it to the file if one is named: what would keep it from being written fails
+    /// before there is a principal.
     pub(super) fn make(args: NewKeyArgs) -> anyhow::Result<Self> {
         let key = ApiKey::generate()?;
         let mut file = args.key_file.map(KeyFile::create).transpose()?;
@@ -98,7 +99,8 @@ impl NewKey {
         Ok(Exit::Done)
     }
 
-    /// The error of a call that was to give the key to a principal. Where it may have done so, the key is kept, or printed.
+    /// The error of a call that was to give the key to a principal. Where it may have done so, the key is
+    /// kept, or printed.
     pub(super) fn after(self, error: CallError, output: &mut Output) -> anyhow::Error {
         if !may_be_done(&error) {
             return error.into();
@@ -135,8 +137,8 @@ pub(super) fn told(
     Ok(object)
 }
 
-/// Whether a change may have been made although its call failed so. The last of several attempts may have been refused because an earlier
-/// one was carried out.
+/// Whether a change may have been made although its call failed so. The last of several attempts may have
+/// been refused because an earlier one was carried out.
 pub(crate) fn may_be_done(error: &CallError) -> bool {
     let is_uncertain = matches!(
         error.code(),

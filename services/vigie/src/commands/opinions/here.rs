@@ -1,4 +1,5 @@
-//! `vigie item hold --here`, `lift --here` and `held --here`: items that match for everybody but the caller's member.
+//! `vigie item hold --here`, `lift --here` and `held --here`: items that match for everybody but the caller's
+//! member.
 
 use vigie_clients::{IdempotencyKey, MemberHeldItem};
 

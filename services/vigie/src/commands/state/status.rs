@@ -1,6 +1,7 @@
 //! `vigie status`: what answers, the topology, how far each part has come, and what is banked.
 //!
-//! Each part is asked once, and all at the same time. One that does not answer costs its own line and not the rest.
+//! Each part is asked once, and all at the same time. One that does not answer costs its own line and not the
+//! rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -253,8 +254,8 @@ fn remark(replica: &ReplicaView) -> String {
     }
 }
 
-/// The hashes of one type in the whole cluster: exact only if they are so everywhere, with the least recall of all
-/// replicas.
+/// The hashes of one type in the whole cluster: exact only if they are so everywhere, with the least recall
+/// of all replicas.
 struct Held(HashCount);
 
 impl Held {

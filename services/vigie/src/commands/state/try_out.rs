@@ -1,11 +1,11 @@
 //! `vigie try`: proves a running cluster from end to end, as its users see it.
 //!
-//! A picture that nobody else has is banked by its fingerprint. An altered copy of it must be recognised by an answer that
-//! holds the addition, and not recognised by one that holds the removal.
+//! A picture that nobody else has is banked by its fingerprint. An altered copy of it must be recognised by
+//! an answer that holds the addition, and not recognised by one that holds the removal.
 //!
-//! Nothing stays: no file is written and no process started, and the bank that a trial creates is deleted however the trial
-//! ends, also at SIGINT and SIGTERM. Only a trial that is killed leaves its bank; its name says when it is abandoned, and the
-//! next trial deletes it then.
+//! Nothing stays: no file is written and no process started, and the bank that a trial creates is deleted
+//! however the trial ends, also at SIGINT and SIGTERM. Only a trial that is killed leaves its bank; its name
+//! says when it is abandoned, and the next trial deletes it then.
 
 mod trial_bank;
 mod traces;
@@ -176,8 +176,8 @@ impl Trial {
         }))
     }
 
-    /// Whether the image is recognised as this item, by an answer as of this sequence, and how long that took; `None` if the
-    /// trial was stopped meanwhile.
+    /// Whether the image is recognised as this item, by an answer as of this sequence, and how long that
+    /// took; `None` if the trial was stopped meanwhile.
     async fn knows(
         &self,
         bank: &BankRef,

@@ -12,7 +12,8 @@ use crate::output::Output;
 ///
 /// # Errors
 ///
-/// The bank does not answer. One that refuses the call, as one of an older version does, is left to the command's own calls.
+/// The bank does not answer. One that refuses the call, as one of an older version does, is left to the
+/// command's own calls.
 pub(crate) async fn hear(address: &BankAddressArgs, output: &Output) -> anyhow::Result<()> {
     let network = network(address, output)?;
     let client = HashTypeClient::among(&address.bank_urls, &network)?.with_patience(patience(address));

@@ -170,7 +170,8 @@ impl StandIn {
         }))
     }
 
-    /// Signs in at the provider as this subject. Returns the console's path to which the provider redirects the browser.
+    /// Signs in at the provider as this subject. Returns the console's path to which the provider redirects
+    /// the browser.
     pub(super) fn sign_in(&self, at: &str, subject: &str) -> String {
         let at = Url::parse(at).unwrap();
         assert_eq!(at.origin().ascii_serialization(), self.inner.issuer);

@@ -1,4 +1,5 @@
-//! The access matrix: each role on each route, as the services' rights imply, as the console answers, and as `matrix.txt` lists.
+//! The access matrix: each role on each route, as the services' rights imply, as the console answers, and as
+//! `matrix.txt` lists.
 //!
 //! `VIGIE_WRITE_MATRIX=1` writes the file anew.
 
@@ -22,7 +23,8 @@ fn is_allowed(methods: &[Method], role: &str) -> bool {
     methods.is_empty() || methods.iter().any(|method| method.is_open_to(*role))
 }
 
-/// An answer without the parts that always differ: the ids of writes, and the requested path with its mark in the navigation.
+/// An answer without the parts that always differ: the ids of writes, and the requested path with its mark in
+/// the navigation.
 fn comparable(shown: &Shown, path: &str) -> (StatusCode, String, String) {
     let mut html = String::new();
     for (at, part) in shown.html.split("name=\"once\" value=\"").enumerate() {
@@ -58,8 +60,8 @@ impl Matrix {
         for (role, person) in roles {
             browsers.push((*role, Browser::signed_in(cluster, &person.key).await));
         }
-        // A principal has every role. If that principal gets no answer either, the route has no page, or no form, for this kind of request.
-        // The sign-in routes are open to everybody and have no navigation.
+        // A principal has every role. If that principal gets no answer either, the route has no page, or no
+        // form, for this kind of request. The sign-in routes are open to everybody and have no navigation.
         for route in routes().iter().filter(|route| !route.path.starts_with("/console/sign-")) {
             let path = site.path(route.path);
             let reads = method == HttpMethod::GET;

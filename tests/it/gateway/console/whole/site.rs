@@ -62,7 +62,8 @@ impl Site {
         self.follow(browser, &["/console/".to_owned(), "/console/sign-in".to_owned()]).await;
     }
 
-    /// Follows a person's links breadth first from these pages, so that the first entry of a list is the example.
+    /// Follows a person's links breadth first from these pages, so that the first entry of a list is the
+    /// example.
     pub(crate) async fn follow(&mut self, browser: &mut Browser, from: &[String]) {
         let mut waiting = VecDeque::from(from.to_vec());
         let mut entered = BTreeSet::new();

@@ -7,7 +7,8 @@ use vigie_media::video::{Container, Rate, Sampling};
 use crate::decoder::ffmpeg::input;
 use crate::decoder::ffmpeg::tool::Tool;
 
-/// Frames have numbers below this. It and the latest time together fit into the 53 bits in which the program computes.
+/// Frames have numbers below this. It and the latest time together fit into the 53 bits in which the program
+/// computes.
 pub(super) const NUMBERS: u64 = 1 << 24;
 /// The latest time that is passed on, in milliseconds: later than any that is hashed.
 const TIME_MS_MAX: u64 = 1 << 24;
@@ -26,9 +27,9 @@ pub(super) fn probe(container: Container) -> Vec<OsString> {
 
 /// Decodes the frames that are sampled, and writes them as RGB in Matroska blocks.
 ///
-/// The demuxer is given, so that none is chosen that opens other files or reads scripts. One thread decodes, so that one video does not
-/// take the whole machine. The filters are never made anew, so that numbers and times go on where the size of frames changes: the
-/// scaler brings later frames to the first size.
+/// The demuxer is given, so that none is chosen that opens other files or reads scripts. One thread decodes,
+/// so that one video does not take the whole machine. The filters are never made anew, so that numbers and
+/// times go on where the size of frames changes: the scaler brings later frames to the first size.
 pub(super) fn decode(
     tool: &Tool,
     container: Container,
@@ -62,10 +63,11 @@ pub(super) fn decode(
 
 /// Gives each frame its number and its time, chooses those that are sampled, and converts them to RGB.
 ///
-/// - Time and number are put into one: time in milliseconds x [`NUMBERS`] + number. A time that is missing, or earlier than the one before, is
-///   that of the frame before. This is what the blocks carry.
-/// - The conversion is that of vPDQ's reference, which gives a scaler nothing but size and pixel format: the matrix of BT.601 and the range of
-///   the pixel format, whatever the file says of either, and chroma by area.
+/// - Time and number are put into one: time in milliseconds x [`NUMBERS`] + number. A time that is missing,
+///   or earlier than the one before, is that of the frame before. This is what the blocks carry.
+/// - The conversion is that of vPDQ's reference, which gives a scaler nothing but size and pixel format: the
+///   matrix of BT.601 and the range of the pixel format, whatever the file says of either, and chroma by
+///   area.
 fn filter(sampling: Sampling, rate: Option<Rate>) -> String {
     let time = format!("st(0,max(ld(0),if(isnan(PTS),0,min(PTS,{TIME_MS_MAX}))))");
     let stamp = format!("{time}*{NUMBERS}+min(N,{})", NUMBERS - 1);

@@ -1,7 +1,7 @@
 //! Frames as the program writes them: blocks of Matroska, each with its time and the bytes of one frame.
 //!
-//! Source: RFC 8794 (EBML) and RFC 9559 (Matroska). What is not needed is skipped, and what is needed is counted: a frame has exactly the bytes
-//! that the size in the head says.
+//! Source: RFC 8794 (EBML) and RFC 9559 (Matroska). What is not needed is skipped, and what is needed is
+//! counted: a frame has exactly the bytes that the size in the head says.
 
 use crate::decoder::child::Stopped;
 
@@ -113,7 +113,8 @@ impl<'a, S: Source> Blocks<'a, S> {
         Ok(Some((identifier, (length != mask).then_some(length))))
     }
 
-    /// A number of at most so many bytes, whose first bit set marks how many there are; and how many bits follow the mark.
+    /// A number of at most so many bytes, whose first bit set marks how many there are; and how many bits
+    /// follow the mark.
     fn marked(&mut self, bytes_max: usize) -> Result<(u64, u32), Stopped> {
         let mut first = [0];
         self.exact(&mut first)?;

@@ -128,8 +128,9 @@ impl Stamp {
     }
 }
 
-/// Whether a line is an error of the program or of one of its parts, such as `[h264 @ 0x55d0c8a2f1c0] error while decoding MB 3 7`. Libraries too
-/// write lines when they start without the rights that they would like to have.
+/// Whether a line is an error of the program or of one of its parts, such as
+/// `[h264 @ 0x55d0c8a2f1c0] error while decoding MB 3 7`. Libraries too write lines when they start without
+/// the rights that they would like to have.
 fn is_complaint(line: &str) -> bool {
     line.starts_with("Error") || (line.starts_with('[') && line.contains(" @ 0x"))
 }

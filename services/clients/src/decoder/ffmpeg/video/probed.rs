@@ -1,7 +1,7 @@
 //! What `ffprobe` says of a file: its streams, and of the one that is decoded size, rate and length.
 //!
-//! The answer is that of a stranger, who has read a hostile file: each number is checked, and a size is believed only when frames of that
-//! size have been counted.
+//! The answer is that of a stranger, who has read a hostile file: each number is checked, and a size is
+//! believed only when frames of that size have been counted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -61,7 +61,8 @@ pub(super) fn probe(running: &Running<'_>, prober: &Path) -> Result<Streams, Run
     }
 }
 
-/// Reads lines such as `streams.stream.0.width=320` and `format.duration="6.000000"`. `None` where there is no stream.
+/// Reads lines such as `streams.stream.0.width=320` and `format.duration="6.000000"`. `None` where there is
+/// no stream.
 fn streams(answer: &str) -> Option<Streams> {
     let mut streams: BTreeMap<u32, BTreeMap<&str, &str>> = BTreeMap::new();
     let mut duration = None;

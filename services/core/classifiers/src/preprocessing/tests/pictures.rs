@@ -36,8 +36,9 @@ fn pixel(picture: &RgbPicture, x: u32, y: u32) -> [u8; 3] {
     picture.pixels()[at..at + 3].try_into().unwrap()
 }
 
-/// Pixels of Pillow 13.0.0: `Image.frombytes("RGB", (w, h), bytes((x*x*3 + y*y*5 + x*y*7 + c*59) % 256 ...)).resize(to, filter)`, at (0, 0),
-/// (w-1, h-1), (3, 5), (w/2, h/2), (w-2, 1) and (1, h-3) of the result.
+/// Pixels of Pillow 13.0.0:
+/// `Image.frombytes("RGB", (w, h), bytes((x*x*3 + y*y*5 + x*y*7 + c*59) % 256 ...)).resize(to, filter)`, at
+/// (0, 0), (w-1, h-1), (3, 5), (w/2, h/2), (w-2, 1) and (1, h-3) of the result.
 #[test]
 fn filters_are_those_of_pillow() {
     type Case = ((u32, u32), (u32, u32), Filter, [[u8; 3]; 6]);
@@ -76,7 +77,8 @@ fn filters_are_those_of_pillow() {
     }
 }
 
-/// The sum over all bytes of a byte times its position from 1 on, of Pillow 13.0.0. Rows before columns give another one.
+/// The sum over all bytes of a byte times its position from 1 on, of Pillow 13.0.0. Rows before columns give
+/// another one.
 #[test]
 fn columns_are_resampled_before_rows() {
     let picture = drawn(9, 7, |x, y, c| x * x * 3 + y * y * 5 + x * y * 7 + c * 59);
@@ -180,7 +182,8 @@ fn a_tall_hair_is_stretched_without_growing_on_the_way() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
-    /// By brute force over shapes that nobody draws: each gives the declared size, or is too narrow to be cropped.
+    /// By brute force over shapes that nobody draws: each gives the declared size, or is too narrow to be
+    /// cropped.
     #[test]
     fn every_shape_gives_the_declared_size_or_is_too_narrow(
         long in 1_u32..=65_535, short in 1_u32..6, is_tall: bool, resize_to in 16_u32..=2048, filter in prop::sample::select(FILTERS.to_vec()),

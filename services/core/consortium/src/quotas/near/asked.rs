@@ -22,6 +22,7 @@ pub struct Seen {
     pub item: ItemId,
     /// Its distance.
     pub distance: u16,
-    /// The indices of the hashes of which one has that distance: more than one where a caller sends several of one variant.
+    /// The indices of the hashes of which one has that distance: more than one where a caller sends several
+    /// of one variant.
     pub candidates: Vec<usize>,
 }

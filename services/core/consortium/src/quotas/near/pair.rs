@@ -10,26 +10,27 @@ use super::pdq_bits::PdqBits;
 /// Differing bits up to which two queries may be of one picture: PDQ's default distance.
 const ONE_PICTURE: u32 = 31;
 
-/// The largest reach of an anchor. Unrelated pictures differ in about 128 bits with a standard deviation of 8, so that fewer than one
-/// of a hundred million lies within 80.
+/// The largest reach of an anchor. Unrelated pictures differ in about 128 bits with a standard deviation of
+/// 8, so that fewer than one of a hundred million lies within 80.
 const REACH_MAX: u32 = 80;
 
-/// Bit positions at which the near queries of one item may differ before that raises an alarm. Recompressions of a picture differ in the same
-/// few unstable bits; probes differ at all positions.
+/// Bit positions at which the near queries of one item may differ before that raises an alarm. Recompressions
+/// of a picture differ in the same few unstable bits; probes differ at all positions.
 const POSITIONS_MAX: u32 = 96;
 
-/// The same once the budget is spent: a caller who knows the budget and stops there covers fewer positions, and still more than copies do.
+/// The same once the budget is spent: a caller who knows the budget and stops there covers fewer positions,
+/// and still more than copies do.
 const POSITIONS_SPENT_MAX: u32 = 36;
 
 /// Anchors of one pair: a content has at most so many hashes.
 const ANCHORS_MAX: usize = 64;
 
-/// A pair is watched from so many counted queries on. Fewer would add nearly all items that a member matches to the list that its other
-/// queries are compared with.
+/// A pair is watched from so many counted queries on. Fewer would add nearly all items that a member matches
+/// to the list that its other queries are compared with.
 const WATCHED_FROM: usize = 4;
 
-/// A query that matched the item: nothing farther from it than the sum of its distance and of a search's radius can match the same
-/// hash in that search.
+/// A query that matched the item: nothing farther from it than the sum of its distance and of a search's
+/// radius can match the same hash in that search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Anchor {
     pub(super) query: PdqBits,
@@ -179,7 +180,8 @@ impl Pair {
         outcome
     }
 
-    /// Adds a match beyond the reach of all anchors, which is of another hash of the item. Returns how many anchors that are.
+    /// Adds a match beyond the reach of all anchors, which is of another hash of the item. Returns how many
+    /// anchors that are.
     fn add_anchors(&mut self, asked: &Asked<'_>, seen: &Seen) -> usize {
         let queries = || seen.candidates.iter().map(|at| asked.hashes[*at]);
         if queries().any(|query| self.reaches(query, asked.radius)) {
@@ -191,7 +193,8 @@ impl Pair {
         seen.candidates.len()
     }
 
-    /// Puts a match in place of an anchor that reaches it and is farther from the item. Returns whether there is one.
+    /// Puts a match in place of an anchor that reaches it and is farther from the item. Returns whether there
+    /// is one.
     fn improve_anchor(&mut self, asked: &Asked<'_>, seen: &Seen) -> bool {
         let [candidate] = *seen.candidates else { return false };
         let query = asked.hashes[candidate];

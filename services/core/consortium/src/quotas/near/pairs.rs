@@ -8,7 +8,8 @@ use vigie_model::ItemId;
 use super::limits::NearLimits;
 use super::pair::{Anchor, Pair};
 
-/// Watched pairs of a member: each of its queries is compared with each of them, in about 12 microseconds for eight hashes and all pairs.
+/// Watched pairs of a member: each of its queries is compared with each of them, in about 12 microseconds for
+/// eight hashes and all pairs.
 const WATCHED_MAX: usize = 512;
 
 /// Canaries of a day that a member is remembered to have matched.
@@ -58,8 +59,9 @@ impl Pairs {
         Some(held.pair)
     }
 
-    /// Puts a pair in as the most recently used, and drops others where there are too many: those that are not watched first, so that a
-    /// pair of many queries is not pushed out by matching many items once. Returns whether a watched pair was dropped.
+    /// Puts a pair in as the most recently used, and drops others where there are too many: those that are
+    /// not watched first, so that a pair of many queries is not pushed out by matching many items once.
+    /// Returns whether a watched pair was dropped.
     pub(super) fn put(&mut self, item: ItemId, pair: Pair, limits: &NearLimits) -> bool {
         self.uses += 1;
         let (used, is_watched, counted) = (self.uses, pair.is_watched(), pair.counted());
@@ -101,7 +103,8 @@ impl Pairs {
         self.canaries.insert(item)
     }
 
-    /// The watched pair to drop first, other than that of `item`: one whose budget is not spent, if there is any.
+    /// The watched pair to drop first, other than that of `item`: one whose budget is not spent, if there is
+    /// any.
     fn oldest_watched(&self, item: ItemId) -> Option<ItemId> {
         let others = || self.watched.values().copied().filter(|other| *other != item);
         let is_unspent = |other: &ItemId| self.held.get(other).is_some_and(|held| !held.pair.is_spent());

@@ -309,7 +309,8 @@ proptest! {
         }
     }
 
-    /// Two hashes that the member could not tell apart before its budget was spent cannot be told apart after.
+    /// Two hashes that the member could not tell apart before its budget was spent cannot be told apart
+    /// after.
     #[test]
     fn nothing_is_learned_after_the_budget_is_spent(
         before in prop::collection::vec(prop::collection::vec(0_u8..64, 0..20), 8),

@@ -100,7 +100,8 @@ fn a_rule_with_a_rate_has_its_own_threshold_and_none_where_the_calibration_suppo
     let at = own_threshold();
     let same = one_in(ONE_IN.into());
     assert!(verdict(&same, at).by_score && !verdict(&same, at.next_down()).by_score);
-    // By hand: of 2,000 a rate of at most 1 in 10 allows 178 false positives (Clopper and Pearson), which are above 0.4555.
+    // By hand: of 2,000 a rate of at most 1 in 10 allows 178 false positives (Clopper and Pearson), which are
+    // above 0.4555.
     let wider = one_in(10);
     assert!(verdict(&wider, 0.46).by_score && !verdict(&wider, 0.44).by_score);
     assert!(!verdict(&one_in(100_000), 1.0).by_score, "a sample of 2,000 supports no such rate");

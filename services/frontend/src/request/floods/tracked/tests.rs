@@ -59,7 +59,8 @@ impl Naive {
         }
     }
 
-    /// Where the first pair is of the member with the most pairs: of the one that asks, if it has as many, else of the last one.
+    /// Where the first pair is of the member with the most pairs: of the one that asks, if it has as many,
+    /// else of the last one.
     fn first_of_the_most(&self, asks: MemberId) -> usize {
         let members = || self.order.iter().map(|one| one.key.0);
         let len = |member| members().filter(|one| *one == member).count();

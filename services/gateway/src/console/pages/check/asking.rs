@@ -1,4 +1,5 @@
-//! Sends contents to the frontends: one call for each file, so that results cannot be mixed up, and one call for all hashes.
+//! Sends contents to the frontends: one call for each file, so that results cannot be mixed up, and one call
+//! for all hashes.
 
 use futures::stream::{self, StreamExt as _};
 use tokio::time::{Duration, Instant};
@@ -80,7 +81,8 @@ async fn ask_together(visit: &Visit, contents: Vec<Content>, within: Duration) -
     outcomes(visit, answer, count)
 }
 
-/// Returns the outcome of each content. An answer that covers no shard, or that lacks its results, is a failure.
+/// Returns the outcome of each content. An answer that covers no shard, or that lacks its results, is a
+/// failure.
 fn outcomes(visit: &Visit, answer: MatchAnswer, count: usize) -> Vec<Outcome> {
     let MatchAnswer { results, coverage, .. } = answer;
     if results.len() != count || coverage.shards_answered == 0 {

@@ -9,7 +9,8 @@
 //! | of a vector | the name of its type, and base64 or the list of its elements: `clip:[0.12, ...]` |
 //! | of a video | lines of frames, or a list of them: the text forms of vPDQ |
 //!
-//! Digits without a type name may be hashes of several types: the search covers all of them. Only a name makes a vector.
+//! Digits without a type name may be hashes of several types: the search covers all of them. Only a name
+//! makes a vector.
 
 use vigie_hashes::frames::text::is_line;
 use vigie_model::{Content, Hash, HashType, Quality, QueryHash, Variant};

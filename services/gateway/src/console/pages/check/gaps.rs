@@ -1,4 +1,5 @@
-//! The gaps of a content's search, each as a sentence. If there is a gap, "nothing found" does not mean "not known".
+//! The gaps of a content's search, each as a sentence. If there is a gap, "nothing found" does not mean "not
+//! known".
 
 use vigie_model::{
     Coverage, Decoded, DecodedVideo, HashType, HashTypeSearch, Matched, Recall, SkipReason, Source,
@@ -11,7 +12,8 @@ use crate::console::visit::Visit;
 /// The most shards that are named.
 const SHARDS_SHOWN: usize = 8;
 
-/// Returns the gaps of a search; empty if it was complete. `recall`: what is known of the approximate index of a type.
+/// Returns the gaps of a search; empty if it was complete. `recall`: what is known of the approximate index
+/// of a type.
 pub(super) fn gaps(
     visit: &Visit,
     recall: impl Fn(HashType) -> Option<Recall>,
@@ -57,7 +59,8 @@ pub(super) fn searched(matched: &Matched) -> impl Iterator<Item = &HashTypeSearc
     matched.searches.iter().filter(|search| search.skipped.is_none())
 }
 
-/// Names the shards that did not answer. The reason may name machines, so only the health page shows it, to operators.
+/// Names the shards that did not answer. The reason may name machines, so only the health page shows it, to
+/// operators.
 fn shards(visit: &Visit, coverage: &Coverage) -> String {
     let (answered, total) = (coverage.shards_answered, coverage.shards_total);
     let failures = coverage.failures.iter().take(SHARDS_SHOWN);

@@ -8,8 +8,8 @@ const PICTURE_BRANDS: [&[u8; 4]; 12] = [
 /// The size of a packet of an MPEG transport stream, in bytes.
 const PACKET: usize = 188;
 
-/// Returns whether a file begins like a video. Any other file is treated as a picture. A picture that cannot be decoded is searched by its
-/// digests alone.
+/// Returns whether a file begins like a video. Any other file is treated as a picture. A picture that cannot
+/// be decoded is searched by its digests alone.
 pub(super) fn is_video(content: &[u8]) -> bool {
     match content {
         // MP4, QuickTime and 3GP, but not pictures in the same container format.

@@ -1,4 +1,5 @@
-//! An item that matched: its identity, nearness and orientation, the members' opinions on it, and the numbers behind them.
+//! An item that matched: its identity, nearness and orientation, the members' opinions on it, and the numbers
+//! behind them.
 
 use maud::{Markup, html};
 use vigie_model::{Distance, Facts, Match, Matched, OpinionKind, Source};

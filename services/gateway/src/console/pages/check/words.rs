@@ -29,7 +29,8 @@ pub(super) fn type_names(types: impl IntoIterator<Item = HashType>) -> String {
     types.into_iter().map(type_name).collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the number of bits of a hash that is compared by bits; `None` for types that are compared for equality, and for vectors.
+/// Returns the number of bits of a hash that is compared by bits; `None` for types that are compared for
+/// equality, and for vectors.
 pub(super) fn bits(hash_type: HashType) -> Option<usize> {
     if hash_type.distance_max() == Distance(0) || hash_type.vector_class().is_some() {
         return None;
@@ -66,7 +67,8 @@ pub(super) fn nearness(visit: &Visit, found: &Match, limit: Distance) -> String 
     visit.fill(key, &[("type", &name), ("distance", &distance), ("bits", &bits), ("limit", &limit.0)])
 }
 
-/// Returns the rotation or reflection of the sent picture against the known one; `None` for the original orientation.
+/// Returns the rotation or reflection of the sent picture against the known one; `None` for the original
+/// orientation.
 pub(super) fn turned(visit: &Visit, variant: Variant) -> Option<&'static str> {
     let key = match variant {
         Variant::Original => return None,
@@ -94,7 +96,8 @@ pub(super) fn way(visit: &Visit, way: Way) -> Option<&'static str> {
     Some(visit.t(key))
 }
 
-/// Returns the matching share of one side of a video match: percent of its duration, rounded down, and the seconds.
+/// Returns the matching share of one side of a video match: percent of its duration, rounded down, and the
+/// seconds.
 pub(super) fn share(visit: &Visit, key: &str, side: &VideoSide) -> String {
     visit.fill(
         key,

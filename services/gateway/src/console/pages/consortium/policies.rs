@@ -1,7 +1,9 @@
-//! The policy of the person's member: how matches become verdicts, a version on trial beside it, and a try-out on an example.
+//! The policy of the person's member: how matches become verdicts, a version on trial beside it, and a
+//! try-out on an example.
 //!
-//! Reading order: `file` (a policy as text, in the command line's format), `rules` (a policy as tables), `version` (the page), `editing`
-//! (its forms), `comparison` (verdicts of a trial beside the answered ones), `example` and `trying` (the try-out).
+//! Reading order: `file` (a policy as text, in the command line's format), `rules` (a policy as tables),
+//! `version` (the page), `editing` (its forms), `comparison` (verdicts of a trial beside the answered ones),
+//! `example` and `trying` (the try-out).
 
 mod file;
 mod rules;

@@ -126,7 +126,8 @@ impl Said {
         Ok(Self { labels, case, details: EnteredDetails::of(posted).read()? })
     }
 
-    /// Returns an item with these details. The reference is also the key of its origin, so that repeated adding makes one item.
+    /// Returns an item with these details. The reference is also the key of its origin, so that repeated
+    /// adding makes one item.
     pub(super) fn with(&self, content: ItemContent) -> ContributedItem {
         let key = content.external_reference().unwrap_or_default();
         let origin = Origin::new("", key, &self.case).ok().filter(|origin| !origin.is_empty());

@@ -128,7 +128,8 @@ async fn sign_in(
     let found = provider.finish(&attempt, &came.code, redirect).await;
     let Identity { token, subject } = found.map_err(Refused::Provider)?;
     let (expires, text) = (token.expires(), token.into_text());
-    // The check of every request's credential: the signature again, with the keys of this deployment, and the principal.
+    // The check of every request's credential: the signature again, with the keys of this deployment, and the
+    // principal.
     let checked = match Bearer::new(&text, "the provider") {
         Ok(bearer) => console.admission.check(Some(&bearer), origin).await,
         Err(_) => return Err(Refused::TooLong),

@@ -20,13 +20,14 @@ pub(crate) struct PolicyObject {
     #[serde(deserialize_with = "at_most::<_, _, 256>")]
     #[schema(max_items = 256)]
     bank: Vec<BankRuleObject>,
-    /// The rules, in the order in which they are asked: the first whose condition holds gives the verdict. Where none holds it is `ALLOW`
-    /// where no match counts, and `REVIEW` otherwise. A rule that fails gives `REVIEW`.
+    /// The rules, in the order in which they are asked: the first whose condition holds gives the verdict.
+    /// Where none holds it is `ALLOW` where no match counts, and `REVIEW` otherwise. A rule that fails gives
+    /// `REVIEW`.
     #[serde(deserialize_with = "at_most::<_, _, 16>")]
     #[schema(max_items = 16)]
     rule: Vec<RuleObject>,
-    /// Rules that ask for a person's look where a classifier's score is at least a threshold. They are asked beside the others, and lower no
-    /// verdict.
+    /// Rules that ask for a person's look where a classifier's score is at least a threshold. They are asked
+    /// beside the others, and lower no verdict.
     #[serde(deserialize_with = "at_most::<_, _, 16>")]
     #[schema(max_items = 16)]
     score: Vec<ScoreRuleObject>,
@@ -41,7 +42,8 @@ pub(crate) struct BankRuleObject {
     /// No match of the bank counts.
     #[serde(default)]
     ignored: bool,
-    /// The largest distance of a match that counts, in bits; that of the search where it is not given. Vectors are not compared with it.
+    /// The largest distance of a match that counts, in bits; that of the search where it is not given.
+    /// Vectors are not compared with it.
     max_distance: Option<u16>,
     /// Members that have to call the item positive before its matches count.
     #[serde(default)]
@@ -49,7 +51,8 @@ pub(crate) struct BankRuleObject {
     /// Matches of items with both positive and negative opinions do not count.
     #[serde(default)]
     ignore_disputed: bool,
-    /// The share of queries for which the bank counts, 0 to 1; all where it is not given. The same picture always fares alike.
+    /// The share of queries for which the bank counts, 0 to 1; all where it is not given. The same picture
+    /// always fares alike.
     #[schema(minimum = 0, maximum = 1)]
     ratio: Option<f64>,
     /// Matches of the bank count for the shadow verdict alone.
@@ -63,7 +66,8 @@ pub(crate) struct BankRuleObject {
 pub(crate) struct RuleObject {
     /// 1 to 64 of a-z 0-9 -.
     name: String,
-    /// An expression of CEL over `matches` and `query`, at most 4096 bytes; empty for a rule that always holds.
+    /// An expression of CEL over `matches` and `query`, at most 4096 bytes; empty for a rule that always
+    /// holds.
     #[serde(default)]
     when: String,
     /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
@@ -83,8 +87,8 @@ pub(crate) struct ScoreRuleObject {
     model: String,
     /// The class.
     class: String,
-    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other contents; that of the model's card
-    /// where it is not given.
+    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other
+    /// contents; that of the model's card where it is not given.
     #[schema(minimum = 2, maximum = 1_000_000)]
     at_most_one_in: Option<u64>,
     /// The rule counts for the shadow verdict alone.

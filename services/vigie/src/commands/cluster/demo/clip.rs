@@ -1,7 +1,7 @@
 //! The demonstration's video: a short clip is drawn, banked by its frames, and recognised in altered copies.
 //!
-//! `ffmpeg` encodes the clip and its copies here, and decodes them in the frontend. Without it nothing of this is shown, and the
-//! demonstration says what is missing.
+//! `ffmpeg` encodes the clip and its copies here, and decodes them in the frontend. Without it nothing of
+//! this is shown, and the demonstration says what is missing.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -27,7 +27,8 @@ pub(super) struct TriedLine {
     pub(super) is_cut: bool,
 }
 
-/// The part of a line that a policy is tried on. Other fields are left alone: a later version prints more of them.
+/// The part of a line that a policy is tried on. Other fields are left alone: a later version prints more of
+/// them.
 #[derive(Debug, Deserialize)]
 struct Line {
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! What a trial has put into the bank, and its removal.
 //!
-//! A write is noted before it is sent. One whose answer is lost may have been done or may be done yet, so it is sent again with
-//! its key before what it made is removed.
+//! A write is noted before it is sent. One whose answer is lost may have been done or may be done yet, so it
+//! is sent again with its key before what it made is removed.
 
 use std::fmt;
 use std::time::Duration;

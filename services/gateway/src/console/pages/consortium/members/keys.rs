@@ -161,7 +161,8 @@ async fn made(
         Ok(Written { value, .. }) => Ok(Ok(value)),
         Err(error) => {
             let problem = Problem::from(error);
-            // A denied request names a role or credential that the person may not give. A member that the person may not read is not found.
+            // A denied request names a role or credential that the person may not give. A member that the
+            // person may not read is not found.
             let refused = match problem.status {
                 StatusCode::FORBIDDEN => {
                     Refused::of_field(credential::field_of(posted.field("kind")), problem)?

@@ -61,7 +61,8 @@ fn done(visit: &Visit, set: &Written<u32>, key: &str) -> Response {
     Done::saying(PATH, key, &[]).into_response()
 }
 
-/// Ends a trial: the deciding version stays, or the version on trial replaces it. Either outcome is a new version.
+/// Ends a trial: the deciding version stays, or the version on trial replaces it. Either outcome is a new
+/// version.
 pub(super) async fn end_trial(visit: Visit, posted: Posted) -> Result<Response, Failed> {
     let read = visit.caller.policies().get_policy(0, visit.deadline()).await?.value;
     let (version, key) = match posted.field("step") {

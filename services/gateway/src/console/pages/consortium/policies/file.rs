@@ -1,4 +1,5 @@
-//! A policy as text, in TOML, or in JSON if it begins with a brace. `vigie policy set` reads and `vigie policy get` writes the same text.
+//! A policy as text, in TOML, or in JSON if it begins with a brace. `vigie policy set` reads and
+//! `vigie policy get` writes the same text.
 
 use serde::Serialize;
 use vigie_clients::{CallError, PolicyFault};
@@ -156,8 +157,9 @@ fn place(path: &str) -> Option<(&str, usize)> {
     Some((list, rest.split_once(']')?.0.parse().ok()?))
 }
 
-/// The table with this index in a TOML list of tables, and its first line, from 1. A multi-line condition may contain a line that looks
-/// like a header, so a text made for that purpose can yield the wrong table; only its author sees it.
+/// The table with this index in a TOML list of tables, and its first line, from 1. A multi-line condition may
+/// contain a line that looks like a header, so a text made for that purpose can yield the wrong table; only
+/// its author sees it.
 fn part(text: &str, list: &str, index: usize) -> Option<(usize, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let is_header = |line: &str| line.trim_start().starts_with("[[");

@@ -44,8 +44,9 @@ impl Entered {
         Self { labels, labels_shown, details: EnteredDetails::of(posted) }
     }
 
-    /// Parses the form. Labels that are as they were shown are not written: another person may have given the item others meanwhile. The
-    /// present item does not matter, so a form that is sent twice makes the same request twice.
+    /// Parses the form. Labels that are as they were shown are not written: another person may have given the
+    /// item others meanwhile. The present item does not matter, so a form that is sent twice makes the same
+    /// request twice.
     fn read(&self) -> Result<ItemUpdate, Problem> {
         let details = Some(self.details.read()?);
         let lines = |text: &str| -> Vec<String> {
