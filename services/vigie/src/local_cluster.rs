@@ -81,6 +81,11 @@ pub struct LocalCluster {
 impl LocalCluster {
     /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
+        // The configurations of all roles are large, and callers hold this future in theirs.
+        Box::pin(Self::started(Box::new(config))).await
+    }
+
+    async fn started(config: Box<LocalClusterConfig>) -> anyhow::Result<Self> {
         let LocalClusterConfig {
             data,
             shard_count,
@@ -94,7 +99,7 @@ impl LocalCluster {
             exchange,
             classifier,
             telemetry,
-        } = config;
+        } = *config;
         let (neighbours, local) = match calls {
             Calls::OverSockets => (None, None),
             Calls::AsFunctions => (Some(Neighbours::default()), Some(LocalServers::default())),

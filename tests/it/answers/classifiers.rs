@@ -56,7 +56,9 @@ impl ClassifierService for StandIn {
                     text.matches('z').count() as f64 / text.len() as f64
                 }
             };
-            let score = if does == Does::Lies { f32::NAN } else { share as f32 };
+            #[expect(clippy::cast_possible_truncation, reason = "the nearest number is meant")]
+            let share = share as f32;
+            let score = if does == Does::Lies { f32::NAN } else { share };
             let raw = |class: &str, score| pb::RawScore { class: class.into(), score };
             let scores = pb::RawScores { scores: vec![raw("other", 1.0 - score), raw("bad", score)] };
             pb::ScoreResult { outcome: Some(pb::score_result::Outcome::Scores(scores)) }

@@ -65,7 +65,7 @@ pub(crate) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<E
     // The console is for whoever stays.
     let http = if args.keep { HttpAt::Beside } else { HttpAt::Off };
     let config = LocalClusterConfig { http, ..LocalClusterConfig::new(folder.path().join("data")) };
-    let mut cluster = Box::pin(LocalCluster::start(config)).await?;
+    let mut cluster = LocalCluster::start(config).await?;
     let shown = tokio::select! {
         shown = show(&args, folder.path(), &mut cluster, output) => shown,
         () = requests.next() => Err(anyhow!("stopped before its end")),

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     config.exchange = Some(exchange);
     config.classifier = args.classifiers.as_deref().map(load_classifiers).transpose()?;
     let mut requests = StopRequests::listen();
-    let mut cluster = Box::pin(LocalCluster::start(config)).await?;
+    let mut cluster = LocalCluster::start(config).await?;
     output.note(format!("starting; the bank's data is in {}", data.display()));
     tokio::select! {
         ready = cluster.wait_ready(Deadline::now() + READY_WITHIN) => ready?,
