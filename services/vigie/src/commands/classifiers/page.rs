@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vigie_classifiers::card::{InputForm, Source};
 use vigie_classifiers::scores::OutputClass;
 use vigie_classifiers::threshold::Chosen;
-use vigie_classifiers::{ClassTable, Estimate, Kind, Mode, ModelCard, Rate, choose};
+use vigie_classifiers::{ChooseError, ClassTable, Estimate, Kind, Mode, ModelCard, Rate, choose};
 use vigie_model::UnixMillis;
 use vigie_proto::consortium::{at_most_one_in, kind_word, mode_word, state_word};
 
@@ -168,15 +168,38 @@ pub(super) fn measured(table: &ClassTable, output: &mut Output) -> Printed {
                 estimate(&chosen.measured.false_positives),
                 estimate(&chosen.measured.true_positives),
             ],
-            Err(error) => vec![rate.to_string(), String::new(), error.to_string(), String::new()],
+            Err(error) => vec![rate.to_string(), "none".to_owned(), lack(&error), String::new()],
         })
         .collect();
     output.table(&["at most", "threshold", "of others (95 %)", "of the class (95 %)"], &rows)
 }
 
+/// Why a rate has no threshold, in the few words of a table.
+fn lack(error: &ChooseError) -> String {
+    match error {
+        ChooseError::SampleTooSmall { negatives, needed, .. } => {
+            format!("the sample has {negatives} of the {needed} that it takes")
+        }
+        ChooseError::TooManyFalsePositives { best: Some(best), .. } => {
+            format!("the sample supports {best} at most")
+        }
+        ChooseError::TooManyFalsePositives { best: None, .. } => "the sample supports no rate".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_says_in_short_why_a_rate_has_no_threshold() {
+        let rate = |one_in| Rate::one_in(one_in).unwrap();
+        let small = ChooseError::SampleTooSmall { rate: rate(100), negatives: 70, needed: 299 };
+        assert_eq!(lack(&small), "the sample has 70 of the 299 that it takes");
+        let poor = |best| lack(&ChooseError::TooManyFalsePositives { rate: rate(100), best });
+        assert_eq!(poor(Some(rate(20))), "the sample supports 1 in 20 at most");
+        assert_eq!(poor(None), "the sample supports no rate");
+    }
 
     #[test]
     fn shares_have_three_digits_that_count() {
