@@ -1,4 +1,4 @@
-//! Reads outputs that came from elsewhere, and believes nothing of them.
+//! Reads outputs of processes and servers, without trusting any part of them.
 
 use vigie_classifiers::{Tensor, TensorData};
 
@@ -6,11 +6,11 @@ use crate::element::{ElementFault, ElementType, decode};
 use crate::error::Lie;
 use crate::shape::{Dimensions, ShapeFault, TensorShape, each_once};
 
-/// An output as it came.
+/// An output as it was received.
 #[derive(Debug)]
 pub(crate) struct Output<'a> {
     pub(crate) name: &'a str,
-    /// `None` where the type has no name that is known.
+    /// The type of the elements; `None` if its name is unknown.
     pub(crate) element: Option<ElementType>,
     pub(crate) dimensions: &'a [i64],
     pub(crate) elements: Elements<'a>,
@@ -19,13 +19,13 @@ pub(crate) struct Output<'a> {
 /// The elements of an output.
 #[derive(Debug)]
 pub(crate) enum Elements<'a> {
-    /// As bytes.
+    /// Elements as bytes.
     Bytes(&'a [u8]),
-    /// As numbers or texts, read from fields of their own.
+    /// Elements as numbers or texts, read from typed fields.
     Values(Result<TensorData, ElementFault>),
 }
 
-/// Reads the outputs that a model is described with, in the order of the description.
+/// Reads the outputs in the description of a model, in the order of the description.
 pub(crate) fn read(described: &[TensorShape], outputs: &[Output<'_>]) -> Result<Vec<Tensor>, Lie> {
     each_once(described, outputs, |output| output.name, check).map_err(Lie::Shape)?;
     let named = |described: &TensorShape| outputs.iter().find(|output| output.name == described.name);
@@ -39,7 +39,7 @@ fn check(described: &TensorShape, output: &Output<'_>) -> Result<(), ShapeFault>
         expected: described.element.name(),
     })?;
     described.check(element, output.dimensions)?;
-    // A description may leave a size open, an output may not.
+    // A description may leave a size open; an output may not.
     if output.dimensions.iter().all(|&size| size >= 0) {
         return Ok(());
     }
@@ -100,7 +100,7 @@ mod tests {
             ),
             bytes in prop::collection::vec(0_u8..0x40, 0..64),
         ) {
-            // 0x3f3f3f3f and what is smaller are finite.
+            // Every number up to 0x3f3f3f3f is finite.
             let two: Option<&[i64; 2]> = dimensions.as_slice().try_into().ok();
             let fills = two.is_some_and(|&[rows, columns]| {
                 let elements = i128::from(rows) * i128::from(columns);

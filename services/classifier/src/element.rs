@@ -1,4 +1,4 @@
-//! Types of elements, and elements as bytes: the form in which tensors reach processes and servers.
+//! Types of elements, and elements as bytes: the form of tensors in messages to processes and servers.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,28 +52,28 @@ pub enum ElementType {
     Text,
 }
 
-/// Bytes that are not the elements they should be.
+/// The reason why bytes are not valid elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum ElementFault {
-    /// More or fewer bytes than the elements have.
+    /// The number of bytes differs from that of the elements.
     #[error("another number of bytes than its elements have")]
     Length,
-    /// A number that is not a number, or infinite.
+    /// A number is NaN or infinite.
     #[error("a number that is not finite")]
     NotFinite,
-    /// A number beyond what is computed with here.
+    /// A number exceeds a signed 64-bit integer.
     #[error("a number beyond 64 bits with a sign")]
     Range,
-    /// Text that is not UTF-8.
+    /// A text is not UTF-8.
     #[error("text that is not UTF-8")]
     Text,
 }
 
-/// The bytes before each text that give its length.
+/// The number of bytes of the length before each text.
 const LENGTH_BYTES: usize = 4;
 
 impl ElementType {
-    /// All of them.
+    /// Every type.
     pub const ALL: [Self; 14] = [
         Self::Bool,
         Self::U8,
@@ -91,7 +91,7 @@ impl ElementType {
         Self::Text,
     ];
 
-    /// The name in the Open Inference Protocol.
+    /// Returns the name in the Open Inference Protocol.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -112,13 +112,13 @@ impl ElementType {
         }
     }
 
-    /// The type with this name.
+    /// Returns the type with this name.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|element| element.name() == name)
     }
 
-    /// The type of elements that are given to a model.
+    /// Returns the type of input elements.
     #[must_use]
     pub const fn of(data: &TensorData) -> Self {
         match data {
@@ -130,7 +130,7 @@ impl ElementType {
         }
     }
 
-    /// The bytes of one element; `None` for texts, which differ.
+    /// Returns the number of bytes of one element; `None` for texts, whose lengths differ.
     pub(crate) const fn bytes(self) -> Option<usize> {
         match self {
             Self::Bool | Self::U8 | Self::I8 => Some(1),
@@ -142,8 +142,8 @@ impl ElementType {
     }
 }
 
-/// Elements as bytes: the least significant byte first, without padding; each text with its length before it,
-/// in 4 bytes.
+/// Encodes elements as bytes: little-endian, without padding; each text with its length before it, in 4
+/// bytes.
 pub(crate) fn encode(data: &TensorData) -> Vec<u8> {
     match data {
         TensorData::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -154,14 +154,14 @@ pub(crate) fn encode(data: &TensorData) -> Vec<u8> {
     }
 }
 
-/// Texts, each with its length before it.
+/// Encodes texts, each with its length before it.
 pub(crate) fn encode_texts<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     // A tensor's bytes are bounded far below 4 GiB.
     let length = |text: &[u8]| u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes();
     texts.flat_map(|text| [length(text).as_slice(), text].concat()).collect()
 }
 
-/// The bytes that these elements have as [`encode`] writes them.
+/// Returns the number of bytes that [`encode`] writes for these elements.
 pub(crate) fn encoded_bytes(data: &TensorData) -> usize {
     match data {
         TensorData::Text(texts) => data.bytes() + texts.len() * LENGTH_BYTES,
@@ -169,9 +169,9 @@ pub(crate) fn encoded_bytes(data: &TensorData) -> usize {
     }
 }
 
-/// Reads `count` elements, which are all of `bytes`. Numbers of types that are not computed with become the
-/// next wider one that is: all with a binary point 32 bits, small whole ones 32 bits with a sign, larger ones
-/// 64. Every one with a binary point is finite.
+/// Reads `count` elements, which have to fill `bytes` exactly. Numbers of types without a [`TensorData`] form
+/// are converted: floating-point numbers to 32 bits, small integers to 32 bits with a sign, larger integers
+/// to 64. Every floating-point number is finite.
 ///
 /// # Errors
 /// [`ElementFault`]. Nothing is allocated for elements that `bytes` does not hold.
@@ -202,7 +202,7 @@ pub(crate) fn decode(element: ElementType, count: usize, bytes: &[u8]) -> Result
     }
 }
 
-/// Numbers, if all are finite.
+/// Returns numbers as tensor data, if all are finite.
 pub(crate) fn floats(values: Vec<f32>) -> Result<TensorData, ElementFault> {
     if values.iter().all(|value| value.is_finite()) {
         Ok(TensorData::F32(values))
@@ -211,13 +211,13 @@ pub(crate) fn floats(values: Vec<f32>) -> Result<TensorData, ElementFault> {
     }
 }
 
-/// The nearest number of 32 bits; infinite beyond their range.
+/// Returns the nearest number of 32 bits; infinite beyond their range.
 #[expect(clippy::cast_possible_truncation, reason = "rounding to the nearest number is what is wanted")]
 pub(crate) const fn narrow(value: f64) -> f32 {
     value as f32
 }
 
-/// The number that IEEE 754 has for these 16 bits: a sign, 5 bits of exponent, 10 of fraction.
+/// Returns the IEEE 754 number of these 16 bits: a sign, 5 bits of exponent, 10 of fraction.
 fn half(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
@@ -234,7 +234,7 @@ fn each<const N: usize, T>(bytes: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> 
 }
 
 fn texts(count: usize, mut bytes: &[u8]) -> Result<TensorData, ElementFault> {
-    // Each has a length at least.
+    // Each text has at least a length.
     if count.checked_mul(LENGTH_BYTES).is_none_or(|least| least > bytes.len()) {
         return Err(ElementFault::Length);
     }

@@ -1,4 +1,4 @@
-//! All engines of a configuration, as one.
+//! All engines of a configuration behind one interface.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,27 +16,27 @@ use crate::oip::OipEngine;
 use crate::onnx::OnnxEngine;
 use crate::shape::ModelShape;
 
-/// The engine of every configured model, whichever runs it.
+/// The engines of all configured models.
 #[derive(Debug)]
 pub struct Engines(BTreeMap<String, Arc<dyn Engine>>);
 
-/// Why engines could not be started. Models that cannot be loaded and servers that are away are no such
-/// reason: they are unavailable.
+/// The reason why engines could not be started. Models that cannot be loaded and servers that cannot be
+/// reached are not errors at the start: they are unavailable.
 #[derive(Debug, Error)]
 pub enum EnginesError {
     /// The configuration has faults.
     #[error("{}", .0.join("\n"))]
     Config(Vec<String>),
-    /// An endpoint is none.
+    /// An endpoint is invalid.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    /// The system starts no thread.
+    /// The system cannot start a thread.
     #[error("cannot start the threads of a model")]
     Thread(#[source] std::io::Error),
 }
 
 impl Engines {
-    /// Starts what the configuration asks for. Servers are reached over `network`.
+    /// Starts the engines of a configuration. Servers are reached over `network`.
     ///
     /// # Errors
     /// [`EnginesError`].
@@ -59,7 +59,7 @@ impl Engines {
         Ok(Self(engines))
     }
 
-    /// The names of all models.
+    /// Returns the names of all models.
     pub fn models(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! How running a model can fail.
+//! The errors of running a model.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ pub enum EngineError {
     /// No model of this name is configured.
     #[error("no model `{0}` is configured")]
     UnknownModel(String),
-    /// The engine cannot run the model now: its process cannot be started, its server is away.
+    /// The engine cannot run the model now: its process cannot be started, or its server cannot be reached.
     #[error("cannot run the model: {reason}")]
     Unavailable {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// After this time another attempt may do.
+        /// The delay after which another attempt may succeed.
         retry_after: Option<Duration>,
     },
-    /// As many runs as may wait are waiting already.
+    /// The queue of runs is full.
     #[error("{waiting_max} runs of the model are waiting already")]
     Busy {
-        /// The bound.
+        /// The bound of the queue.
         waiting_max: usize,
     },
-    /// The deadline came first.
+    /// The deadline passed first.
     #[error("the time ran out before the model had run")]
     OutOfTime,
     /// The inputs are not those of the model.
@@ -49,7 +49,7 @@ impl EngineError {
     pub const NAMES: [&str; 8] =
         ["unknown_model", "unavailable", "busy", "out_of_time", "inputs", "refused", "lied", "died"];
 
-    /// The name in metrics: of the kind alone, and the same in every version.
+    /// Returns the name in metrics, which depends on the kind alone and is the same in every version.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -64,20 +64,20 @@ impl EngineError {
         }
     }
 
-    /// The engine is away until something changes.
+    /// Returns the error of an engine that is unavailable until something changes.
     pub(crate) fn unavailable(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into(), retry_after: None }
     }
 }
 
-/// The part that refused the inputs. The words of a runtime or a server are left out: they may quote the
+/// The part that refused the inputs. The text of a runtime or a server is omitted, because it may quote the
 /// inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// The runtime failed on them.
+    /// The runtime failed on the inputs.
     #[error("the runtime failed on them")]
     Runtime,
-    /// The runtime's outputs are larger than they may be, or of a type that is not carried.
+    /// The runtime's outputs are too large, or of an unsupported type.
     #[error("its outputs are too large, or of a type that is not carried")]
     Outputs,
     /// The server answered with this code.
@@ -88,52 +88,52 @@ pub enum Refusal {
 /// A fault of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Lie {
-    /// The outputs are not those that the model is described with.
+    /// The outputs differ from the model's description.
     #[error("{0}")]
     Shape(ShapeFault),
-    /// Elements and shape of an output disagree, or an element is not finite.
+    /// The elements of an output do not fit its shape, or an element is not finite.
     #[error("the output `{name}` has {fault}")]
     Elements {
-        /// The output.
+        /// The name of the output.
         name: String,
         /// The fault.
         fault: &'static str,
     },
-    /// The outputs are in both forms, or more in one than in the other.
+    /// The outputs are in both forms, or one form has fewer outputs than the other.
     #[error("its outputs are not in one form")]
     Form,
-    /// The answer is that of another model or version, or to another request.
+    /// The answer belongs to another model, version or request.
     #[error("it is another's: {0}")]
     Other(&'static str),
-    /// The answer is larger than it may be.
+    /// The answer exceeds the bound.
     #[error("it is larger than an answer may be")]
     TooLarge,
-    /// The answer is none of the protocol's messages.
+    /// The answer is not a message of the protocol.
     #[error("it is no message of the protocol")]
     Malformed,
 }
 
-/// How a classifier process ended.
+/// The way in which a classifier process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WorkerEnd {
-    /// A signal or an exit.
+    /// Ended by a signal or an exit.
     Crashed,
-    /// No memory within its limit, or none on the machine.
+    /// Ended by a lack of memory, within its limit or on the machine.
     OutOfMemory,
-    /// A system call that it has no right to.
+    /// Ended by a forbidden system call.
     RefusedCall,
-    /// The bound of time for one run. The process was killed.
+    /// Killed at the time limit of one run.
     Hung,
-    /// An answer that is none. The process was killed.
+    /// Killed after an invalid answer.
     Malformed,
 }
 
 impl WorkerEnd {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 5] =
         [Self::Crashed, Self::OutOfMemory, Self::RefusedCall, Self::Hung, Self::Malformed];
 
-    /// The name in logs and metrics.
+    /// Returns the name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

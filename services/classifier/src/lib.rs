@@ -1,19 +1,19 @@
-//! Runs classifiers: ONNX Runtime in processes without rights, and inference servers by the Open Inference
-//! Protocol.
+//! Runs classifiers: ONNX Runtime in processes without rights, and inference servers that speak the Open
+//! Inference Protocol.
 //!
-//! Two layers. An engine runs a model on tensors, and knows no picture, no text, no score and no threshold.
-//! The role (`role`) follows the cards of the directory, and answers raw scores of pictures and
-//! conversations; what a tensor means is `vigie-classifiers`'s.
+//! There are two layers. An engine runs a model on tensors; it has no notion of pictures, texts, scores or
+//! thresholds. The role (`role`) follows the cards of the directory, and answers raw scores of pictures and
+//! conversations; `vigie-classifiers` defines the meaning of a tensor.
 //!
 //! Always true:
-//! - A model and what it answers are input. A model is parsed and run where it can do no harm, and its
+//! - A model and its answers are untrusted input. A model is parsed and run where it can do no harm, and its
 //!   outputs are checked.
 //! - No element of a tensor is in a log, an error or a file.
-//! - An engine that is away, slow or wrong costs its callers no more than their deadline, and nobody else
-//!   anything.
+//! - An engine that is unavailable, slow or wrong costs its callers no more than their deadline, and costs
+//!   others nothing.
 //!
-//! Reading order: [`ElementType`], [`ModelShape`], [`EngineError`], `answer` (outputs that came from
-//! elsewhere), [`Engine`]; then `wire`, [`worker`] (the process), [`onnx`] (its parent); then [`oip`]
+//! Reading order: [`ElementType`], [`ModelShape`], [`EngineError`], `answer` (outputs of processes and
+//! servers), [`Engine`]; then `wire`, [`worker`] (the process), [`onnx`] (its parent); then [`oip`]
 //! (servers), [`Config`], [`Engines`], `role`.
 
 mod element;

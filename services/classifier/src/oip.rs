@@ -1,17 +1,17 @@
-//! Inference servers, by the Open Inference Protocol (version 2 of KServe's) over gRPC.
+//! Inference servers that speak the Open Inference Protocol (version 2 of KServe's) over gRPC.
 //!
 //! ```text
 //! OipEngine::run(model, inputs, deadline)
-//!   |-- inputs that are not the model's go back
-//!   |-- as many calls as may wait are waiting: busy, at once
-//!   |-- the server has failed again and again: unavailable, at once
+//!   |-- inputs that do not fit the model: refused
+//!   |-- the queue of calls is full: busy, at once
+//!   |-- the server has failed repeatedly: unavailable, at once
 //!   |-- ModelInfer ->  <- answer, bounded in bytes and time
 //!   +-- the whole answer is checked: model, version, request, names, types, dimensions, lengths, numbers
 //! ```
 //!
 //! The operator's configuration describes each model, and [`Engine::describe`] compares that with the
 //! server's description, so that a difference is found before the first picture. A server gets no credential
-//! of ours, and tensors rather than files: the hostile file was decoded here.
+//! of this deployment, and tensors rather than files, because hostile files are decoded here.
 //!
 //! Reading order: [`OipSettings`], `message` (requests and answers), `server` (one call), then [`OipEngine`].
 
@@ -32,29 +32,29 @@ use crate::error::EngineError;
 use crate::shape::ModelShape;
 use server::Server;
 
-/// A server and its bounds.
+/// The endpoint of a server and its bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OipSettings {
-    /// Where it listens, such as `https://triton:8001`.
+    /// The endpoint, such as `https://triton:8001`.
     pub endpoint: String,
-    /// Calls that are out at once.
+    /// The most calls in progress at once.
     pub calls_max: usize,
-    /// Calls that wait for one of those to end. One more is refused.
+    /// The most calls that wait for one of those to end. One more is refused.
     pub waiting_max: usize,
     /// The largest request and the largest answer, in bytes.
     pub message_bytes_max: usize,
-    /// Time of one call. It is given up then, whatever its deadline.
+    /// The longest time of one call. The call is given up then, whatever its deadline.
     pub call_within: Duration,
 }
 
 /// A model of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OipModel {
-    /// Its name at the server.
+    /// The name of the model at the server.
     pub name: String,
-    /// Its version at the server; empty leaves the choice to the server.
+    /// The version at the server; empty leaves the choice to the server.
     pub version: String,
-    /// Its inputs, and those of its outputs that are asked for.
+    /// The inputs, and the outputs that are requested.
     pub shape: ModelShape,
 }
 
@@ -67,13 +67,13 @@ pub struct OipEngine {
 }
 
 impl OipEngine {
-    /// The most that a request has beside the bytes of its tensors.
+    /// The most bytes of a request in addition to its tensors.
     const BESIDE_BYTES_MAX: usize = 64 << 10;
 
-    /// Connects when it is first used.
+    /// Creates the engine, which connects at the first call.
     ///
     /// # Errors
-    /// The endpoint is none.
+    /// The endpoint is invalid.
     pub fn new(
         settings: &OipSettings,
         models: BTreeMap<String, OipModel>,

@@ -3,16 +3,16 @@
 //! ```text
 //! OnnxEngine::run(model, inputs, deadline)
 //!   |-- the model's queue is full: busy, at once
-//!   |-- a thread of the model takes the run: too late already, or inputs that are not the model's, go back
+//!   |-- a thread of the model takes the run: it fails if it is late, or if the inputs do not fit the model
 //!   |-- request ->  <- answer, both bounded; the caller leaves at its deadline, while the process goes on
 //!   |   until the bound of one run
 //!   +-- the process died, hangs or breaks the protocol: it is ended, its run fails, and the thread starts
 //!       another after a pause
 //! ```
 //!
-//! Each model has threads of its own and each thread at most one process, with one session, which runs one
-//! set of inputs at a time: a death belongs to one run. A caller that leaves early does not end a process,
-//! since loading a model takes much longer than a run.
+//! Each model has dedicated threads, and each thread has at most one process, with one session, which runs
+//! one set of inputs at a time: the death of a process affects one run. A caller that leaves early does not
+//! end a process, because loading a model takes much longer than a run.
 //!
 //! Reading order: [`OnnxSettings`], [`StartError`], `process`, `pool`, then [`OnnxEngine`].
 
@@ -37,7 +37,7 @@ use crate::error::EngineError;
 use crate::shape::{ModelShape, ShapeFault};
 use pool::{Pool, Work};
 
-/// The engine of models in files. Dropped, it ends its processes.
+/// The engine of models in files. Dropping it ends its processes.
 #[derive(Debug)]
 pub struct OnnxEngine {
     pools: BTreeMap<String, Pool>,
@@ -48,7 +48,7 @@ impl OnnxEngine {
     /// Starts the threads of each model, which start their processes.
     ///
     /// # Errors
-    /// The system's, where it starts no thread.
+    /// The system's error, if it cannot start a thread.
     pub fn start(settings: &OnnxSettings, models: BTreeMap<String, OnnxModel>) -> std::io::Result<Self> {
         let pool =
             |(name, model): (String, OnnxModel)| Pool::start(settings, &name, model).map(|pool| (name, pool));
@@ -56,7 +56,7 @@ impl OnnxEngine {
         Ok(Self { pools, tensor_bytes_max: settings.tensor_bytes_max })
     }
 
-    /// The numbers of the processes that run now, of all models.
+    /// Returns the ids of all running processes.
     #[must_use]
     pub fn process_ids(&self) -> Vec<u32> {
         self.pools.values().flat_map(Pool::process_ids).collect()
@@ -73,7 +73,7 @@ impl OnnxEngine {
         pool.send(work(sender), deadline.into_std())?;
         match timeout_at(deadline, answer).await {
             Ok(Ok(outcome)) => outcome,
-            // A thread drops what comes too late.
+            // A thread drops work that is too late.
             Ok(Err(_)) | Err(_) => Err(EngineError::OutOfTime),
         }
     }
@@ -97,7 +97,7 @@ impl Engine for OnnxEngine {
     ) -> Result<Vec<Tensor>, EngineError> {
         let (bytes, bytes_max) =
             (inputs.iter().map(|input| encoded_bytes(input.data())).sum(), self.tensor_bytes_max);
-        // The runs that wait are bounded in bytes too.
+        // The bytes of the waiting runs are bounded too.
         if bytes > bytes_max {
             return Err(EngineError::Inputs(ShapeFault::Bytes { bytes, bytes_max }));
         }

@@ -9,10 +9,11 @@
 //! ```
 //!
 //! Always true:
-//! - A model is run only as its card says, and only after the card's test vector was met on the whole path.
-//! - A fault of one item, one model or one engine is no fault of another one, and ends by the call's
+//! - A model is run only as its card specifies, and only after the card's test vector passed on the whole
+//!   path.
+//! - A fault of one item, one model or one engine does not affect another one, and ends by the call's
 //!   deadline.
-//! - Nothing of a content outlives its call: not in a count, an error, a log or a trace.
+//! - Nothing of a content remains after its call: not in a count, an error, a log or a trace.
 //!
 //! Reading order: `cards`, `distributions`, `models`, `check`, `keeper`; `failure`, `content`, `scoring`;
 //! `metrics`, `grpc`, `error`, `server`.

@@ -1,4 +1,4 @@
-//! The inputs and outputs that a model is described with, and whether tensors are those.
+//! The inputs and outputs in the description of a model, and the check of tensors against them.
 
 use std::fmt;
 
@@ -30,50 +30,50 @@ pub struct TensorShape {
     pub dimensions: Vec<i64>,
 }
 
-/// How tensors differ from those of a model.
+/// The difference between tensors and the description of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShapeFault {
     /// A tensor is missing.
     #[error("`{0}` is missing")]
     Missing(String),
-    /// A tensor is there that the model does not have, or one is there twice.
+    /// A tensor is not in the description, or occurs twice.
     #[error("`{0}` is not one of them")]
     Unknown(String),
     /// A tensor is of another type.
     #[error("`{name}` is {found} and not {expected}")]
     Element {
-        /// Its name.
+        /// The name of the tensor.
         name: String,
-        /// Its type.
+        /// The type of the tensor.
         found: &'static str,
-        /// The model's.
+        /// The type in the model's description.
         expected: &'static str,
     },
     /// A tensor has other dimensions.
     #[error("`{name}` is {found} and not {expected}")]
     Dimensions {
-        /// Its name.
+        /// The name of the tensor.
         name: String,
-        /// Its dimensions.
+        /// The dimensions of the tensor.
         found: Dimensions,
-        /// The model's.
+        /// The dimensions in the model's description.
         expected: Dimensions,
     },
-    /// The tensors together are larger than they may be.
+    /// The tensors together exceed the bound.
     #[error("they have {bytes} bytes; the most is {bytes_max}")]
     Bytes {
-        /// Their bytes.
+        /// The bytes of the tensors.
         bytes: usize,
         /// The bound.
         bytes_max: usize,
     },
-    /// The description itself is none: too many tensors, too many dimensions, a name that is too long, a
+    /// The description itself is invalid: too many tensors, too many dimensions, a name that is too long, a
     /// dimension below -1.
     #[error("its description is out of bounds")]
     Description,
 }
 
-/// Dimensions, as messages show them: `[?, 3, 224, 224]`.
+/// Dimensions in the form of error messages: `[?, 3, 224, 224]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dimensions(pub Vec<i64>);
 
@@ -88,7 +88,7 @@ impl ModelShape {
     /// The most inputs of one model, and the most outputs.
     pub const TENSORS_MAX: usize = 64;
 
-    /// Checks a description that came from elsewhere.
+    /// Checks the description of a process or server.
     ///
     /// # Errors
     /// [`ShapeFault::Description`].
@@ -100,22 +100,22 @@ impl ModelShape {
         if is_fit { Ok(self) } else { Err(ShapeFault::Description) }
     }
 
-    /// Whether `inputs` are those of the model and have at most `bytes_max` bytes together.
+    /// Checks that `inputs` are those of the model and have at most `bytes_max` bytes together.
     ///
     /// # Errors
-    /// [`ShapeFault`], the first that there is.
+    /// [`ShapeFault`], the first one found.
     pub(crate) fn check_inputs(&self, inputs: &[Tensor], bytes_max: usize) -> Result<(), ShapeFault> {
         check(&self.inputs, inputs)?;
         let bytes = inputs.iter().map(|input| encoded_bytes(input.data())).sum();
         if bytes > bytes_max { Err(ShapeFault::Bytes { bytes, bytes_max }) } else { Ok(()) }
     }
 
-    /// Whether a server's or a file's description of the model agrees with this one, which is the
-    /// configuration's. A dimension of any size agrees with every size, on either side. Outputs that this one
-    /// does not name may be there.
+    /// Checks that the description by a server or a file agrees with this one, from the configuration. A
+    /// dimension of any size agrees with every size, on either side. The other description may have further
+    /// outputs.
     ///
     /// # Errors
-    /// [`ShapeFault`], the first that there is.
+    /// [`ShapeFault`], the first one found.
     pub fn check_agreement(&self, described: &Self) -> Result<(), ShapeFault> {
         let is_named = |output: &&TensorShape| self.outputs.iter().any(|named| named.name == output.name);
         let outputs: Vec<_> = described.outputs.iter().filter(is_named).collect();
@@ -133,7 +133,7 @@ impl ModelShape {
 }
 
 impl TensorShape {
-    /// Whether name and dimensions are within the bounds of a [`Tensor`].
+    /// Returns whether name and dimensions are within the bounds of a [`Tensor`].
     fn is_fit(&self) -> bool {
         (1..=Tensor::NAME_LEN_MAX).contains(&self.name.len())
             && !self.name.chars().any(char::is_control)
@@ -141,7 +141,7 @@ impl TensorShape {
             && self.dimensions.iter().all(|&size| size >= -1)
     }
 
-    /// Whether elements of this type with these dimensions are those of the model.
+    /// Checks that elements of this type with these dimensions are those of the model.
     ///
     /// # Errors
     /// [`ShapeFault`].
@@ -161,7 +161,7 @@ impl TensorShape {
     }
 }
 
-/// Pairs each of `expected` with the one of `found` that has its name, in the order of `expected`, and checks
+/// Pairs each of `expected` with the one of `found` of the same name, in the order of `expected`, and checks
 /// the pair.
 pub(crate) fn each_once<F>(
     expected: &[TensorShape],
@@ -189,7 +189,7 @@ fn check(expected: &[TensorShape], found: &[Tensor]) -> Result<(), ShapeFault> {
     })
 }
 
-/// The dimensions of a tensor, as they are sent.
+/// Returns the dimensions of a tensor in the form of messages.
 pub(crate) fn dimensions(tensor: &Tensor) -> Vec<i64> {
     tensor.shape().iter().map(|&size| i64::try_from(size).unwrap_or(i64::MAX)).collect()
 }

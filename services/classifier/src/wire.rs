@@ -1,7 +1,6 @@
-//! Package `vigie.classifier.v1`: what passes between a thread and its classifier process.
+//! Package `vigie.classifier.v1`: the messages between a thread and its classifier process.
 //!
-//! The process may have been taken over by a model or by what it ran on: what it sends is checked like the
-//! message of a stranger.
+//! The process may be under the control of a hostile model or input, so its messages are untrusted.
 
 use vigie_classifiers::Tensor;
 use vigie_proto::pb::classifier::v1 as pb;
@@ -11,17 +10,16 @@ use crate::answer::{Elements, Output};
 use crate::element::{ElementType, decode, encode};
 use crate::shape::{ModelShape, TensorShape, dimensions};
 
-/// The hidden command of `vigie` that is a classifier process.
+/// The hidden command of `vigie` that runs as a classifier process.
 pub(crate) const COMMAND: &str = "classifier-worker";
-/// The first bytes of a process, before its first message.
+/// The first bytes that a process writes, before its first message.
 pub(crate) const GREETING: [u8; 8] = *b"vigie\0c1";
-/// The most that a message has beside the bytes of its tensors: names, dimensions, a description of 128
-/// tensors.
+/// The most bytes of a message in addition to its tensors: names, dimensions, a description of 128 tensors.
 pub(crate) const BESIDE_BYTES_MAX: usize = 256 << 10;
-/// The most of a runtime's words that is passed on, in bytes.
+/// The most bytes of a runtime's error text that are passed on.
 pub(crate) const WORDS_BYTES_MAX: usize = 512;
 
-/// The type of elements in a message.
+/// Converts a type of elements to its message form.
 pub(crate) const fn element(element: ElementType) -> pb::ElementType {
     match element {
         ElementType::Bool => pb::ElementType::Bool,
@@ -45,7 +43,7 @@ fn element_of(message: i32) -> Option<ElementType> {
     ElementType::ALL.into_iter().find(|&known| i32::from(element(known)) == message)
 }
 
-/// A description in a message.
+/// Converts a description to its message form.
 pub(crate) fn shapes(shapes: &[TensorShape]) -> Vec<pb::TensorShape> {
     let message = |shape: &TensorShape| pb::TensorShape {
         name: shape.name.clone(),
@@ -55,7 +53,7 @@ pub(crate) fn shapes(shapes: &[TensorShape]) -> Vec<pb::TensorShape> {
     shapes.iter().map(message).collect()
 }
 
-/// The description of a model that is loaded. `None` where it is none.
+/// Reads the description of a loaded model. `None` if it is invalid.
 pub(crate) fn model_shape(loaded: &pb::Loaded) -> Option<ModelShape> {
     let shapes = |messages: &[pb::TensorShape]| {
         let shape = |message: &pb::TensorShape| {
@@ -69,7 +67,7 @@ pub(crate) fn model_shape(loaded: &pb::Loaded) -> Option<ModelShape> {
     shape.checked().ok()
 }
 
-/// A tensor in a message.
+/// Converts a tensor to a message.
 pub(crate) fn message(tensor: &Tensor) -> pb::Tensor {
     let shape = pb::TensorShape {
         name: tensor.name().to_owned(),
@@ -79,7 +77,7 @@ pub(crate) fn message(tensor: &Tensor) -> pb::Tensor {
     pb::Tensor { shape: Some(shape), data: encode(tensor.data()) }
 }
 
-/// An input, of a thread of the same version. `None` where it is none.
+/// Reads an input from a thread of the same version. `None` if it is invalid.
 pub(crate) fn tensor(message: &pb::Tensor) -> Option<Tensor> {
     let shape = message.shape.as_ref()?;
     let sizes: Vec<usize> =
@@ -89,7 +87,7 @@ pub(crate) fn tensor(message: &pb::Tensor) -> Option<Tensor> {
     Tensor::new(&shape.name, &sizes, data).ok()
 }
 
-/// An output, of a process that nobody believes. `None` where it has no shape.
+/// Reads an output from an untrusted process. `None` if it has no shape.
 pub(crate) fn output(message: &pb::Tensor) -> Option<Output<'_>> {
     let shape = message.shape.as_ref()?;
     Some(Output {
@@ -100,7 +98,7 @@ pub(crate) fn output(message: &pb::Tensor) -> Option<Output<'_>> {
     })
 }
 
-/// The posture in a message.
+/// Converts a posture to its message form.
 pub(crate) const fn posture(posture: Posture) -> pb::Posture {
     match posture {
         Posture::None => pb::Posture::None,
@@ -109,7 +107,7 @@ pub(crate) const fn posture(posture: Posture) -> pb::Posture {
     }
 }
 
-/// The posture that a message names. `None` where it names none.
+/// Reads the posture in a message. `None` if it is unknown.
 pub(crate) fn posture_of(message: i32) -> Option<Posture> {
     Posture::ALL.into_iter().find(|&known| i32::from(posture(known)) == message)
 }

@@ -1,19 +1,19 @@
 //! A classifier process: runs one model on tensors from standard input, and answers on standard output.
 //!
-//! `vigie classifier-worker` is this and nothing else. The other end is `onnx`.
+//! `vigie classifier-worker` runs this code and nothing else. The parent's side is `onnx`.
 //!
 //! ```text
 //! greet -> read the order -> open the runtime's library -> read the model's file, check its digest
-//!   -> give up all rights -> create the session, run it once if inputs came for that -> answer
+//!   -> give up all rights -> create the session, run it once if trial inputs were sent -> answer
 //!   -> run, answer, run, answer ...
 //! ```
 //!
 //! Always true:
-//! - The process has given up its rights before it parses the first byte of the model, which is input too.
-//!   The library is trusted: it was loaded with the rights of `vigie`.
-//! - The process writes nothing of a tensor anywhere but in its answer: panics are silent, the runtime's log
-//!   is discarded, and a failed run has a kind and no text.
-//! - An error of the protocol ends it. Its parent is of the same version.
+//! - The process has given up its rights before it parses the first byte of the model, which is untrusted
+//!   too. The library is trusted: it was loaded with the rights of `vigie`.
+//! - The process writes elements of a tensor only in its answers: panics are silent, the runtime's log is
+//!   discarded, and a failed run has a kind and no text.
+//! - A protocol error ends the process. Its parent has the same version.
 
 mod messages;
 mod load;
@@ -35,7 +35,7 @@ use crate::wire::{BESIDE_BYTES_MAX, COMMAND, GREETING, tensor};
 
 /// The library that runs models in a classifier process.
 pub trait Runtime {
-    /// Opens the library, which must start no thread: the process is locked down next.
+    /// Opens the library, which must not start a thread: the process is locked down next.
     ///
     /// # Errors
     /// [`pb::Failure`].
@@ -52,10 +52,10 @@ pub trait Runtime {
 
 /// A model that is ready to run.
 pub trait Session {
-    /// Its inputs and outputs.
+    /// Returns the inputs and outputs of the model.
     fn shape(&self) -> ModelShape;
 
-    /// Runs it. The outputs have at most `bytes_max` bytes together.
+    /// Runs the model. The outputs have at most `bytes_max` bytes together.
     ///
     /// # Errors
     /// [`pb::Failure`], without a text.
@@ -69,7 +69,7 @@ pub type Installed = runtime::OnnxRuntime;
 #[cfg(not(feature = "onnx"))]
 pub type Installed = NoRuntime;
 
-/// Why a classifier process ended other than by the end of its input.
+/// The reason why a classifier process ended before the end of its input.
 #[derive(Debug, Error)]
 enum WorkerError {
     #[error("cannot read a request or write an answer")]
@@ -80,21 +80,21 @@ enum WorkerError {
     NoModel,
 }
 
-/// Runs this process as a classifier process if its arguments, without its name, ask for that. Called before
-/// anything else: the process then has one thread.
+/// Runs this process as a classifier process if its arguments, without the program's name, ask for it. Call
+/// it before anything else, while the process has one thread.
 #[must_use]
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     run_with::<Installed>(arguments)
 }
 
-/// Does the same with another runtime: for the tests of the process that watches this one.
+/// Does the same with another runtime, for tests of the parent's side.
 #[must_use]
 pub fn run_with<R: Runtime>(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.into_iter().next()? != COMMAND {
         return None;
     }
-    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote
-    // the content.
+    // Printing the place of a panic opens files, for which the lock-down kills the process; and the message
+    // may quote the content.
     std::panic::set_hook(Box::new(|_| {}));
     let worked = work::<R>(std::io::stdin().lock(), std::io::stdout().lock());
     Some(if worked.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -134,7 +134,7 @@ fn inputs(request: Vec<u8>) -> Result<Vec<Tensor>, WorkerError> {
     request.inputs.iter().map(tensor).collect::<Option<_>>().ok_or(WorkerError::Malformed)
 }
 
-/// The runtime of a build that has none.
+/// The runtime of a build without ONNX Runtime.
 #[cfg(not(feature = "onnx"))]
 #[derive(Debug)]
 pub enum NoRuntime {}

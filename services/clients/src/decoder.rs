@@ -1,7 +1,7 @@
 //! Decoder processes: one for each hashing thread, used for one image after the other.
 //!
-//! A [`Decoder`] owns at most one process at a time and hides that it may die: what a hostile file can do to
-//! it ends in one answer for that file.
+//! A [`Decoder`] owns at most one process at a time, and hides that the process may die: the damage of a
+//! hostile file is limited to the answer for that file.
 //!
 //! ```text
 //! Decoder::hash(content, deadline)
@@ -9,28 +9,30 @@
 //!   |-- no process: start one, and check its first bytes and its posture
 //!   |-- request ->  <- answer, both bounded; at the deadline or at the bound of processor time the process
 //!   |   is killed
-//!   |-- the process died: wait for it, name the kind; once more in a fresh one if it had answered others
-//!   |   before; then once for the first frame alone, in a fresh one, if a later frame may be the cause
+//!   |-- the process died: wait for it, report the kind; retry in a new process if the old one had answered
+//!   |   other images before; then once for the first frame alone, in a new process, if a later frame may be
+//!   |   the cause
 //!   +-- after 1,000 images: a new process
 //! ```
 //!
 //! Always true:
-//! - One image at a time: which image a death belongs to is never in doubt.
+//! - One image at a time: every death belongs to one known image.
 //! - A process that has died or was killed has been waited for, and its pipes are closed, before the answer
 //!   is given.
-//! - What a process sends is bounded and checked like the message of a stranger: it may have been taken over.
+//! - The messages of a process are bounded and checked as untrusted input: the process may be under the
+//!   control of a hostile file.
 //!
-//! A caller that has classifiers names the forms in which it wants the first frame as pixels; nobody else's
-//! picture crosses as such.
+//! A caller with classifiers names the forms in which it wants the pixels of the first frame. For other
+//! callers no pixels leave the process.
 //!
-//! A picture that no decoder here decodes is decoded by the program `ffmpeg` where that is installed
-//! (`ffmpeg`): the process reads what of the file the program needs, and then hashes the program's pixels,
-//! which pass through this process piece by piece (`outside`). A video is decoded by that program too, and
-//! hashed by the calling thread: its frames are raw, and nothing of them is parsed (`video`).
+//! A picture that no built-in decoder accepts is decoded by the program `ffmpeg`, if it is installed
+//! (`ffmpeg`): the process reads the parts of the file that the program needs, and then hashes the program's
+//! pixels, which pass through this process piece by piece (`outside`). A video is decoded by that program
+//! too, and hashed by the calling thread: its frames are raw, and nothing of them is parsed (`video`).
 //!
 //! Reading order: `failure`, `settings`, `watch` (waiting within bounds), `child`, `process`, `ffmpeg`,
-//! `outside`, `metrics`, `video`, then [`Decoder`], and [`Hashing`] for those that choose between processes
-//! and none.
+//! `outside`, `metrics`, `video`, then [`Decoder`], and [`Hashing`], which chooses between decoder processes
+//! and this process.
 
 mod failure;
 mod settings;
@@ -66,8 +68,8 @@ use ffmpeg::Ffmpeg;
 use process::Process;
 use watch::Bounds;
 
-/// The wait before the next process when one could not be started: doubled with each in a row, up to the
-/// longest.
+/// The wait before the next process when one could not be started, doubled with each consecutive failure, up
+/// to the longest wait.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -79,17 +81,17 @@ const _: () =
     assert!(FIRST_FRAME_PROCESSOR_TIME_MAX.as_millis() * 2 >= Limits::FURTHER_FRAMES_WITHIN.as_millis() * 3);
 
 /// The shares of a file's time after which no further frame is begun, and after which a file of several
-/// frames is ended. The rest is for the first frame alone.
+/// frames is ended. The remaining time is for the first frame alone.
 const FURTHER_FRAMES_SHARE: f64 = 0.5;
 const SEVERAL_FRAMES_SHARE: f64 = 0.75;
 
-/// A file, and the order to decode it.
+/// A file, and the options for decoding it.
 #[derive(Clone, Copy)]
 struct Task<'a> {
     content: &'a [u8],
     limits: Limits,
     ways: Ways,
-    /// In which the first frame is wanted as pixels.
+    /// The forms in which the caller wants the pixels of the first frame.
     forms: &'a [PictureForm],
     bounds: Bounds,
 }
@@ -97,7 +99,7 @@ struct Task<'a> {
 /// The outcome of a file in one process.
 type Attempt = Result<Result<Decoded, DecodeFailure>, WorkerDeath>;
 
-/// A thread's decoder process, started when it is needed.
+/// A thread's decoder process, started on first use.
 ///
 /// A decoder stays on the thread that made it: Linux ends the process when that thread ends.
 #[derive(Debug)]
@@ -106,22 +108,22 @@ pub struct Decoder {
     metrics: DecoderMetrics,
     ffmpeg: Ffmpeg,
     process: Option<Process>,
-    /// Processes in a row that could not be started.
+    /// The number of consecutive processes that could not be started.
     failed_starts: u32,
-    /// Processes in a row that died without having answered anything.
+    /// The number of consecutive processes that died before their first answer.
     barren: u32,
     not_before: Option<Instant>,
     _stays_on_its_thread: PhantomData<*const ()>,
 }
 
 impl Decoder {
-    /// A decoder without a process. Its figures go to `metrics`.
+    /// Creates a decoder without a process. Its metrics are counted in `metrics`.
     #[must_use]
     pub fn new(settings: DecoderSettings, metrics: DecoderMetrics) -> Self {
         Self::with(settings, metrics, Ffmpeg::new())
     }
 
-    /// The same, with what is known of `ffmpeg`.
+    /// Does the same with a shared state of `ffmpeg`.
     fn with(settings: DecoderSettings, metrics: DecoderMetrics, ffmpeg: Ffmpeg) -> Self {
         Self {
             settings,
@@ -138,12 +140,12 @@ impl Decoder {
     /// Starts the process unless there is one, and returns its protection.
     ///
     /// # Errors
-    /// [`StartError`], when it cannot be started or has less protection than is required.
+    /// [`StartError`], if it cannot be started or has less protection than is required.
     pub fn start(&mut self) -> Result<Posture, StartError> {
         self.running().map(|process| process.posture())
     }
 
-    /// The process, started if there is none.
+    /// Returns the process, and starts it if there is none.
     fn running(&mut self) -> Result<&mut Process, StartError> {
         match &mut self.process {
             Some(process) => Ok(process),
@@ -164,22 +166,21 @@ impl Decoder {
         }
     }
 
-    /// The process's number, while there is one.
+    /// Returns the id of the process, while there is one.
     #[must_use]
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().map(Process::id)
     }
 
-    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, until
-    /// `deadline`; also brings its first frame to `forms`, of which there are at most
-    /// [`PictureForm::COUNT_MAX`].
+    /// Decodes and hashes the picture `content` within `limits`, in the ways of `ways`, until `deadline`;
+    /// also converts its first frame to `forms`, at most [`PictureForm::COUNT_MAX`] of them.
     ///
-    /// Where a later frame may have killed the process, the answer has the first frame alone, with the fault
-    /// and with the others among the frames left out.
+    /// If a later frame may have killed the process, the answer has the first frame alone, with the fault,
+    /// and the other frames count as left out.
     ///
     /// # Errors
-    /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no
-    /// process.
+    /// [`DecoderError`]: the file is not an accepted picture, its process died, the time is up, or there is
+    /// no process.
     pub fn hash(
         &mut self,
         content: &[u8],
@@ -204,7 +205,7 @@ impl Decoder {
         let task = Task { content, limits, ways, forms, bounds };
         let is_used = self.process.as_ref().is_some_and(|process| process.answered() > 0);
         let mut attempt = self.attempt(&task)?;
-        // The fault may be that of an image before.
+        // The fault may be that of an earlier image.
         if is_used && attempt.as_ref().is_err_and(|death| death.may_be_of_others()) {
             attempt = self.attempt(&task)?;
         }
@@ -221,8 +222,9 @@ impl Decoder {
         }
     }
 
-    /// Decodes the first frame alone of a file that `death` ended, where a later frame may have been the
-    /// cause. Once: if the first frame cannot be had either, the file has the failure that it had.
+    /// Decodes the first frame alone of a file whose process ended by `death`, if a later frame may have been
+    /// the cause. It tries once: if the first frame cannot be decoded either, the file keeps its first
+    /// failure.
     fn first_frame(
         &mut self,
         whole: Task<'_>,
@@ -260,8 +262,8 @@ impl Decoder {
         Ok(self.conclude(answer, answered_before))
     }
 
-    /// Keeps, renews or ends the process after an answer, or after none. It had answered so many images
-    /// before.
+    /// Keeps, renews or ends the process after an answer, or after none. `answered_before` is the number of
+    /// images that it had answered before.
     fn conclude(
         &mut self,
         answer: Result<Result<Decoded, DecodeFailure>, Stopped>,
@@ -273,7 +275,7 @@ impl Decoder {
         Ok(outcome)
     }
 
-    /// Waits where processes have failed in a row, so that starting them is not all that the machine does.
+    /// Waits after consecutive failures of processes, so that the machine is not busy with starting them.
     fn pause(&mut self, deadline: Instant) -> Result<(), DecoderError> {
         let now = Instant::now();
         if now >= deadline {
@@ -287,14 +289,14 @@ impl Decoder {
         Ok(())
     }
 
-    /// Ends the process that stopped as described.
+    /// Ends the process, which stopped for this reason.
     fn end(&mut self, stopped: Stopped, answered: u32) -> WorkerDeath {
         let Some(process) = self.process.take() else { return WorkerDeath::Crashed };
         let death = process.end(stopped);
         self.metrics.died(death);
-        // A file that kills its process costs others no more than any slow file does: so this wait does not
-        // grow. The first such death has none, and a caller who wants answers sooner than they can be had
-        // causes none.
+        // A file that kills its process costs others no more than any slow file does, so this wait does not
+        // grow. The first such death causes no wait, and neither does a deadline that the caller set too
+        // short.
         if answered == 0 && death != WorkerDeath::Deadline {
             self.barren += 1;
             self.not_before = (self.barren > 1).then(|| Instant::now() + PAUSE_MIN);
@@ -302,7 +304,7 @@ impl Decoder {
         death
     }
 
-    /// Ends a process that has answered often enough, or in which a decoder has failed.
+    /// Ends a process that has answered its largest number of images, or in which a decoder has failed.
     fn retire(&mut self, outcome: &Result<Decoded, DecodeFailure>) {
         let fault = match outcome {
             Ok(Decoded::Picture(picture)) => picture.fingerprint.later_fault,
@@ -327,8 +329,8 @@ impl Drop for Decoder {
     }
 }
 
-/// The outcome that an answer holds. A malformed answer is that of a process that was taken over or is of
-/// another version.
+/// Reads the outcome in an answer. A malformed answer comes from a process that is under hostile control or
+/// has another version.
 fn outcome(answer: &[u8], task: &Task<'_>) -> Result<Result<Decoded, DecodeFailure>, Stopped> {
     let Task { limits, forms, .. } = task;
     let message = pb::DecodeResponse::decode(answer).map_err(|_| Stopped::Malformed)?;

@@ -1,6 +1,6 @@
 //! Prints the processor time of hashing a JPEG of one megapixel in a decoder process, over that of hashing it
-//! in this process: `cargo run --release -p vigie-decoder --example cost`. With a number it takes so many
-//! rounds.
+//! in this process: `cargo run --release -p vigie-decoder --example cost`. The argument, if given, is the
+//! number of rounds.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,11 +14,11 @@ use vigie_clients::decoder::{Decoder, DecoderMetrics, DecoderSettings};
 use vigie_media::{Limits, Ways, digest};
 use vigie_pictures::{Format, draw};
 
-/// As in `vigie`.
+/// The allocator of `vigie`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Images of one round: enough for a clock that counts in steps of 10 ms.
+/// The number of images of one round: enough for a clock with steps of 10 ms.
 const IMAGES: u32 = 250;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         file.len()
     );
     let limits = Limits::default();
-    // One process for all of them, so that its clock can be read.
+    // One process for all images, so that its clock can be read.
     let settings = DecoderSettings { images_max: u32::MAX, ..DecoderSettings::for_limits(&limits) };
     let mut decoder = Decoder::new(settings, DecoderMetrics::default());
     println!("protection: {}", decoder.start().unwrap());
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             || (digest::digests(&file), vigie_media::picture(&file, &limits, Ways::default()).unwrap()),
         )
     };
-    // Not counted: caches are cold.
+    // Not counted, because caches are cold.
     let _ = (here(), there());
     let mut ratios = Vec::new();
     for _ in 0..rounds {
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Processor time of one image.
+/// Returns the processor time of one image.
 fn measure<T>(used: impl Fn() -> Duration, mut hash: impl FnMut() -> T) -> Duration {
     let before = used();
     for _ in 0..IMAGES {
@@ -75,7 +75,7 @@ fn measure<T>(used: impl Fn() -> Duration, mut hash: impl FnMut() -> T) -> Durat
     (used() - before) / IMAGES
 }
 
-/// Processor time of a process, as the system counts it.
+/// Returns the processor time of a process according to the system.
 fn processor_time(process: &str) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().skip(11).take(2);

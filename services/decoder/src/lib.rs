@@ -1,16 +1,16 @@
 //! A decoder process: reads hostile images from standard input, hashes them, and answers on standard output.
 //!
-//! `vigie decode-worker` is this and nothing else. Decoding and hashing both happen here: a file comes in,
-//! and hashes go out. Pixels cross a process only where a classifier wants the first frame, resized to what
-//! its model reads. The other end is `vigie_clients::decoder`.
+//! `vigie decode-worker` runs this code and nothing else. Decoding and hashing both happen here: a file comes
+//! in, and hashes go out. Pixels leave the process only for a classifier, which gets the first frame, resized
+//! to its model's input. The parent's side is `vigie_clients::decoder`.
 //!
 //! Always true:
 //! - The process is locked down before it reads the first byte, and has one thread.
-//! - It writes nothing of an image anywhere but in its answer: panics are silent, and there is no log.
-//! - An error of the protocol ends it. Its parent is of the same version, so nothing else can be wanted.
+//! - The process writes nothing of an image except its answer: panics are silent, and there is no log.
+//! - A protocol error ends the process. Its parent has the same version, so no other message is valid.
 //!
-//! `vigie program-worker` is the same for a program of others, which decodes what this one cannot: it locks
-//! itself down, greets, and becomes that program (`program`).
+//! `vigie program-worker` is the same for an external program, which decodes the formats that this process
+//! cannot: the process locks itself down, greets, and becomes that program (`program`).
 //!
 //! Reading order: [`run_if_asked`], then `messages`, `program`.
 
@@ -33,7 +33,7 @@ use vigie_sandbox::{Profile, lock_down};
 /// Decodes one file.
 pub type Decode = fn(&[u8], &Order) -> Result<Decoded, DecodeFailure>;
 
-/// Why a decoder process ended other than by the end of its input.
+/// The reason why a decoder process ended before the end of its input.
 #[derive(Debug, Error)]
 enum WorkerError {
     #[error("cannot read a request or write an answer")]
@@ -42,17 +42,17 @@ enum WorkerError {
     Malformed,
 }
 
-/// Runs this process as a decoder process if its arguments, without its name, say so. Called before anything
-/// else: nothing of the process has been started then, and it has one thread.
+/// Runs this process as a decoder process if its arguments, without the program's name, ask for it. Call it
+/// before anything else, while the process has one thread.
 #[must_use]
 pub fn run_if_asked(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     run_with(arguments, decode)
 }
 
-/// Decodes a file, or reads what an outside program has to decode.
+/// Decodes a file, or reads the parts of it that an external program has to decode.
 ///
 /// # Errors
-/// [`DecodeFailure`], when the file is no picture that is accepted.
+/// [`DecodeFailure`], if the file is not an accepted picture.
 pub fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
     match Outside::read(content, &order.limits)? {
         Some(outside) => Ok(Decoded::Outside(outside)),
@@ -63,7 +63,7 @@ pub fn decode(content: &[u8], order: &Order) -> Result<Decoded, DecodeFailure> {
     }
 }
 
-/// Does the same with another way of decoding: for the tests of the process that watches this one.
+/// Does the same with another decoder, for tests of the parent's side.
 #[must_use]
 pub fn run_with(arguments: impl IntoIterator<Item = OsString>, decode: Decode) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
@@ -76,8 +76,8 @@ pub fn run_with(arguments: impl IntoIterator<Item = OsString>, decode: Decode) -
     }
     let memory_bytes_max = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
     let Some(memory_bytes_max) = memory_bytes_max else { return Some(ExitCode::FAILURE) };
-    // Printing where a panic happened opens files, which the lock-down answers with death; and it may quote
-    // the content.
+    // Printing the place of a panic opens files, for which the lock-down kills the process; and the message
+    // may quote the content.
     std::panic::set_hook(Box::new(|_| {}));
     let posture = lock_down(Profile::Decoder { memory_bytes_max });
     let (input, output) = (std::io::stdin().lock(), std::io::stdout().lock());
@@ -96,7 +96,7 @@ fn work(mut input: impl Read, mut output: impl Write, decode: Decode) -> Result<
     while let Some(request) = messages::read(&mut input, decoder::REQUEST_BYTES_MAX)? {
         let order = decoder_order(&request)?;
         let content = messages::read_content(&mut input, order.content_bytes)?;
-        // The decoders catch their own panics; this one is of what comes after them.
+        // The decoders catch their own panics; this catches panics in the code after them.
         let outcome =
             catch_unwind(AssertUnwindSafe(|| answer(content, &order, decode))).unwrap_or_else(|_| {
                 let message =

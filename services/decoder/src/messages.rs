@@ -1,4 +1,4 @@
-//! Messages on a pipe: four bytes of length, the least significant first, and the message.
+//! Messages on a pipe: the length in four bytes, little-endian, and the message.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -20,7 +20,7 @@ pub(crate) fn read(input: &mut impl Read, bytes_max: usize) -> Result<Option<Vec
     read_content(input, length).map(Some)
 }
 
-/// Reads so many bytes.
+/// Reads `length` bytes.
 pub(crate) fn read_content(input: &mut impl Read, length: usize) -> Result<Vec<u8>, WorkerError> {
     let mut content = vec![0; length];
     input.read_exact(&mut content)?;

@@ -1,4 +1,4 @@
-//! The loop of a decoder process, without its process.
+//! The loop of a decoder process, run without a process.
 
 use vigie_classifiers::PictureForm;
 use vigie_classifiers::preprocessing::{Filter, Resize};
@@ -9,8 +9,8 @@ use vigie_proto::pb::decoder::v1 as pb;
 
 use super::*;
 
-/// A picture as wide as the content is long. Empty content panics, and of content that begins with `L` the
-/// second frame does.
+/// Returns a picture as wide as the content is long. Empty content panics; if the content begins with `L`,
+/// the second frame panics.
 fn decode(content: &[u8], _: &Order) -> Result<Decoded, DecodeFailure> {
     assert!(!content.is_empty(), "on purpose");
     let plain = PictureHashes { pdq: [[content[0]; 32]; 8], quality: Quality::new(80).unwrap() };

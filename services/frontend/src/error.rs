@@ -10,22 +10,22 @@ use vigie_model::QualityError;
 use vigie_proto::status;
 use vigie_serving::ServeError;
 
-/// Why a frontend could not run.
+/// The reason why a frontend could not run.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The configuration has these faults.
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
-    /// The coordinator's endpoint is none.
+    /// The coordinator's endpoint is invalid.
     #[error("cannot reach the coordinator")]
     Coordinator(#[from] EndpointError),
-    /// The endpoint of a classifier is none.
+    /// The endpoint of a classifier is invalid.
     #[error("cannot reach classifiers")]
     Classifiers(#[source] EndpointError),
-    /// The coordinator inside cannot run.
+    /// The embedded coordinator cannot run.
     #[error("cannot run a coordinator inside")]
     Embedded(#[from] vigie_coordinator::RunError),
-    /// The quality floor is none.
+    /// The quality floor is out of range.
     #[error("cannot use the quality floor")]
     QualityFloor(#[from] QualityError),
     /// Images cannot be decoded in processes with the required protection.
@@ -34,7 +34,7 @@ pub enum RunError {
     /// A hashing thread could not be started.
     #[error("cannot start the hashing pool")]
     HashingPool(#[source] std::io::Error),
-    /// The follower of the directory ended by a fault of its own.
+    /// The follower of the directory ended because of an internal fault.
     #[error("the follower of the directory of members ended unexpectedly")]
     Directory,
     /// The server failed.
@@ -42,12 +42,12 @@ pub enum RunError {
     Serve(#[from] ServeError),
 }
 
-/// Why one file was not hashed.
+/// The reason why one file was not hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum HashingError {
     #[error("{waiting} {media}s are waiting to be hashed; try again later")]
     QueueFull {
-        /// "image" or "video".
+        /// The kind of file: "image" or "video".
         media: &'static str,
         waiting: usize,
         retry_after: Duration,
@@ -59,7 +59,7 @@ pub(crate) enum HashingError {
 }
 
 impl HashingError {
-    /// The code that its file gets.
+    /// Returns the status code of the file.
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::QueueFull { .. } => Code::ResourceExhausted,
@@ -68,7 +68,7 @@ impl HashingError {
         }
     }
 
-    /// The status of the file.
+    /// Returns the status of the file.
     pub(crate) fn into_status(self) -> Status {
         let (text, code) = (self.to_string(), self.code());
         match self {
@@ -78,8 +78,8 @@ impl HashingError {
     }
 }
 
-/// The status of a search that the coordinator did not answer: what it said of the caller's request is the
-/// caller's to hear; that it could not be reached is an outage here.
+/// Returns the status of a search that the coordinator did not answer. Errors about the caller's request are
+/// passed on to the caller; an unreachable coordinator is an outage of this service.
 pub(crate) fn search_status(error: CallError) -> Status {
     match error.code() {
         Code::NotFound

@@ -30,7 +30,7 @@ use crate::request::streaming::Streamed;
 use crate::request::uploads;
 use crate::searcher::Urgency;
 
-/// Answers platforms.
+/// The service that answers platforms.
 #[derive(Debug)]
 pub(crate) struct Grpc {
     pub(crate) matching: Matching,
@@ -40,7 +40,7 @@ pub(crate) struct Grpc {
     pub(crate) meters: Meters,
     pub(crate) policies: Policies,
     pub(crate) reports: Reports,
-    /// What is decoded here, as it was found out at the start.
+    /// The formats that are decoded here, as determined at startup.
     pub(crate) decoding: pb::DescribeDecodingResponse,
 }
 
@@ -66,7 +66,7 @@ impl MatchService for Grpc {
             call.not_load();
         }
         rooms.send();
-        // A refused one is counted by the server's guard.
+        // The server's guard counts refused calls.
         let answered = answered?;
         called.count(Code::Ok, matches(&answered));
         Ok(Response::new(answered))
@@ -124,14 +124,14 @@ impl MatchService for Grpc {
         let called = Called::of(&request)?;
         let mut parts = request.into_inner();
         let start = deadline::within(deadline, uploads::start(&mut parts)).await?;
-        // Rights are looked at before the file comes, and its units are spent.
+        // Rights are checked and units spent before the file arrives.
         let mut asked = uploads::asked(start, self.matching.video_bytes_max)?;
         let rights = Rights::of(&called, &self.meters, &self.policies, &self.reports, &mut asked)?;
         let file = uploads::file(&mut parts, self.matching.video_bytes_max);
         let file = deadline::within(deadline, file).await?;
         let rights = rights.with_file(file.len());
         asked.contents = vec![Content::Video(file)];
-        // A video takes a thread for long, whatever else waits.
+        // A video occupies a thread for a long time, whatever the load is.
         call.not_load();
         let mut rooms = Rooms::new(answers, call.clone());
         let urgency = Urgency::of_a_call(call.priority());
@@ -164,7 +164,7 @@ impl MatchService for Grpc {
     }
 }
 
-/// The status of a file without hashes, of a caller that wants nothing else.
+/// Returns the status of a file without hashes, for a call that asks for hashes alone.
 fn not_hashed(field: &str, failure: DecodeFailure) -> Status {
     if failure.kind == DecodeFailureKind::Unavailable {
         Status::unavailable(failure.message)

@@ -1,7 +1,8 @@
-//! Which shards answers have lacked, so that each loss and each return is logged once, with the reason.
+//! Tracks the shards that answers have lacked, so that each loss and each return is logged once, with the
+//! reason.
 //!
-//! A shard that is only too slow for some calls would be lost and back many times a second: after one line of
-//! a shard the next comes [`HOLD`] later at the earliest, if it is still so then.
+//! A shard that is too slow for some calls only would be lost and back many times a second. So after a line
+//! about a shard the next one follows [`HOLD`] later at the earliest, if the state still holds then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,20 +10,20 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_model::{Coverage, ShardId};
 
-/// The shortest time between two lines of one shard.
+/// The shortest time between two log lines about one shard.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// A log line.
+/// A log line about one shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// Answers lack a shard.
     Lost { shard: ShardId, reason: String },
-    /// Answers have it again.
+    /// Answers include the shard again.
     Back { shard: ShardId },
 }
 
 impl Notice {
-    /// Logs it.
+    /// Writes the log line.
     pub(crate) fn log(&self) {
         match self {
             Self::Lost { shard, reason } => tracing::warn!(%shard, reason, "answers lack a shard"),
@@ -31,12 +32,13 @@ impl Notice {
     }
 }
 
-/// The shards of which something was logged: whether as lost, and when.
+/// For each shard with a log line: whether the line reported a loss, and when it was written.
 #[derive(Debug, Default)]
 pub(crate) struct LostShards(BTreeMap<ShardId, (bool, Instant)>);
 
 impl LostShards {
-    /// Takes in what an answer covers. Cheap where no shard has been lost of late.
+    /// Records what an answer covers, and returns the log lines to write. Cheap if no shard has been lost
+    /// recently.
     pub(crate) fn take(&mut self, coverage: &Coverage, now: Instant) -> Vec<Notice> {
         if coverage.failures.is_empty() && self.0.is_empty() {
             return Vec::new();
@@ -60,7 +62,7 @@ impl LostShards {
                 *logged = (false, now);
                 return true;
             }
-            // It has been back for long enough.
+            // The shard has been back for longer than the hold time.
             false
         });
         notices

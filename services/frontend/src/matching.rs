@@ -1,5 +1,5 @@
-//! A call from content to answer: hash what has to be hashed, search once for all of it, put the answers
-//! together.
+//! One call from content to answer: hashes its files, searches once for all contents, and assembles the
+//! answers.
 
 mod shareable;
 
@@ -33,14 +33,15 @@ use crate::searcher::{SearchFailure, Searcher, Urgency};
 
 pub(crate) use shareable::Shareable;
 
-/// A call with more queries than this is bulk work behind this frontend, whatever its caller says.
+/// A call with more queries than this has bulk priority behind this frontend, whatever priority the caller
+/// asks for.
 pub(crate) const INTERACTIVE_QUERIES_MAX: usize = 16;
 
-/// Videos are asked about by one frame a second, and banked by every frame that is another: so a copy matches
-/// however its frames fall.
+/// Videos are queried by one frame a second and banked by every frame that differs, so a copy matches however
+/// its frames are aligned.
 pub(crate) const QUERY_SAMPLING: Sampling = Sampling::QUERY;
 
-/// Images of one call that are in the hashing queue at once: so that one large batch does not fill it alone.
+/// The most images of one call in the hashing queue at once, so that one large batch does not fill the queue.
 const IMAGES_QUEUED_MAX: usize = 4;
 
 /// The answer to a call: one outcome for each content, and what the search covered.
@@ -50,15 +51,15 @@ pub(crate) struct Answer {
     pub(crate) coverage: Coverage,
     /// The partial results were too many for the coordinator's status: `results` is empty.
     pub(crate) results_omitted: bool,
-    /// The queries that it was searched by.
+    /// The queries that were searched.
     pub(crate) queries: SearchedQueries,
-    /// What classifiers said of each content, where some were asked.
+    /// The answers of the classifiers for each content, where some were asked.
     pub(crate) said: Vec<Option<Said>>,
 }
 
 impl Answer {
-    /// Whether it has all that was found, of every shard. Otherwise each of several requests that share it
-    /// may have more by itself.
+    /// Returns whether the answer holds every match of every shard. If it does not, requests that share it
+    /// may each have more matches when answered alone.
     fn is_whole(&self) -> bool {
         let is_cut = |result: &Result<Matched, Status>| result.as_ref().is_ok_and(|one| one.found.is_cut());
         let coverage = &self.coverage;
@@ -67,7 +68,7 @@ impl Answer {
             && !self.results.iter().any(is_cut)
     }
 
-    /// The parts of an answer to several requests of so many contents, all of which could be searched.
+    /// Splits the answer to several requests of these numbers of contents, all of which could be searched.
     fn split(self, counts: &[usize]) -> Vec<Self> {
         // Calls that ask classifiers share no search.
         let Self { results, coverage, results_omitted, queries, said: _ } = self;
@@ -82,19 +83,20 @@ impl Answer {
     }
 }
 
-/// The queries that a call was searched by.
+/// The queries of a call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SearchedQueries {
-    /// Of which of the contents that could be searched each is, ascending, and in which rendition.
+    /// For each query the index of its content among those that could be searched, ascending, and its
+    /// rendition.
     of: Arc<[(usize, Rendition)]>,
-    /// The queries, as they were sent: all parts but the last are as long as the first.
+    /// The queries as they were sent. All parts but the last have the length of the first.
     parts: Vec<Arc<[Query]>>,
-    /// The first content of the request, where several share the call.
+    /// The index of the request's first content, where several requests share the call.
     first: usize,
 }
 
 impl SearchedQueries {
-    /// No query yet, of these that will be sent.
+    /// Prepares for these queries, none of which has been sent.
     pub(crate) fn new(queries: &[(usize, Rendition, Query)]) -> Self {
         let of = queries.iter().map(|(at, rendition, _)| (*at, *rendition)).collect();
         Self { of, parts: Vec::new(), first: 0 }
@@ -105,7 +107,7 @@ impl SearchedQueries {
         self.parts.push(Arc::clone(part));
     }
 
-    /// The queries of the content that is the one at `at` of those of the request that could be searched.
+    /// Returns the queries of content `at`, an index among the request's contents that could be searched.
     pub(crate) fn of_content(&self, at: usize) -> impl Iterator<Item = (Rendition, &Query)> {
         let at = self.first + at;
         let begin = self.of.partition_point(|(one, _)| *one < at);
@@ -117,7 +119,7 @@ impl SearchedQueries {
     }
 }
 
-/// Why a call has no full answer.
+/// The reason why a call has no full answer.
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// There is no answer.
@@ -126,32 +128,32 @@ pub(crate) enum Failed {
     Incomplete { status: Status, partial: Box<Answer> },
 }
 
-/// What the contents of a call have in common.
+/// The settings that the contents of a call have in common.
 struct Terms {
     options: SearchOptions,
     quality_floor: Quality,
-    /// The most bytes of all matches.
+    /// The largest number of bytes of all matches.
     bytes_max: usize,
 }
 
-/// Answers calls.
+/// The services and limits for answering calls.
 #[derive(Debug, Clone)]
 pub(crate) struct Matching {
     pub(crate) images: HashingPool<Images>,
-    /// `None` where the frontend has no thread for videos.
+    /// `None` if the frontend has no thread for videos.
     pub(crate) videos: Option<HashingPool<Videos>>,
     pub(crate) searcher: Searcher,
     pub(crate) classifiers: Classifiers,
     pub(crate) quality_floor: Quality,
-    /// Queries of one call.
+    /// The largest number of queries of one call.
     pub(crate) queries_max: usize,
-    /// Bytes of one video.
+    /// The largest number of bytes of one video.
     pub(crate) video_bytes_max: usize,
 }
 
 impl Matching {
-    /// Answers a call, with what the classifiers of a plan say. One content that cannot be searched fails the
-    /// call if it is alone, and only itself in a batch.
+    /// Answers a call, with the scores of the classifiers of `plan`. A content that cannot be searched fails
+    /// the call if it is the only one; in a batch it fails alone.
     pub(crate) async fn answer(
         &self,
         call: MatchCall,
@@ -163,15 +165,14 @@ impl Matching {
         let MatchCall { contents, options, quality_floor, surface: _, classifiers: _ } = call;
         let floor = quality_floor.unwrap_or(self.quality_floor);
         let alone = contents.len() == 1;
-        // Of an answer whose classifications take much, matches have less.
+        // Large classifications leave fewer bytes of the answer for matches.
         let bytes_max = ANSWER_BYTES_MAX - plan.map_or(0, |plan| plan.answer_bytes(contents.len()));
         let prepared = self.prepare_all(contents, plan, floor, urgency.priority, deadline).await;
         let (prepared, asking): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
         if let (true, Some(Err(status))) = (alone, prepared.first()) {
             return Err(Failed::Call(status.clone()));
         }
-        // A refusal for lack of room is about the call, not about one content: the caller should come back
-        // with it.
+        // A full queue concerns the whole call, not one content: the caller should retry the call.
         if let Some(Err(refused)) = prepared
             .iter()
             .find(|one| matches!(one, Err(status) if status.code() == tonic::Code::ResourceExhausted))
@@ -198,9 +199,9 @@ impl Matching {
         }
     }
 
-    /// Answers several calls by one search, in order: [`Shareable`] says which calls may share one. `None`:
-    /// each has to be answered by itself, because one of them could have more then, or may be to blame for
-    /// what the others lack.
+    /// Answers several calls by one search, in order; [`Shareable`] decides which calls may share one.
+    /// Returns `None` if each call has to be answered alone, because one of them could then have more
+    /// matches, or may have caused what the others lack.
     pub(crate) async fn answer_together(
         &self,
         calls: &[&MatchCall],
@@ -224,24 +225,26 @@ impl Matching {
         }
     }
 
-    /// The most bytes that the matches of a call take here at once.
+    /// Returns the largest number of bytes that the matches of a call take here at once.
     fn bytes_of_a_call(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
-        // What is gathered of several searches is cut when it is twice an answer.
+        // The results of several searches are cut when they exceed twice the size of an answer.
         self.searcher.bytes_of_a_search(queries.min(Query::BATCH_MAX), limit, answer_bytes)
             + 2 * bytes_at_most(queries, limit.get(), answer_bytes)
     }
 
-    /// Until when requests that may share a search had better be gathered; `None` for no longer.
+    /// Returns the time until which requests that may share a search should be gathered; `None` for not at
+    /// all.
     pub(crate) fn gather_until(&self) -> Option<Instant> {
         self.searcher.gather_until()
     }
 
-    /// The room that a request of so many hashed contents is to have before it is worked on.
+    /// Returns the memory in bytes that a request reserves before work on it begins, given its number of
+    /// hashed contents.
     pub(crate) fn bytes_of_a_request(&self, contents: usize, limit: Limit) -> usize {
         self.bytes_of_a_call(contents, limit, little_bytes(contents))
     }
 
-    /// Searches for all contents, in as few calls as may be, and gives each its part of the answers.
+    /// Searches for all contents in as few calls as possible, and gives each content its part of the answers.
     async fn search(
         &self,
         mut prepared: Vec<Result<Prepared, Status>>,
@@ -253,10 +256,10 @@ impl Matching {
         let Terms { options, quality_floor, bytes_max } = terms;
         let mut queries = take_queries(prepared.iter_mut().flatten(), self.queries_max);
         if queries.is_empty() {
-            // Nothing could be read; banks and sequence of the call are checked all the same.
+            // No content could be read; the banks and the sequence of the call are checked all the same.
             queries.push((usize::MAX, Rendition::default(), Query::default()));
         }
-        // However few its contents are: many queries are bulk work.
+        // Many queries are bulk work, even of few contents.
         let each = queries.iter().map(|(.., query)| std::slice::from_ref(query));
         let cost = each.clone().map(|query| Cost::of(query, &options)).sum::<Cost>();
         let hash_types = each.flat_map(|query| hash_types(query).iter().collect::<Vec<_>>()).collect();
@@ -280,11 +283,11 @@ impl Matching {
                 |bytes| self.searcher.search(Arc::clone(&asked), options.clone(), bytes, urgency, deadline);
             let mut searched = search(answer_bytes).await;
             if answer_bytes < ANSWER_BYTES_MAX && found_of(&searched).is_some_and(SearchAnswer::is_cut) {
-                // It finds much. What was found is dropped, and searched again with room for all that is
-                // answered.
+                // The search finds many matches. Its results are dropped, and the search is repeated with
+                // memory for a full answer.
                 drop(searched);
                 answer_bytes = ANSWER_BYTES_MAX;
-                // Nor are its slots held meanwhile.
+                // Its slots are released before more memory is awaited.
                 drop(weight);
                 rooms.take(bytes(answer_bytes), deadline).await.map_err(Failed::Call)?;
                 turn = Some(rooms.turn(cost).await);
@@ -293,7 +296,7 @@ impl Matching {
             }
             let searched = match searched {
                 Ok(searched) if searched.results.len() == queries.len() => searched,
-                // A missing result must never count as "no match".
+                // A missing result must never be reported as "no match".
                 Ok(searched) => {
                     let (asked, answered) = (queries.len(), searched.results.len());
                     tracing::error!(
@@ -348,7 +351,7 @@ impl Matching {
         }
     }
 
-    /// Searches by queries that an answer gave rise to. Of shards that do not answer nothing is found.
+    /// Searches for queries that follow from an answer. Shards that do not answer contribute no matches.
     pub(crate) async fn search_again(
         &self,
         queries: &[Query],
@@ -378,7 +381,7 @@ impl Matching {
         Ok(found)
     }
 
-    /// Hashes a video of a caller that wants nothing else.
+    /// Hashes a video for a call that asks for hashes alone.
     pub(crate) async fn hash_video(
         &self,
         video: Bytes,
@@ -396,8 +399,8 @@ impl Matching {
         hashed.map_err(HashingError::into_status)
     }
 
-    /// Hashes every image and video, a few at a time, in order, and begins to ask classifiers about the first
-    /// frame of each image.
+    /// Hashes every image and video, a few at a time, in order, and starts the classifiers on the first frame
+    /// of each image.
     async fn prepare_all(
         &self,
         contents: Vec<Content>,
@@ -436,7 +439,7 @@ impl Matching {
                         let hashed = self.images.hash_for_search(image, forms, priority, deadline).await;
                         match hashed.map_err(HashingError::into_status) {
                             Ok(mut hashed) => {
-                                // They are asked about the first frame while the hashes are searched.
+                                // Classifiers score the first frame while the hashes are searched.
                                 let pixels = hashed
                                     .hashes
                                     .as_mut()
@@ -458,7 +461,7 @@ impl Matching {
     }
 }
 
-/// A video where none is decoded: it has digests.
+/// Returns the digests of a video in a frontend that decodes no videos.
 async fn undecoded(video: Bytes) -> Result<HashedVideo, HashingError> {
     let digests = tokio::task::spawn_blocking(move || digest::digests(&video)).await;
     let message = "this frontend decodes no videos (video_threads is 0)".to_owned();
@@ -466,12 +469,12 @@ async fn undecoded(video: Bytes) -> Result<HashedVideo, HashingError> {
     Ok(HashedVideo { digests: digests.map_err(|_| HashingError::Closed)?, hashes: Err(failure) })
 }
 
-/// The bytes of an answer to so many contents that find little.
+/// Returns the bytes of an answer with few matches to this number of contents.
 fn little_bytes(contents: usize) -> usize {
     contents.saturating_mul(LITTLE_BYTES).min(ANSWER_BYTES_MAX)
 }
 
-/// The matches of a search, be it of all shards or not.
+/// Returns the matches of a search, whether or not all shards answered.
 fn found_of(searched: &Result<SearchAnswer, SearchFailure>) -> Option<&SearchAnswer> {
     match searched {
         Ok(answer) => Some(answer),
@@ -480,8 +483,7 @@ fn found_of(searched: &Result<SearchAnswer, SearchFailure>) -> Option<&SearchAns
     }
 }
 
-/// So many queries that one call neither holds more than a call may, nor asks for more matches, nor costs
-/// more.
+/// Returns how many queries fit one call: its bounds of queries, of matches and of cost.
 fn queries_per_call(options: &SearchOptions, hash_types: &HashTypeSet) -> usize {
     let affordable = cost::queries_max(hash_types, options);
     Query::BATCH_MAX.min(Query::ANSWERS_MAX / options.limit.get()).min(affordable).max(1)

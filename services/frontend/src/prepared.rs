@@ -1,8 +1,9 @@
-//! A content as queries, and the answers to these as the answer for the content.
+//! Converts a content to queries, and the answers to these to the answer for the content.
 //!
-//! Each frame of an image, in each way in which it was hashed, is a query of its own: so a match is known to
-//! be of that frame and way, and no service behind the frontend has to know of frames. The digests go with
-//! the first. A call has a bound of queries ([`take_queries`]); what is beyond it counts as left out.
+//! Each frame of an image, in each way in which it was hashed, is a separate query: so a match is known to
+//! belong to that frame and way, and no service behind the frontend has to know of frames. The digests are
+//! part of the first query. The number of queries of a call is bounded ([`take_queries`]); the rest counts as
+//! left out.
 
 mod video;
 
@@ -20,20 +21,20 @@ use crate::hashing::HashedImage;
 /// A content that can be searched for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Prepared {
-    /// At least one query, without hashes that are not to be trusted, and what each was taken of. The first
-    /// frame's come first, then further frames as they are, then these in further ways.
+    /// At least one query, without hashes of too low quality, each with its rendition. The first frame's
+    /// queries come first, then further frames as they are, then further frames in further ways.
     queries: Vec<(Rendition, Query)>,
-    /// How many of the queries are of the first frame.
+    /// The number of queries of the first frame.
     first_queries: usize,
     /// The queries for the hashes of each decoded frame. Frames that look the same share queries.
     frames: Vec<Vec<usize>>,
-    /// Every hash type of the content, and why it is not searched if it is not.
+    /// Every hash type of the content, with the reason if it is not searched.
     hash_types: Vec<(HashType, Option<SkipReason>)>,
     pdq_quality: Option<Quality>,
     source: Source,
 }
 
-/// How the queries were searched.
+/// How the queries were searched: options and accuracy.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Searched<'a> {
     pub(crate) options: &'a SearchOptions,
@@ -43,7 +44,8 @@ pub(crate) struct Searched<'a> {
 }
 
 impl Prepared {
-    /// Hashes that the caller sent. If their quality is below the floor, the perceptual ones are left out.
+    /// Prepares hashes that the caller sent. If their quality is below the floor, the perceptual ones are
+    /// left out.
     pub(crate) fn of_hashes(
         mut hashes: Vec<QueryHash>,
         pdq_quality: Option<Quality>,
@@ -61,7 +63,7 @@ impl Prepared {
         Self { queries, first_queries: 1, frames: Vec::new(), hash_types, pdq_quality, source }
     }
 
-    /// The hashes of an image file.
+    /// Prepares the hashes of an image file.
     pub(crate) fn of_image(image: HashedImage, floor: Quality) -> Self {
         let HashedImage { digests, hashes } = image;
         match hashes {
@@ -85,7 +87,7 @@ impl Prepared {
         let mut prepared = Self::of_file(digests, (HashType::PDQ, skipped), Some(picture.quality()), source);
         let Self { queries, frames, .. } = &mut prepared;
         frames.resize(1 + picture.later.len(), Vec::new());
-        // A still stretch of an animation has one hash many times.
+        // A still part of an animation repeats one hash many times.
         let mut known: BTreeMap<[PdqHash; 8], usize> = BTreeMap::new();
         let mut add = |at: usize, frame: u32, way: Way, hashes: &PictureHashes| {
             if hashes.quality < floor {
@@ -119,14 +121,14 @@ impl Prepared {
         prepared
     }
 
-    /// A file whose hash of this type could not be computed.
+    /// Prepares a file whose hash of this type could not be computed.
     fn of_digests(hash_type: HashType, digests: Vec<Hash>, failure: DecodeFailure) -> Self {
         let skipped = (hash_type, Some(SkipReason::NotDecoded));
         Self::of_file(digests, skipped, None, Source::Undecoded(failure))
     }
 
-    /// The digests of a file, which are of the file and not of a frame: a match of them names the first.
-    /// `perceptual` is the type of its other hashes, and why it is not searched if it is not.
+    /// Prepares the digests of a file. They belong to the file and not to a frame, so a match of them names
+    /// the first frame. `perceptual` is the type of the other hashes, with the reason if it is not searched.
     fn of_file(
         digests: Vec<Hash>,
         perceptual: (HashType, Option<SkipReason>),
@@ -141,7 +143,7 @@ impl Prepared {
         Self { queries, first_queries: 1, frames: Vec::new(), hash_types, pdq_quality, source }
     }
 
-    /// Takes the first `count` queries. What the others are of counts as left out.
+    /// Takes the first `count` queries. The frames and ways of the other queries count as left out.
     fn take(&mut self, count: usize) -> Vec<(Rendition, Query)> {
         let mut queries = std::mem::take(&mut self.queries);
         queries.truncate(count);
@@ -159,7 +161,7 @@ impl Prepared {
         queries
     }
 
-    /// The answer for the content, from what was found for its queries.
+    /// Returns the answer for the content, made of the matches of its queries.
     pub(crate) fn answered(self, found: QueryMatches, searched: Searched<'_>) -> Matched {
         let searches = self.hash_types.into_iter().map(|(hash_type, skipped)| HashTypeSearch {
             hash_type,
@@ -180,8 +182,8 @@ impl Prepared {
     }
 }
 
-/// Takes the queries of a call: of each content, by its index, those of its first frame; of the rest one of
-/// each content in turn, up to `queries_max` in all.
+/// Takes the queries of a call, each with the index of its content: first the first frame's queries of each
+/// content, then one query of each content in turn, up to `queries_max` in all.
 pub(crate) fn take_queries<'a>(
     contents: impl Iterator<Item = &'a mut Prepared>,
     queries_max: usize,
@@ -203,22 +205,22 @@ pub(crate) fn take_queries<'a>(
         .collect()
 }
 
-/// The matches of the queries of one content: each item once, by its nearest match.
+/// The matches of the queries of one content: each item once, with its nearest match.
 #[derive(Debug)]
 pub(crate) struct Found {
     items: BTreeMap<ItemId, Match>,
     limit: Limit,
     limit_reached: bool,
     set_aside: bool,
-    /// The most of one query.
+    /// The largest count of any one query.
     common_frames: u32,
     reach: Reach,
-    /// The bytes of the items' matches, at most.
+    /// An upper bound of the bytes of the items' matches.
     bytes: usize,
 }
 
 impl Found {
-    /// Nothing yet.
+    /// Creates a result without matches.
     pub(crate) fn new(limit: Limit) -> Self {
         Self {
             items: BTreeMap::new(),
@@ -231,7 +233,7 @@ impl Found {
         }
     }
 
-    /// Keeps of what was found for all contents of a call no more than an answer of so many bytes may hold.
+    /// Cuts the matches of all contents of a call to what an answer of `bytes_max` bytes can hold.
     pub(crate) fn cut_all(all: Vec<Self>, bytes_max: usize) -> Vec<Self> {
         let limits: Vec<Limit> = all.iter().map(|found| found.limit).collect();
         let mut results: Vec<QueryMatches> = all.into_iter().map(Self::finish).collect();
@@ -239,7 +241,7 @@ impl Found {
         results.into_iter().zip(limits).map(|(result, limit)| Self::of(result, limit)).collect()
     }
 
-    /// Matches that were finished, to be added to.
+    /// Converts finished matches back, so that more can be added.
     fn of(result: QueryMatches, limit: Limit) -> Self {
         let QueryMatches { limit_reached, set_aside, common_frames, .. } = result;
         let mut found = Self { limit_reached, set_aside, common_frames, ..Self::new(limit) };
@@ -249,12 +251,12 @@ impl Found {
         found
     }
 
-    /// The bytes of what was found, at most.
+    /// Returns an upper bound of the bytes of the matches.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Adds the answer to one query. Of many more items than the limit the nearest are kept.
+    /// Adds the answer to one query. When there are many more items than the limit, the nearest are kept.
     pub(crate) fn add(&mut self, rendition: Rendition, answer: QueryMatches) {
         self.limit_reached |= answer.limit_reached;
         self.set_aside |= answer.set_aside;
@@ -281,7 +283,7 @@ impl Found {
         }
     }
 
-    /// The nearest items, up to the limit.
+    /// Returns the nearest items, up to the limit.
     pub(crate) fn finish(mut self) -> QueryMatches {
         let mut matches: Vec<Match> = std::mem::take(&mut self.items).into_values().collect();
         matches.sort_by(Match::answer_order);

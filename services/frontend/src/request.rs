@@ -1,12 +1,12 @@
-//! One request from its caller to its answer: rights, room, search, what classifiers say beside it, the
-//! verdict of its member's policy, and the form in which the answer is sent.
+//! One request from its caller to its answer: rights, memory, search, the scores of classifiers, the verdict
+//! of the member's policy, and the wire form of the answer.
 
 pub(crate) mod answering;
 pub(crate) mod meters;
 pub(crate) mod alarms;
 mod of_member;
 mod deciding;
-/// Classifiers: which are asked, and what becomes of what they say.
+/// Classifiers: which are asked, and how their answers are used.
 pub(crate) mod classifying {
     pub(crate) mod plan;
     pub(crate) mod said;
@@ -22,7 +22,7 @@ pub(crate) mod floods;
 pub(crate) mod policies;
 pub(crate) mod reports;
 pub(crate) mod rights;
-/// Vectors: how far they may lie in banks.
+/// The distances at which vectors of banks match.
 mod vectors {
     pub(super) mod thresholds;
 }

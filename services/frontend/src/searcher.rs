@@ -1,7 +1,7 @@
-//! The way to the coordinator: by gRPC, or to one inside this process.
+//! The connection to the coordinator: gRPC, or a coordinator embedded in this process.
 //!
-//! Small searches that are under way at once share calls ([`vigie_net::lane`]): a coordinator's work for a
-//! search of one query is nearly that for a search of many.
+//! Small searches in progress at the same time share calls ([`vigie_net::lane`]), because a search for one
+//! query costs a coordinator nearly as much as a search for many.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::config::{Config, CoordinatorAt};
 use crate::error::{RunError, search_status};
 use crate::lost_shards::{LostShards, Notice};
 
-/// How often an embedded coordinator is looked at that has not seen all matchers yet.
+/// The interval between checks of an embedded coordinator that has not seen all matchers yet.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Searches the whole cluster.
@@ -34,37 +34,38 @@ pub(crate) struct Searcher {
 /// The coordinators that search.
 #[derive(Debug)]
 enum Coordinators {
-    /// Others, and which shards their answers have lacked. One inside this process logs that itself.
+    /// Remote coordinators, and the shards that their answers have lacked. An embedded coordinator logs lost
+    /// shards itself.
     Remote(CoordinatorClient, Mutex<LostShards>),
     Embedded(Coordinator),
 }
 
-/// A call for more queries than this is not put together with others: it would gain little. Requests of a
-/// stream, which have been put together, keep the way's pace all the same.
+/// A call of more queries than this does not share a coordinator call, because it would gain little. Requests
+/// of a stream, which have already been combined, still follow the lane's schedule.
 const SHARED_QUERIES_MAX: usize = 16;
 
-/// How urgent a search is, and what becomes of it where there is no room for it.
+/// How urgent a search is, and whether it waits when the service is full.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Urgency {
     pub(crate) priority: Priority,
-    /// Whether the search waits for room, which holds back its sender; otherwise it is refused.
+    /// Whether the search waits for capacity, which holds back its sender; otherwise it is refused.
     pub(crate) waits_for_room: bool,
 }
 
 impl Urgency {
-    /// A call, which is refused at once.
+    /// Returns the urgency of a call, which is refused at once when there is no capacity.
     pub(crate) const fn of_a_call(priority: Priority) -> Self {
         Self { priority, waits_for_room: false }
     }
 
-    /// A request of a stream, whose sender can be held back.
+    /// The urgency of a request of a stream, whose sender can be held back.
     pub(crate) const STREAMED: Self = Self { priority: Priority::Bulk, waits_for_room: true };
 }
 
-/// A refusal that says no time is tried again after this.
+/// The delay before a search is retried after a refusal that names no delay.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// Why a search has no full answer.
+/// The reason why a search has no full answer.
 #[derive(Debug)]
 pub(crate) enum SearchFailure {
     /// There is no answer.
@@ -104,13 +105,14 @@ impl Searcher {
         Ok(Self { lane })
     }
 
-    /// Until when requests that may share a search had better be gathered; `None` for no longer.
+    /// Returns the time until which requests that may share a search should be gathered; `None` for not at
+    /// all.
     pub(crate) fn gather_until(&self) -> Option<Instant> {
         self.lane.gather_until()
     }
 
-    /// Waits until an embedded coordinator has seen every matcher once. One elsewhere is not waited for:
-    /// where it does not answer, each answer says so.
+    /// Waits until an embedded coordinator has seen every matcher once. A remote coordinator is not awaited:
+    /// while it does not answer, each answer reports that.
     pub(crate) async fn ready(&self) {
         if let Coordinators::Embedded(coordinator) = self.lane.carrier() {
             while !coordinator.has_looked_around() {
@@ -119,7 +121,7 @@ impl Searcher {
         }
     }
 
-    /// Why it cannot search yet, unless it can.
+    /// Returns why the searcher cannot search yet, or `None` if it can.
     pub(crate) fn unready_reason(&self) -> Option<&'static str> {
         match self.lane.carrier() {
             Coordinators::Remote(..) => None,
@@ -127,7 +129,7 @@ impl Searcher {
         }
     }
 
-    /// Ends when an embedded coordinator has stopped to watch the matchers, as it never should.
+    /// Ends when an embedded coordinator has stopped watching the matchers, which is a fault.
     pub(crate) async fn blind(&self) {
         match self.lane.carrier() {
             Coordinators::Remote(..) => std::future::pending().await,
@@ -139,15 +141,15 @@ impl Searcher {
         }
     }
 
-    /// Stops a coordinator inside this process.
+    /// Stops an embedded coordinator.
     pub(crate) fn stop(&self) {
         if let Coordinators::Embedded(coordinator) = self.lane.carrier() {
             coordinator.stop();
         }
     }
 
-    /// The most bytes of matches that a search for so many queries takes here at once, if its answer may have
-    /// `answer_bytes`.
+    /// Returns the largest number of bytes of matches that a search for so many queries takes here at once,
+    /// if its answer may have `answer_bytes`.
     pub(crate) fn bytes_of_a_search(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
         match self.lane.carrier() {
             Coordinators::Remote(..) => bytes_at_most(queries, limit.get(), answer_bytes),
@@ -157,8 +159,8 @@ impl Searcher {
         }
     }
 
-    /// Searches, with an answer of at most `answer_bytes` bytes of matches, but for the best match of each
-    /// query.
+    /// Searches, with at most `answer_bytes` bytes of matches; the best match of each query is returned
+    /// beyond that.
     pub(crate) async fn search(
         &self,
         queries: Arc<[Query]>,
@@ -185,11 +187,12 @@ impl Searcher {
 
     async fn search_once(&self, ask: &Ask, is_streamed: bool) -> Result<SearchAnswer, SearchFailure> {
         let is_quick_here = match self.lane.carrier() {
-            // There is no call whose price searches could share.
+            // There is no call overhead that searches could share.
             Coordinators::Embedded(coordinator) => coordinator.is_of_neighbours() && !ask.is_costly(),
             Coordinators::Remote(..) => false,
         };
-        // Where a sequence is to be waited for, the coordinator knows for whom, and bounds them.
+        // If a sequence has to be awaited, the coordinator knows which matchers to wait for, and bounds the
+        // waiting calls.
         let waits = ask.options.min_sequence > Sequence::ZERO;
         let is_large = ask.queries.len() > SHARED_QUERIES_MAX && (!is_streamed || ask.is_costly());
         if is_quick_here || waits || is_large {
@@ -215,7 +218,7 @@ impl Carry for Coordinators {
                 let queries = asks.iter().flat_map(|ask| ask.queries.iter());
                 let searched =
                     client.search_within(queries, &alike.options, answer_bytes, alike.priority, deadline);
-                // The request is in it several times, so it is large.
+                // The future is large, because it holds the request several times.
                 let searched = Box::pin(searched).await;
                 searched.inspect(note).map_err(|error| match partial_search(&error) {
                     None => SearchFailure::Call(search_status(error)),
@@ -265,7 +268,7 @@ impl Carry for Coordinators {
             Err(SearchFailure::Call(status)) => {
                 query_counts.iter().map(|_| Err(SearchFailure::Call(status.clone()))).collect()
             }
-            // Where the results were left out there are none to share, and each part says so.
+            // Where the results were omitted there are none to split, and each part reports that.
             Err(SearchFailure::Incomplete { status, mut partial }) => {
                 if partial.results.len() != asked {
                     partial.results.clear();
@@ -282,7 +285,7 @@ impl Carry for Coordinators {
     fn may_be_of_one(&self, failure: &SearchFailure) -> bool {
         match failure {
             SearchFailure::Call(status) => matches!(status.code(), Code::Internal | Code::Unknown),
-            // Too much was found for all of them together. For each alone it may not be.
+            // The matches exceed the bound for all searches together. Each search alone may stay below it.
             SearchFailure::Incomplete { partial, .. } => partial.results.is_empty(),
         }
     }
@@ -302,7 +305,7 @@ pub(crate) fn figure(count: usize) -> f64 {
     count as f64
 }
 
-/// The answer to each of several searches that so many queries were of.
+/// Splits an answer into those of several searches with these numbers of queries.
 fn parts(answer: SearchAnswer, query_counts: &[usize]) -> impl Iterator<Item = SearchAnswer> {
     let SearchAnswer { results, coverage, approximate } = answer;
     let mut results = results.into_iter();
@@ -322,7 +325,7 @@ mod tests {
         Coordinators::Remote(CoordinatorClient::new("http://127.0.0.1:1").unwrap(), Mutex::default())
     }
 
-    /// Results that differ in whether their limit was reached.
+    /// Returns an answer whose results differ in whether their limit was reached.
     fn answer(limits: &[bool]) -> SearchAnswer {
         let result = |reached: &bool| QueryMatches { limit_reached: *reached, ..QueryMatches::default() };
         let coverage = Coverage { shards_total: 2, shards_answered: 1, ..Coverage::default() };

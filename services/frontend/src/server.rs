@@ -1,4 +1,4 @@
-//! Puts a frontend together and runs it.
+//! Assembles a frontend and runs its server.
 
 use std::sync::Arc;
 
@@ -38,11 +38,12 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
     run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Answers platforms on `listener` until `shutdown`, and reaches the cluster by `network`; its metrics,
-/// and how it is, go to `telemetry`.
+/// Answers platforms on `listener` until `shutdown`, and connects to the cluster through `network`. Metrics
+/// and health are published in `telemetry`.
 ///
-/// Health is `SERVING` from the start, for a frontend has no state; with an embedded coordinator, once that
-/// has seen every matcher. Where the cluster behind it does not answer, each answer says so.
+/// Health is `SERVING` from the start, because a frontend has no state; with an embedded coordinator it is
+/// `SERVING` once the coordinator has seen every matcher. If the cluster does not answer, each answer reports
+/// that.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -54,7 +55,7 @@ pub async fn run_with(
     boxed(config, AnyListener::new(listener), shutdown, network, telemetry, clock).await
 }
 
-/// Runs a frontend on a simulated network, with a clock by which rights expire.
+/// Runs a frontend on a simulated network, with a given clock for the expiry of rights.
 #[doc(hidden)]
 pub async fn run_simulated(
     config: Config,
@@ -67,8 +68,8 @@ pub async fn run_simulated(
     boxed(config, AnyListener::new(listener), shutdown, network, &telemetry, clock).await
 }
 
-/// Boxes a frontend here, on one type of listener: a future is compiled by the crate that first awaits or
-/// boxes it, and the crates that run a frontend should not each compile one.
+/// Boxes a frontend in this crate, for one type of listener. A future is compiled by the crate that first
+/// awaits or boxes it, and the crates that run a frontend should not each compile one.
 fn boxed<'a>(
     config: Config,
     listener: AnyListener,
@@ -146,7 +147,7 @@ async fn run_on(
         reports,
         decoding,
     };
-    // The layer in front refuses larger messages with the code that this project gives them.
+    // The layer in front refuses larger messages with this project's status code.
     let bytes_max = config.message_bytes_max();
     let service = MatchServiceServer::new(grpc).max_decoding_message_size(bytes_max);
     let scoring = ScoringServiceServer::new(scoring).max_decoding_message_size(bytes_max);
@@ -185,12 +186,12 @@ async fn run_on(
     };
     tokio::join!(reporters.finish(), flood_control.finish());
     members.finish().await;
-    // Probes keep it for as long as the process lives.
+    // The readiness probe holds the searcher for as long as the process runs, so it is stopped here.
     searcher.stop();
     outcome
 }
 
-/// Starts the threads that hash files of a kind.
+/// Starts the threads that hash files of one kind.
 fn start_pool<M: Media>(
     threads: usize,
     queue_max: usize,
@@ -203,7 +204,7 @@ fn start_pool<M: Media>(
     Ok(pool)
 }
 
-/// Finds out whether there are decoder processes, and logs which protection they have.
+/// Checks whether decoder processes can run, and logs their protection.
 async fn prepare_hashing(
     config: &Config,
     telemetry: &Telemetry,
@@ -227,7 +228,7 @@ async fn prepare_hashing(
     Ok((hashing, ffmpeg))
 }
 
-/// What is decoded here, for whoever asks.
+/// Returns the description of what this frontend decodes.
 fn describe(
     config: &Config,
     hashing: &Hashing,
@@ -252,7 +253,7 @@ fn describe(
     }
 }
 
-/// The same as a line.
+/// Returns the description as one line of text.
 fn remark(decoding: &DescribeDecodingResponse) -> String {
     if decoding.decodes_videos {
         format!("videos: decoded by ffmpeg {}", decoding.ffmpeg_version)
@@ -261,7 +262,7 @@ fn remark(decoding: &DescribeDecodingResponse) -> String {
     }
 }
 
-/// Logs which formats a program outside decodes.
+/// Logs which formats ffmpeg decodes.
 fn log_ffmpeg(ffmpeg: &Result<FfmpegReport, FfmpegAbsence>) {
     match ffmpeg {
         Ok(FfmpegReport { program, version, formats, missing, posture, .. }) => {

@@ -1,4 +1,4 @@
-//! The hashing pool under pressure. Calls through a whole cluster are tested where there is one.
+//! The hashing pool under load. The tests of clusters cover calls through a whole cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,12 @@ use vigie_sandbox::Requirement;
 use crate::error::HashingError;
 use crate::hashing::{HashingMetrics, HashingPool, Images};
 
-/// A grey picture of 2000 x 2000 pixels: some milliseconds of work.
+/// Returns a grey picture of 2000 x 2000 pixels: some milliseconds of work.
 fn slow_image() -> Bytes {
     grey(2_000)
 }
 
-/// A grey square of this side, a multiple of 4 pixels, uncompressed.
+/// Returns a grey square with this side, a multiple of 4 pixels, uncompressed.
 fn grey(side: u32) -> Bytes {
     let (data_at, data_len) = (54_u32, side * side * 3);
     let mut file = Vec::new();
@@ -42,7 +42,7 @@ fn pool(queue_max: usize) -> (HashingPool<Images>, Registry) {
     let mut registry = Registry::default();
     let metrics = HashingMetrics::register::<Images>(&mut registry);
     let limits = Limits::default();
-    // In this process: its own program is that of a test.
+    // Hashes in this process, because its own program is that of a test.
     let settings = DecoderSettings { requirement: Requirement::Off, ..DecoderSettings::for_limits(&limits) };
     let hashing = Hashing::prepare(settings, DecoderMetrics::default()).unwrap();
     let work = Images { hashing, limits, ways: Ways::default() };
@@ -104,7 +104,7 @@ async fn an_image_whose_time_is_up_is_not_hashed() {
 async fn an_image_that_waits_too_long_has_its_digests_while_there_is_time_to_search_them() {
     let (pool, registry) = pool(64);
     let image = grey(1_000);
-    // They go before the one that is bulk, and take together some times as long as it may wait.
+    // These images are hashed before the bulk one, and together take several times as long as it may wait.
     let before: Vec<_> = (0..40)
         .map(|_| {
             let (pool, image) = (pool.clone(), image.clone());
@@ -147,7 +147,7 @@ async fn failures_are_counted_by_kind() {
 async fn interactive_images_go_before_bulk_ones_that_came_first() {
     let (pool, _registry) = pool(16);
     let (sender, mut ended) = tokio::sync::mpsc::unbounded_channel();
-    // The first keeps the thread busy while the others queue.
+    // The first image keeps the thread busy while the others queue.
     for priority in [Priority::Bulk, Priority::Bulk, Priority::Bulk, Priority::Interactive] {
         let (pool, sender) = (pool.clone(), sender.clone());
         tokio::spawn(async move {

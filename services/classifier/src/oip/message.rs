@@ -9,7 +9,7 @@ use crate::element::{ElementFault, ElementType, encode, floats, narrow};
 use crate::error::Lie;
 use crate::shape::{ModelShape, ShapeFault, TensorShape, dimensions};
 
-/// Asks for one run. All inputs are in the raw form, which every server reads.
+/// Creates the request of one run. All inputs are in the raw form, which every server reads.
 pub(super) fn request(model: &OipModel, id: String, inputs: &[Tensor]) -> pb::ModelInferRequest {
     let input = |tensor: &Tensor| pb::model_infer_request::InferInputTensor {
         name: tensor.name().to_owned(),
@@ -30,7 +30,7 @@ pub(super) fn request(model: &OipModel, id: String, inputs: &[Tensor]) -> pb::Mo
     }
 }
 
-/// Whether the server's description of a model agrees with the configured one.
+/// Checks that the server's description of a model agrees with the configured one.
 pub(super) fn check_description(model: &OipModel, answer: &pb::ModelMetadataResponse) -> Result<(), Lie> {
     check_name(model, &answer.name)?;
     let versions = &answer.versions;
@@ -52,14 +52,14 @@ pub(super) fn check_description(model: &OipModel, answer: &pb::ModelMetadataResp
     described().map_err(Lie::Shape)
 }
 
-/// The outputs of a run.
+/// Reads the outputs of a run.
 pub(super) fn outputs(
     model: &OipModel,
     id: &str,
     answer: &pb::ModelInferResponse,
 ) -> Result<Vec<Tensor>, Lie> {
     check_name(model, &answer.model_name)?;
-    // A server need not repeat version and request.
+    // A server need not repeat version and request id.
     let differs = |own: &str, other: &str| !own.is_empty() && !other.is_empty() && own != other;
     if differs(&model.version, &answer.model_version) {
         return Err(Lie::Other("another version of the model ran"));
@@ -91,7 +91,7 @@ fn read<'a>(
     let elements = match (raw, &output.contents) {
         (Some(raw), None) => Elements::Bytes(raw),
         (Some(_), Some(_)) => return Err(Lie::Form),
-        // Elements of an unknown type cannot be read: the fault is the type.
+        // Elements of an unknown type cannot be read; the type is reported as the fault.
         (None, contents) => match (element, contents) {
             (Some(element), Some(contents)) => Elements::Values(values(element, contents)?),
             (Some(_), None) | (None, _) => Elements::Bytes(&[]),
@@ -100,7 +100,7 @@ fn read<'a>(
     Ok(Output { name: &output.name, element, dimensions: &output.shape, elements })
 }
 
-/// Elements from the field of their type.
+/// Reads elements from the field of their type.
 fn values(
     element: ElementType,
     contents: &pb::InferTensorContents,
@@ -124,7 +124,7 @@ fn values(
         ElementType::F32 => fp32_contents.len(),
         ElementType::F64 => fp64_contents.len(),
         ElementType::Text => bytes_contents.len(),
-        // The protocol has no field for them.
+        // The protocol has no field for these types.
         ElementType::F16 | ElementType::Bf16 => return Err(Lie::Form),
     };
     let all = [

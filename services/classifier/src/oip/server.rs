@@ -1,4 +1,4 @@
-//! Calls to one server: how many at once, for how long, and when none is made.
+//! Calls to one server: their number, their time limit, and the breaker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,10 +15,11 @@ use vigie_rpc::{code, deadline as deadlines};
 use super::OipSettings;
 use crate::error::{EngineError, Lie, Refusal};
 
-/// A call that had this long and was not answered counts as a failure of the server; a shorter one says more
-/// of the caller.
+/// A call that had this much time and was not answered counts as a failure of the server; a shorter time is
+/// the caller's choice.
 const BLAMED_AFTER: Duration = Duration::from_secs(1);
-/// The words of tonic where a message is longer than the limit, which it finds before it reads the message.
+/// The text of tonic's error for a message that exceeds the limit, which it detects before it reads the
+/// message.
 const TOO_LARGE: &str = "Error, decoded message length too large";
 
 /// The generated client.
@@ -29,11 +30,11 @@ type Client = GrpcInferenceServiceClient<Channel>;
 pub(super) struct Server {
     endpoint: String,
     client: Client,
-    /// Failures in a row leave it out for a while.
+    /// The breaker: repeated failures exclude the server for a while.
     load: Load,
-    /// Calls that are out or wait.
+    /// Slots for calls in progress and calls that wait.
     places: Semaphore,
-    /// Calls that are out.
+    /// Slots for calls in progress.
     calls: Semaphore,
     waiting_max: usize,
     call_within: Duration,
@@ -59,12 +60,12 @@ impl Server {
         })
     }
 
-    /// A name for the next request.
+    /// Returns an id for the next request.
     pub(super) fn next_id(&self) -> String {
         self.ids.fetch_add(1, Ordering::Relaxed).to_string()
     }
 
-    /// Makes a call, and reads its answer. An answer that lies is a failure of the server.
+    /// Makes a call, and reads its answer. An invalid answer is a failure of the server.
     pub(super) async fn call<Q, A, T>(
         &self,
         deadline: Instant,
@@ -98,7 +99,7 @@ impl Server {
         outcome
     }
 
-    /// Waits for a place among the calls that are out, in a queue that is bounded.
+    /// Waits for a slot for a call in progress, in a bounded queue.
     async fn place(
         &self,
         deadline: Instant,
@@ -119,14 +120,14 @@ impl Server {
     }
 }
 
-/// The error of a call that ended with `status`, late or not. The server's words are left out: they may quote
-/// the inputs.
+/// Returns the error of a call that ended with `status`, late or not. The server's text is omitted, because
+/// it may quote the inputs.
 fn error(status: &Status, is_late: bool) -> EngineError {
-    // A status that the transport made has a cause; one that came from the server has none.
+    // A status that the transport created has a cause; a status from the server has none.
     let source = std::error::Error::source(status);
     let is_of_the_connection = source.is_some();
     let mut causes = std::iter::successors(source, |cause| cause.source());
-    // The channel has a timer of its own, which may be first.
+    // The channel has its own timer, which may fire first.
     if causes.any(|cause| cause.is::<TimeoutExpired>()) {
         return EngineError::OutOfTime;
     }
@@ -144,7 +145,7 @@ fn error(status: &Status, is_late: bool) -> EngineError {
     }
 }
 
-/// How the call ended as far as the server is concerned.
+/// Returns how the call ended as seen by the breaker.
 const fn end(error: &EngineError, took: Duration) -> CallEnd {
     match error {
         EngineError::Unavailable { .. } | EngineError::Lied(_) | EngineError::Died(_) => CallEnd::Failed,

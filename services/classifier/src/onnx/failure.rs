@@ -1,4 +1,4 @@
-//! Why a classifier process is not ready.
+//! The errors of starting a classifier process.
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -9,7 +9,7 @@ use vigie_sandbox::child::CommandError;
 
 use crate::error::WorkerEnd;
 
-/// Why a classifier process could not be started, or its model not be loaded.
+/// The reason why a classifier process could not be started, or could not load its model.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// No library is configured.
@@ -18,13 +18,13 @@ pub enum StartError {
          onnxruntime==1.32.0` fetches a file that `unzip` opens, with the library at onnxruntime/capi/libonnxruntime.so.1.32.0"
     )]
     NoLibrary,
-    /// A path that is not UTF-8.
+    /// A path is not UTF-8.
     #[error("the path {} is not UTF-8", .0.display())]
     Path(PathBuf),
     /// There is no command to run.
     #[error("cannot start a classifier process")]
     Command(#[from] CommandError),
-    /// The system does not run the program.
+    /// The system cannot run the program.
     #[error("cannot run {}", program.display())]
     Program {
         /// The program.
@@ -32,7 +32,7 @@ pub enum StartError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The program answered otherwise than `vigie classifier-worker` of this version does.
+    /// The program does not answer like `vigie classifier-worker` of this version.
     #[error("{} is not `vigie` of this version: `classifier.program` must be its path", program.display())]
     Foreign {
         /// The program.
@@ -50,25 +50,25 @@ pub enum StartError {
     /// The model's file cannot be read.
     #[error("cannot read the model's file: {0}")]
     ModelFile(String),
-    /// The model's file is another one.
+    /// The SHA-256 of the model's file is not the configured one.
     #[error("the SHA-256 of the model's file is not the configured one")]
     Digest,
     /// The process has less protection than is required.
     #[error("the process has the protection \"{0}\", and sandbox = \"required\" asks for \"full\"")]
     Unprotected(String),
-    /// The runtime makes no session of the file.
+    /// The runtime cannot create a session from the file.
     #[error("ONNX Runtime does not accept the model: {0}")]
     Model(String),
-    /// The model did not run on the inputs whose outputs are known.
+    /// The model did not run on the inputs of the trial.
     #[error("the model did not run on its test input")]
     TrialRun,
-    /// The outputs are not the known ones.
+    /// The outputs of the trial differ from the expected ones.
     #[error("the model's outputs for its test input are not the expected ones")]
     Trial,
 }
 
 impl StartError {
-    /// The error that a process reports of itself. `None` for a kind that has none.
+    /// Converts the error that a process reports. `None` for a kind without an error.
     pub(super) fn reported(kind: FailureKind, words: String) -> Option<Self> {
         match kind {
             FailureKind::NoRuntime => Some(Self::NoRuntime),
@@ -83,7 +83,7 @@ impl StartError {
     }
 }
 
-/// The kind of a death by the status that the system gives.
+/// Returns the kind of a process's end, by the status that the system reports.
 pub(super) fn death(status: ExitStatus, last_words: &[u8]) -> WorkerEnd {
     use std::os::unix::process::ExitStatusExt as _;
 
@@ -94,10 +94,10 @@ pub(super) fn death(status: ExitStatus, last_words: &[u8]) -> WorkerEnd {
     if is(Signal::SYS) {
         WorkerEnd::RefusedCall
     } else if is(Signal::KILL) {
-        // Not by this process: by the system, when a machine or a container has no memory left.
+        // Not killed by this process: by the system, when a machine or a container has no memory left.
         WorkerEnd::OutOfMemory
     } else if is(Signal::ABORT) && (said(b"memory allocation of ") || said(b"bad_alloc")) {
-        // The words of Rust's standard library, and of C++'s.
+        // The texts of Rust's standard library, and of C++'s.
         WorkerEnd::OutOfMemory
     } else {
         WorkerEnd::Crashed

@@ -15,31 +15,31 @@ use super::settings::{OnnxModel, OnnxSettings};
 use crate::error::{EngineError, WorkerEnd};
 use crate::shape::ModelShape;
 
-/// The wait before the next process when one could not be started: doubled with each in a row. The longest is
-/// long, since each start reads and checks the model's file.
+/// The wait before the next process when one could not be started, doubled with each consecutive failure. The
+/// longest wait is long, because each start reads and checks the model's file.
 const START_PAUSE_MIN: Duration = Duration::from_millis(100);
 const START_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// The wait before the next process when one died before it had answered anything, doubled with each in a
-/// row. The longest is short: the inputs may be to blame, and other callers wait.
+/// The wait before the next process when one died before its first answer, doubled with each consecutive
+/// death. The longest wait is short, because the inputs may be the cause, and other callers wait.
 const DEATH_PAUSE_MIN: Duration = Duration::from_millis(10);
 const DEATH_PAUSE_MAX: Duration = Duration::from_secs(1);
-/// How often a thread without a process looks whether others have one.
+/// The interval at which a thread without a process checks whether other threads have one.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Where the answer of one piece of work goes.
+/// The channel for the answer of one piece of work.
 type Reply<A> = oneshot::Sender<Result<A, EngineError>>;
 
 /// A request to a model's threads.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// The model's inputs and outputs.
+    /// Asks for the model's inputs and outputs.
     Describe(Reply<ModelShape>),
-    /// A run.
+    /// Asks for a run.
     Run(Vec<Tensor>, Reply<Vec<Tensor>>),
 }
 
 impl Work {
-    /// Whether nobody waits for it any more.
+    /// Returns whether the caller has stopped waiting.
     fn is_abandoned(&self) -> bool {
         match self {
             Self::Describe(reply) => reply.is_closed(),
@@ -64,16 +64,16 @@ pub(super) struct Pool {
     jobs: Sender<Job>,
     waiting_max: usize,
     shared: Arc<Shared>,
-    /// Dropped, it ends threads that wait for something else than work.
+    /// Dropping it wakes and ends threads that do not wait for work.
     _open: Sender<()>,
 }
 
 /// The state that the threads of one model share.
 #[derive(Debug)]
 struct Shared {
-    /// Threads that have a process.
+    /// The number of threads that have a process.
     able: AtomicUsize,
-    /// The number of each thread's process; 0 for none.
+    /// The id of each thread's process; 0 for none.
     process_ids: Vec<AtomicU32>,
 }
 
@@ -105,7 +105,7 @@ impl Pool {
         Ok(Self { jobs, waiting_max: settings.waiting_max, shared, _open: open })
     }
 
-    /// Puts work into the queue, if that is not full.
+    /// Puts work into the queue; fails if the queue is full.
     pub(super) fn send(&self, work: Work, deadline: Instant) -> Result<(), EngineError> {
         self.jobs.try_send((work, deadline)).map_err(|error| match error {
             TrySendError::Full(_) => EngineError::Busy { waiting_max: self.waiting_max },
@@ -128,11 +128,11 @@ struct Worker {
     shared: Arc<Shared>,
     number: usize,
     process: Option<Process>,
-    /// Processes in a row that could not be started, or that died without having answered anything.
+    /// The number of consecutive processes that could not be started, or died before their first answer.
     failed: u32,
-    /// No process is started before this.
+    /// The earliest time of the next start of a process.
     not_before: Instant,
-    /// Why there is no process.
+    /// The reason why there is no process.
     reason: String,
 }
 
@@ -148,7 +148,7 @@ impl Worker {
                 self.serve(job);
                 continue;
             }
-            // Without a process: others do the work, or it fails at once.
+            // Without a process: other threads do the work, or it fails at once.
             let pause = self.not_before.saturating_duration_since(Instant::now());
             if self.shared.able.load(Ordering::Relaxed) > 0 {
                 if closed.recv_timeout(pause.min(LOOK_EVERY)) == Err(RecvTimeoutError::Disconnected) {
@@ -168,7 +168,7 @@ impl Worker {
         if work.is_abandoned() || Instant::now() >= deadline {
             return;
         }
-        // Work is not lost because a process ended while it waited.
+        // Work is not lost if the process ended while it was idle: another process is started.
         if self.process.as_mut().is_some_and(Process::has_ended) {
             self.lose(WorkerEnd::Crashed);
             self.start();
@@ -228,7 +228,7 @@ impl Worker {
         self.shared.able.fetch_sub(1, Ordering::Relaxed);
         tracing::warn!(model = &*self.name, end = end.name(), "a classifier process ended");
         self.reason = format!("its process ended: {}", end.name());
-        // The first death in a row has no pause.
+        // The first consecutive death has no pause.
         let pause =
             self.failed.checked_sub(1).map(|failed| doubled(DEATH_PAUSE_MIN, failed, DEATH_PAUSE_MAX));
         self.not_before = Instant::now() + pause.unwrap_or_default();
@@ -246,7 +246,7 @@ impl Worker {
     }
 }
 
-/// An error and its causes.
+/// Returns the text of an error and its causes.
 fn words(error: &StartError) -> String {
     let all = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -19,14 +19,15 @@ use crate::error::{EngineError, Lie, Refusal, WorkerEnd};
 use crate::shape::ModelShape;
 use crate::wire::{BESIDE_BYTES_MAX, COMMAND, GREETING, message, model_shape, output, posture_of};
 
-/// The most that is read of a process's standard error, in bytes.
+/// The most bytes that are read of a process's standard error.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 
-/// Since 1.29 the builds of ONNX Runtime's makers send them reports about models and runs, from a thread of
-/// their own, unless this variable is set when the library is opened (`findings/onnxruntime-telemetry.sh`).
+/// Since 1.29 the official builds of ONNX Runtime send their makers reports about models and runs, from a
+/// separate thread, unless this variable is set when the library is opened
+/// (`findings/onnxruntime-telemetry.sh`).
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
-/// A running process with a model. It is killed and waited for when this is dropped.
+/// A running process with a model. Dropping it kills the process and waits for its end.
 #[derive(Debug)]
 pub(super) struct Process {
     running: Running,
@@ -36,23 +37,23 @@ pub(super) struct Process {
     answer_bytes_max: usize,
 }
 
-/// Why there are no outputs, and whether the process is of further use.
+/// The reason why there are no outputs, and whether the process can still be used.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// The run failed; the process is of further use.
+    /// The run failed; the process can still be used.
     Run(EngineError),
     /// The process has to be ended.
     Process(Stopped),
 }
 
-/// Why a process gives no answer.
+/// The reason why a process gives no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// The process has gone, or is going.
+    /// The process has ended, or is ending.
     Ended,
     /// The answer is malformed.
     Malformed,
-    /// A bound of time was reached; the process goes on.
+    /// A time limit was reached; the process goes on.
     TooLate,
 }
 
@@ -107,7 +108,7 @@ impl Process {
         self.posture
     }
 
-    /// Runs that it has answered.
+    /// Returns the number of runs that the process has answered.
     pub(super) const fn answered(&self) -> u64 {
         self.answered
     }
@@ -116,7 +117,7 @@ impl Process {
         self.running.child.id()
     }
 
-    /// Whether it has ended while nothing was asked of it.
+    /// Returns whether the process has ended while it was idle.
     pub(super) fn has_ended(&mut self) -> bool {
         !matches!(self.running.child.try_wait(), Ok(None))
     }
@@ -148,19 +149,19 @@ impl Process {
         }
     }
 
-    /// Ends a process that stopped, and names the kind of its end.
+    /// Ends a process that stopped, and returns the kind of its end.
     pub(super) fn end(mut self, stopped: Stopped) -> WorkerEnd {
         self.running.end(stopped)
     }
 }
 
-/// The refusal that a failed run is. `None` for a failure that is none of a run.
+/// Converts the failure of a run to a refusal. `None` for a failure of another kind.
 fn refusal(kind: pb::FailureKind) -> Option<Refusal> {
     let refusals = [(pb::FailureKind::Run, Refusal::Runtime), (pb::FailureKind::Output, Refusal::Outputs)];
     refusals.into_iter().find(|(known, _)| *known == kind).map(|(_, refusal)| refusal)
 }
 
-/// The outputs in an answer.
+/// Reads the outputs in an answer.
 fn read(shape: &ModelShape, tensors: &[pb::Tensor]) -> Result<Vec<Tensor>, Lie> {
     let outputs: Vec<_> = tensors.iter().map(output).collect::<Option<_>>().ok_or(Lie::Malformed)?;
     answer::read(&shape.outputs, &outputs)
@@ -210,7 +211,7 @@ impl Running {
         Ok((program, running))
     }
 
-    /// Whether its first bytes are those of a classifier process.
+    /// Returns whether the first bytes are those of a classifier process.
     fn greets(&mut self, mut deadline: Instant) -> bool {
         let mut greeting = [0; GREETING.len()];
         read_exact(&mut self.stdout, &mut greeting, &mut deadline).is_ok() && greeting == GREETING
@@ -250,7 +251,7 @@ impl Running {
         }
     }
 
-    /// The process's standard error. Not for a log: a process that was taken over may write anything.
+    /// Returns the process's standard error. It must not be logged: a hostile process may write anything.
     fn last_words(&mut self) -> Vec<u8> {
         let mut words = vec![0; LAST_WORDS_BYTES];
         let length = self.stderr.read(&mut words).unwrap_or_default();

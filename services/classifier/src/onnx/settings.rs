@@ -6,57 +6,58 @@ use std::time::Duration;
 use vigie_classifiers::{Tensor, TensorData};
 use vigie_sandbox::Requirement;
 
-/// How classifier processes are started and bounded.
+/// The start parameters and bounds of classifier processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OnnxSettings {
     /// ONNX Runtime's library.
     pub library: Option<PathBuf>,
-    /// The program `vigie`; `None` for this process's own.
+    /// The path of the program `vigie`; `None` for this process's program.
     pub program: Option<PathBuf>,
     /// The protection that a process must have. There is no way to run a model without a process:
     /// [`Requirement::Off`] means [`Requirement::BestEffort`].
     pub requirement: Requirement,
-    /// Processes of each model.
+    /// The number of processes of each model.
     pub workers: usize,
-    /// Runs of one model that wait for a process. One more is refused.
+    /// The most runs of one model that wait for a process. One more is refused.
     pub waiting_max: usize,
     /// The largest model, in bytes.
     pub model_bytes_max: u64,
-    /// Memory that a process may take beyond the library and the model's file, in bytes. At the bound the run
+    /// Memory that a process may use beyond the library and the model's file, in bytes. At the bound the run
     /// fails.
     pub memory_bytes_max: u64,
-    /// The inputs of one run together, and its outputs together, in bytes.
+    /// The largest inputs of one run together, and its largest outputs together, in bytes.
     pub tensor_bytes_max: usize,
-    /// Time of one run. At the bound the process is killed.
+    /// The longest time of one run. At the bound the process is killed.
     pub run_within: Duration,
-    /// Time from the start of a process until its model is loaded. At the bound the process is killed.
+    /// The longest time from the start of a process until its model is loaded. At the bound the process is
+    /// killed.
     pub start_within: Duration,
 }
 
 /// A model in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OnnxModel {
-    /// The file.
+    /// The path of the file.
     pub file: PathBuf,
     /// The SHA-256 of the file. Another file is not loaded.
     pub sha256: [u8; 32],
-    /// A run whose outputs are known.
+    /// A run with known outputs.
     pub trial: Option<Trial>,
 }
 
-/// A run whose outputs are known: it is made in each process before the process is used.
+/// A run with known outputs, made in each process before its first use.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
     /// The inputs.
     pub inputs: Vec<Tensor>,
     /// The outputs, or some of them.
     pub outputs: Vec<Tensor>,
-    /// How far each number with a binary point may be from the known one.
+    /// The largest difference of each floating-point number from the known one.
     pub tolerance: f32,
 }
 
 impl Trial {
-    /// Whether these are the known outputs.
+    /// Returns whether these are the known outputs, within the tolerance.
     pub(crate) fn agrees(&self, outputs: &[Tensor]) -> bool {
         self.outputs.iter().all(|known| {
             let output = outputs.iter().find(|output| output.name() == known.name());

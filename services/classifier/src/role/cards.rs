@@ -1,4 +1,4 @@
-//! Where the cards come from.
+//! The source of the cards.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use vigie_access::{Directories, FollowedDirectory};
 use vigie_consortium::CardVersion;
 
-/// The source of the present cards.
+/// The source of the current cards.
 pub(crate) trait Cards: fmt::Debug + Send + Sync {
-    /// The newest version of each card, also of those that are retired, by ascending name. `None` where they
-    /// are not known now; those that were known before stay in use then.
+    /// Returns the newest version of each card, including retired ones, by ascending name. `None` if they are
+    /// not known now; the cards that were known before stay in use then.
     fn now(&self) -> Option<Vec<Arc<CardVersion>>>;
 }
 
@@ -19,12 +19,12 @@ impl Cards for Arc<FollowedDirectory> {
     }
 }
 
-/// Whether both are the same versions.
+/// Returns whether both lists hold the same versions.
 pub(crate) fn are_same(one: &[Arc<CardVersion>], other: &[Arc<CardVersion>]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(one, other)| is_same(one, other))
 }
 
-/// Whether both are the same version. Nearly always the first comparison decides.
+/// Returns whether both are the same version. The first comparison nearly always decides.
 pub(crate) fn is_same(one: &Arc<CardVersion>, other: &Arc<CardVersion>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }

@@ -1,4 +1,4 @@
-//! Whether a configured model is that of its card.
+//! Checks that a configured model is that of its card.
 
 use data_encoding::HEXLOWER;
 use thiserror::Error;
@@ -9,40 +9,40 @@ use vigie_classifiers::{InputError, ModelCard, ScoreError};
 use crate::engine::Engine;
 use crate::error::EngineError;
 
-/// Why a model is not served. No text holds a content: that of a test vector neither.
+/// The reason why a model is not served. No text holds a content, not even that of a test vector.
 #[derive(Debug, Error)]
 pub(crate) enum Problem {
-    /// The card is of another file.
+    /// The card names another file.
     #[error("the card is of the file with the SHA-256 {card}; the configuration names {configured}")]
     File { card: String, configured: String },
-    /// The card is of another version at the server.
+    /// The card names another version at the server.
     #[error(
         "the card is of version {card} of the server's model; the configuration names {}",
         named(configured)
     )]
     Version { card: String, configured: String },
-    /// The card is of a model in a file, and a server's is configured.
+    /// The card names a model in a file, but a server's model is configured.
     #[error("the card is of a model in a file, and the configuration has it at a server")]
     OfFile,
-    /// The card is of a server's model, and one in a file is configured.
+    /// The card names a server's model, but a model in a file is configured.
     #[error("the card is of a server's model, and the configuration has it in a file")]
     OfServer,
-    /// The engine does not run it.
+    /// The engine failed to run the model.
     #[error("{0}")]
     Engine(EngineError),
-    /// The test vector makes no tensor.
+    /// The test vector cannot be converted to a tensor.
     #[error("the card's test vector is none that the model reads: {0}")]
     Input(InputError),
     /// The model's outputs hold no scores.
     #[error("the model's outputs are not those of the card: {0}")]
     Output(ScoreError),
-    /// The scores are others.
+    /// The scores differ from those of the test vector.
     #[error("{0}")]
     Vector(TestMismatch),
 }
 
 impl Problem {
-    /// Whether the engine had no time for the check, so that it says nothing of the model.
+    /// Returns whether the engine had no time for the check, so that the model may still be right.
     pub(crate) const fn is_of_load(&self) -> bool {
         matches!(self, Self::Engine(EngineError::Busy { .. } | EngineError::OutOfTime))
     }
@@ -52,7 +52,7 @@ fn named(version: &str) -> String {
     if version.is_empty() { "none (`server_version`)".to_owned() } else { version.to_owned() }
 }
 
-/// Compares what the card and the configuration say of the model.
+/// Compares the source of the model in the card with that in the configuration.
 pub(crate) fn compare(card: &ModelCard, configured: &Source) -> Result<(), Problem> {
     match (card.source(), configured) {
         (Source::File(card), Source::File(configured)) if card == configured => Ok(()),

@@ -1,4 +1,4 @@
-//! From the content of an item to the tensor of its model.
+//! Converts the content of an item to the tensor of its model.
 
 use vigie_classifiers::card::InputForm;
 use vigie_classifiers::{
@@ -8,7 +8,8 @@ use vigie_proto::pb::classifier::v1 as pb;
 
 use super::failure::Failure;
 
-/// The tensor of a content as the card's model reads it. A picture has the size of the card's input already.
+/// Returns the tensor of a content in the form of the card. A picture already has the size of the card's
+/// input.
 pub(crate) fn tensor(card: &ModelCard, content: pb::score_item::Content) -> Result<Tensor, Failure> {
     match (card.input(), content) {
         (InputForm::Image(input), pb::score_item::Content::Pixels(pixels)) => {
@@ -35,7 +36,7 @@ pub(crate) fn tensor(card: &ModelCard, content: pb::score_item::Content) -> Resu
     }
 }
 
-/// Checks a conversation. No fault quotes it.
+/// Checks a conversation. No error quotes it.
 fn conversation(sent: pb::Conversation) -> Result<Conversation, ConversationError> {
     let message =
         |sent: pb::ConversationMessage| Message { role: sent.role, at: sent.sent_unix_ms, text: sent.text };

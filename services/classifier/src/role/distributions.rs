@@ -1,15 +1,16 @@
-//! How the scores of a model are distributed since it is served.
+//! The distribution of a model's scores since it is served.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vigie_classifiers::{Histogram, ModelCard, Name, Scores, drift};
 
-/// The counted scores of one version of a card, by class in the card's order. Counts alone: no score is kept.
+/// The counted scores of one version of a card, by class in the card's order. It holds counts only, and no
+/// score.
 #[derive(Debug)]
 pub(crate) struct Distributions(Mutex<Box<[(Name, Histogram)]>>);
 
 impl Distributions {
-    /// Nothing counted yet, of the classes of this card.
+    /// Creates empty counts for the classes of this card.
     pub(crate) fn of(card: &ModelCard) -> Self {
         let classes = card.output().classes().iter();
         Self(Mutex::new(classes.map(|class| (class.name.clone(), Histogram::EMPTY)).collect()))
@@ -23,13 +24,13 @@ impl Distributions {
         }
     }
 
-    /// The counts of each class now.
+    /// Returns the current counts of each class.
     pub(crate) fn now(&self) -> Box<[(Name, Histogram)]> {
         self.lock().clone()
     }
 
-    /// The counts of each class, with the population stability index against the calibration of this card;
-    /// none where there are too few scores for a statement on either side.
+    /// Returns the counts of each class, with the population stability index against the calibration of this
+    /// card; `None` if either side has too few scores for a statement.
     pub(crate) fn compared(&self, card: &ModelCard) -> Vec<(Name, Histogram, Option<f64>)> {
         let compared = |(class, live): (Name, Histogram)| {
             let table = card.calibration().and_then(|calibration| calibration.class(&class));

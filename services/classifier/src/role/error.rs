@@ -1,11 +1,11 @@
-//! Why a classifier could not run.
+//! The errors of running a classifier.
 
 use thiserror::Error;
 use vigie_serving::ServeError;
 
 use crate::engines::EnginesError;
 
-/// Why a classifier could not run. Models that cannot be served are no such reason.
+/// The reason why a classifier could not run. Models that cannot be served are not an error.
 #[derive(Debug, Error)]
 pub enum RunError {
     /// The configuration has these faults.
@@ -14,7 +14,7 @@ pub enum RunError {
     /// The engines could not be started.
     #[error("cannot start the engines of models")]
     Engines(#[from] EnginesError),
-    /// The follower of the directory ended by a fault of its own.
+    /// The follower of the directory ended because of an internal fault.
     #[error("the follower of the directory of members ended unexpectedly")]
     Directory,
     /// The server failed.

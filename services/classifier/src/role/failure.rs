@@ -1,11 +1,11 @@
-//! Why an item has no scores.
+//! The reasons why an item has no scores.
 
 use vigie_classifiers::{ConversationError, InputError, ScoreError};
 use vigie_proto::pb::classifier::v1 as pb;
 
 use crate::error::EngineError;
 
-/// Why an item has no scores, in words that hold nothing of its content.
+/// The reason why an item has no scores, in a text that holds nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
 const MESSAGE_BYTES_MAX: usize = 256;
 
 impl Kind {
-    /// All of them.
+    /// Every kind.
     pub(crate) const ALL: [Self; 7] = [
         Self::UnknownModel,
         Self::OtherVersion,
@@ -39,7 +39,7 @@ impl Kind {
         Self::Failed,
     ];
 
-    /// The name in metrics.
+    /// Returns the name in metrics.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::UnknownModel => "unknown_model",
@@ -81,7 +81,7 @@ impl From<EngineError> for Failure {
             EngineError::UnknownModel(_) => Kind::NotServed,
             EngineError::Busy { .. } => Kind::Busy,
             EngineError::OutOfTime => Kind::OutOfTime,
-            // Test vectors of the same form are run: it is the size of this content.
+            // Test vectors of the same form pass, so the cause is the size of this content.
             EngineError::Inputs(_) => Kind::Content,
             EngineError::Unavailable { .. }
             | EngineError::Refused(_)
@@ -116,7 +116,7 @@ impl From<Failure> for pb::ScoreFailure {
     }
 }
 
-/// The text as it may be in an answer: one line, cut where it is too long.
+/// Returns the text in the form for an answer: one line, cut to the longest length.
 pub(crate) fn line(text: &str) -> String {
     let mut line: String = text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
     line.truncate(line.floor_char_boundary(MESSAGE_BYTES_MAX));

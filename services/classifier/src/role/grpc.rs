@@ -19,13 +19,13 @@ use super::scoring::Scoring;
 pub(crate) const ITEMS_MAX: usize = 16;
 /// The largest picture of an item, in bytes: 1,024 x 1,024 pixels.
 const PIXEL_BYTES_MAX: usize = 3 << 20;
-/// The largest request, in bytes: the largest pictures, and what names them. Conversations have less.
+/// The largest request, in bytes: the largest pictures, and their names. Conversations are smaller.
 pub(crate) const MESSAGE_BYTES_MAX: usize = ITEMS_MAX * PIXEL_BYTES_MAX + (64 << 10);
-/// The items of a call end so long before it, or by a tenth of its time: so the answer says of each what
-/// became of it.
+/// The items of a call end before its deadline by this or by a tenth of its time, whichever is shorter, so
+/// that the answer can state the outcome of each.
 const MARGIN: Duration = Duration::from_millis(50);
 
-/// Answers scores.
+/// The service that answers scores.
 #[derive(Debug)]
 pub(crate) struct Grpc {
     pub(crate) scoring: Arc<Scoring>,
@@ -36,7 +36,7 @@ pub(crate) struct Grpc {
 impl ClassifierService for Grpc {
     async fn score(&self, request: Request<pb::ScoreRequest>) -> Result<Response<pb::ScoreResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        // Engines have bounds of their own, and most of the time is theirs.
+        // Engines have bounds of their own, and take most of the time.
         Call::of(&request).not_load();
         let pb::ScoreRequest { items, uncounted } = request.into_inner();
         if !(1..=ITEMS_MAX).contains(&items.len()) {

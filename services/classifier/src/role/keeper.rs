@@ -1,13 +1,14 @@
-//! Keeps the models as the directory has their cards, and looks whether each is that of its card, again and
-//! again.
+//! Keeps the models in step with the cards of the directory, and checks each model against its card
+//! repeatedly.
 //!
 //! ```text
-//! another version of a card   the old one is served no more, the new one after its check
+//! another version of a card   the old one is no longer served, the new one after its check
 //! a check that fails          the model is not served; again after a pause, which is doubled each time
 //! a check that succeeds       the model is served; again after a minute, since a server may change its model
 //! ```
 //!
-//! Each model is checked by a task of its own: an engine that hangs keeps no other model from being served.
+//! Each model is checked by a separate task: an engine that hangs does not keep other models from being
+//! served.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,19 +26,19 @@ use super::metrics::Metrics;
 use super::models::{Model, Models};
 use crate::engine::Engine;
 
-/// How often the directory is looked at.
+/// The interval at which the directory is read.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// The pause after a check that failed: doubled after each, up to the longest.
+/// The pause after a check that failed, doubled after each, up to the longest pause.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// The pause after a check that succeeded.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// Time of one check. A model that is being loaded takes most of it.
+/// The longest time of one check. Most of it is for a model that is being loaded.
 const CHECK_WITHIN: Duration = Duration::from_secs(60);
 /// The problem of a model that has not been checked yet.
 const UNCHECKED: &str = "its test vector has not been run yet";
 
-/// Keeps the models. Dropped, it ends all checks.
+/// Keeps the models. Dropping it ends all checks.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     cards: Arc<dyn Cards>,
@@ -45,12 +46,12 @@ pub(crate) struct Keeper {
     configured: BTreeMap<String, Source>,
     models: Arc<Models>,
     metrics: Metrics,
-    /// As they were last seen; `None` before the first time.
+    /// The cards as last read; `None` before the first time.
     seen: Option<Vec<Arc<CardVersion>>>,
     checks: BTreeMap<String, Checks>,
 }
 
-/// The task that checks one version of a model, which ends with this.
+/// The task that checks one version of a model. It ends when this handle is dropped.
 #[derive(Debug)]
 struct Checks(JoinHandle<()>);
 
@@ -61,7 +62,7 @@ impl Drop for Checks {
 }
 
 impl Keeper {
-    /// Keeps `models`, of which `engine` runs those that are `configured`.
+    /// Creates a keeper of `models`; `engine` runs those that are `configured`.
     pub(crate) fn new(
         cards: Arc<dyn Cards>,
         engine: Arc<dyn Engine>,
@@ -71,7 +72,7 @@ impl Keeper {
     ) -> Self {
         let checks = BTreeMap::new();
         let mut keeper = Self { cards, engine, configured, models, metrics, seen: None, checks };
-        // Configured models are described while the directory is not there.
+        // Lists the configured models while the directory is not available.
         keeper.update(&[]);
         keeper
     }
@@ -84,7 +85,7 @@ impl Keeper {
         }
     }
 
-    /// Takes the present cards.
+    /// Reads the current cards.
     pub(crate) fn look(&mut self) {
         let Some(cards) = self.cards.now() else { return };
         if !self.seen.as_ref().is_some_and(|seen| are_same(seen, &cards)) {
@@ -93,7 +94,7 @@ impl Keeper {
         }
     }
 
-    /// From now on these are the cards.
+    /// Replaces the cards.
     fn update(&mut self, cards: &[Arc<CardVersion>]) {
         let before = self.models.now();
         let by_name: BTreeMap<&str, &Arc<CardVersion>> =
@@ -122,7 +123,7 @@ impl Keeper {
         self.models.set(models);
     }
 
-    /// A model of a card that was not there before, or without one.
+    /// Returns the model of a new card, or of no card.
     fn begun(&self, name: &str, card: Option<&Arc<CardVersion>>) -> Model {
         let Some(card) = card else { return Model::without_card() };
         let problem = match self.configured.get(name) {
@@ -139,7 +140,7 @@ impl Keeper {
         Model::of_card(Arc::clone(card), problem)
     }
 
-    /// Begins to check a model that may be served and is not checked yet.
+    /// Starts the checks of a model that may be served and has none yet.
     fn checks_of(&self, name: &str, model: &Arc<Model>) -> Option<Checks> {
         let card = model.carded().filter(|_| model.is_in_use())?.card();
         compare(card, self.configured.get(name)?).ok()?;
@@ -151,7 +152,7 @@ impl Keeper {
     }
 }
 
-/// Whether a model is one of this card, or has none as well.
+/// Returns whether a model belongs to this card, or neither has a card.
 fn is_of(model: &Model, card: Option<&Arc<CardVersion>>) -> bool {
     match (model.carded(), card) {
         (Some(carded), Some(card)) => is_same(&carded.version, card),
@@ -175,7 +176,7 @@ async fn check_again_and_again(engine: &dyn Engine, model: &Model) {
                 (pause, logged) = (PAUSE_MIN, None);
                 sleep(AGAIN_AFTER).await;
             }
-            // It was met before, and the engine has much to do.
+            // The test vector passed before, and the engine is overloaded.
             Err(problem) if problem.is_of_load() && model.problem().is_none() => sleep(AGAIN_AFTER).await,
             Err(problem) => {
                 let problem = problem.to_string();

@@ -1,5 +1,5 @@
-//! The metrics of a classifier. Names of models and classes come from cards alone, and those of a version end
-//! with it.
+//! The metrics of a classifier. Names of models and classes come from cards only, and the series of a version
+//! end with it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::models::{Model, Models};
 
 /// The outcome of an item that has scores.
 const SCORED: &str = "scored";
-/// The bounds between scores.
+/// The upper bounds of the buckets of scores.
 const SCORE_BOUNDS: [f64; 10] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0];
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,7 +41,7 @@ struct ClassLabels {
     class: String,
 }
 
-/// What is counted of items. Clones count together.
+/// The metrics of items. Clones share their counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     scored: Family<OutcomeLabels, Counter>,
@@ -50,7 +50,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Registers what is counted, and what is read of `models` at each scrape.
+    /// Registers the metrics, including those that are read from `models` at each scrape.
     pub(crate) fn register(registry: &mut Registry, models: &Arc<Models>) -> Self {
         let metrics = Self {
             scored: Family::default(),
@@ -77,7 +77,7 @@ impl Metrics {
         metrics
     }
 
-    /// Shows every outcome of a model from the start, at zero: what begins at one has no rate.
+    /// Registers every outcome of a model at zero: a series that begins at one has no rate.
     pub(crate) fn expect(&self, name: &str, model: &Model) {
         if model.carded().is_none() {
             return;
@@ -88,7 +88,7 @@ impl Metrics {
         }
     }
 
-    /// Ends the lines of a version that is gone.
+    /// Removes the series of a version that is gone.
     pub(crate) fn forget(&self, model: &Model) {
         let Some(carded) = model.carded() else { return };
         let name = || carded.card().name().to_string();
@@ -101,7 +101,7 @@ impl Metrics {
         }
     }
 
-    /// Counts an item of a model that has a card; `None` of any other.
+    /// Counts an item of a model with a card; `None` for any other model.
     pub(crate) fn scored(&self, model: Option<&str>, failure: Option<Kind>) {
         let outcome = failure.map_or(SCORED, Kind::name);
         let model = model.unwrap_or(names::OTHER).to_owned();
@@ -124,7 +124,7 @@ impl Metrics {
     }
 }
 
-/// Which of the models in use are served.
+/// The gauge of which models in use are served.
 struct Served(Arc<Models>);
 
 impl fmt::Debug for Served {
@@ -147,7 +147,7 @@ impl Collector for Served {
     }
 }
 
-/// How far the scores of each class are from those of the calibration.
+/// The gauge of the difference between each class's scores and the calibration.
 struct Drift(Arc<Models>);
 
 impl fmt::Debug for Drift {

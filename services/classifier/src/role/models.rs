@@ -1,4 +1,4 @@
-//! The models of a classifier as they are now.
+//! The current models of a classifier.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,13 +12,13 @@ use super::distributions::Distributions;
 /// One version of a model's card, or a configured model without a card.
 #[derive(Debug)]
 pub(crate) struct Model {
-    /// The card and what was counted by it; `None` without a card.
+    /// The card and the counts of its scores; `None` without a card.
     carded: Option<Carded>,
-    /// Why it is not served; `None` while it is.
+    /// The reason why the model is not served; `None` while it is.
     problem: RwLock<Option<String>>,
 }
 
-/// A version of a card, and the scores that were counted by it.
+/// A version of a card, and the counts of its scores.
 #[derive(Debug)]
 pub(crate) struct Carded {
     pub(crate) version: Arc<CardVersion>,
@@ -32,14 +32,14 @@ impl Carded {
 }
 
 impl Model {
-    /// A model of a card, which is not served.
+    /// Creates the model of a card, not served yet.
     pub(crate) fn of_card(version: Arc<CardVersion>, problem: String) -> Self {
         let distributions = Distributions::of(version.card());
         let carded = Some(Carded { version, distributions });
         Self { carded, problem: RwLock::new(Some(problem)) }
     }
 
-    /// A configured model of which there is no card.
+    /// Creates a configured model without a card.
     pub(crate) fn without_card() -> Self {
         let problem =
             "the directory has no card of this name: add one with `vigie classifier add`".to_owned();
@@ -50,43 +50,43 @@ impl Model {
         self.carded.as_ref()
     }
 
-    /// The version of the card; 0 without one.
+    /// Returns the version of the card; 0 without one.
     pub(crate) fn version(&self) -> u32 {
         self.carded.as_ref().map_or(0, |carded| carded.version.version())
     }
 
-    /// Whether the card is one that is run.
+    /// Returns whether the card is in use.
     pub(crate) fn is_in_use(&self) -> bool {
         self.carded.as_ref().is_some_and(|carded| carded.card().state() == State::InUse)
     }
 
-    /// Why it is not served; `None` where it is.
+    /// Returns why the model is not served; `None` if it is.
     pub(crate) fn problem(&self) -> Option<String> {
         self.problem.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// It is served from now on, or is not for this reason.
+    /// Marks the model as served, or as not served for this reason.
     pub(crate) fn set_problem(&self, problem: Option<String>) {
         *self.problem.write().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 }
 
-/// The models by name. Readers wait for nobody.
+/// The models by name. Readers never wait.
 #[derive(Debug, Default)]
 pub(crate) struct Models(ArcSwap<BTreeMap<String, Arc<Model>>>);
 
 impl Models {
-    /// All of them now.
+    /// Returns all current models.
     pub(crate) fn now(&self) -> Arc<BTreeMap<String, Arc<Model>>> {
         self.0.load_full()
     }
 
-    /// The model of this name.
+    /// Returns the model of this name.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Model>> {
         self.0.load().get(name).cloned()
     }
 
-    /// These are the models from now on.
+    /// Replaces the models.
     pub(crate) fn set(&self, models: BTreeMap<String, Arc<Model>>) {
         self.0.store(Arc::new(models));
     }

@@ -13,21 +13,22 @@ use super::metrics::Metrics;
 use super::models::{Carded, Model, Models};
 use crate::engine::Engine;
 
-/// Pictures of more bytes become tensors on a thread that may block: it takes longer than a millisecond.
+/// Pictures of more bytes are converted to tensors on a blocking thread, because it takes longer than a
+/// millisecond.
 const QUICK_BYTES_MAX: usize = 256 << 10;
 
-/// What scores items.
+/// The state for scoring items.
 #[derive(Debug)]
 pub(crate) struct Scoring {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) models: Arc<Models>,
     pub(crate) metrics: Metrics,
-    /// As many items as may have a tensor at once, of all calls.
+    /// The slots for items with a tensor, of all calls.
     pub(crate) items: Semaphore,
 }
 
 impl Scoring {
-    /// The raw scores of one item, or why there are none. It ends by the deadline.
+    /// Returns the raw scores of one item, or why there are none. It ends by the deadline.
     pub(crate) async fn score(
         &self,
         item: pb::ScoreItem,
@@ -76,7 +77,7 @@ impl Scoring {
             return Err(Failure::new(Kind::NotServed, problem));
         }
         let content = content.ok_or_else(|| Failure::content("the item has no content"))?;
-        // Each holds a tensor until it is answered.
+        // Each item holds a tensor until it is answered.
         let _item = self.items.try_acquire().map_err(|_| {
             Failure::new(Kind::Busy, "the classifier has as many items as it may have at once")
         })?;
@@ -88,7 +89,7 @@ impl Scoring {
     }
 }
 
-/// The tensor of a content, made where it stalls no other call.
+/// Returns the tensor of a content; a large one is made on a blocking thread.
 async fn tensor(carded: &Carded, content: pb::score_item::Content) -> Result<Tensor, Failure> {
     let is_large =
         matches!(&content, pb::score_item::Content::Pixels(pixels) if pixels.len() > QUICK_BYTES_MAX);

@@ -1,4 +1,4 @@
-//! Puts the models behind their server.
+//! Assembles a classifier and runs its server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::engines::Engines;
 
-/// How often it is looked whether the directory has been read.
+/// The interval of checks whether the directory has been read.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs models for `listener` until `shutdown`. See [`run_with`].
@@ -30,10 +30,10 @@ pub async fn run(config: Config, listener: impl Listener, shutdown: Shutdown) ->
     run_with(config, listener, shutdown, &Network::tcp(), &Telemetry::default()).await
 }
 
-/// Runs models for `listener` until `shutdown`; banks and inference servers are reached by `network`, its
-/// metrics, and how it is, go to `telemetry`.
+/// Runs models for `listener` until `shutdown`. Banks and inference servers are reached through `network`.
+/// Metrics and health are published in `telemetry`.
 ///
-/// Health is `SERVING` once the directory has been read. A model that cannot be served holds nothing up.
+/// Health is `SERVING` once the directory has been read. A model that cannot be served does not delay it.
 pub async fn run_with(
     config: Config,
     listener: impl Listener,
@@ -44,7 +44,8 @@ pub async fn run_with(
     boxed(config, AnyListener::new(listener), shutdown, network, telemetry).await
 }
 
-/// Boxes a classifier here, on one type of listener, so that the crates that run one do not each compile it.
+/// Boxes a classifier in this crate, for one type of listener, so that the crates that run one do not each
+/// compile it.
 fn boxed<'a>(
     config: Config,
     listener: AnyListener,
@@ -66,7 +67,7 @@ async fn run_on(
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
     }
-    // Servers of others get no proof of a process of this deployment.
+    // External servers get no proof of a process of this deployment.
     let engine: Arc<dyn Engine> = Arc::new(Engines::start(&config, network)?);
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = config.processes.network(network, Process::Classifier).map_err(own)?;
@@ -109,7 +110,7 @@ async fn run_on(
     outcome
 }
 
-/// Says `SERVING` once the directory has been read. Never ends.
+/// Sets health to `SERVING` once the directory has been read. Never ends.
 async fn stand_by(followed: &FollowedDirectory, health: Health, shutdown: Shutdown) -> RunError {
     while followed.unready_reason().is_some() && !shutdown.is_cancelled() {
         tokio::time::sleep(LOOK_EVERY).await;

@@ -1,4 +1,4 @@
-//! A classifier over an inference server that a test holds: from a content to scores that are computed by
+//! A classifier over an inference server that a test controls: from a content to scores that are computed by
 //! hand.
 
 #[cfg(feature = "onnx")]
@@ -142,7 +142,7 @@ async fn a_server_that_misbehaves_costs_its_items_and_no_more_than_their_time() 
         assert!(begun.elapsed() < Duration::from_secs(10), "{manner:?} took {:?}", begun.elapsed());
         assert!(!format!("{scored:?}").contains("secret"), "{scored:?}");
     }
-    // It is away.
+    // The server is gone.
     drop(server);
     let scored = world.score(vec![conversation(&TEXT.0)]).await;
     assert_eq!(scored[0].kind(), Some(ScoreFailureKind::Failed), "{scored:?}");
@@ -202,7 +202,7 @@ async fn a_model_is_served_only_where_the_configuration_and_the_card_agree() {
     check("pictures", "of version 6 of the server's model; the configuration names 7").await;
     check("elsewhere", "retired").await;
     check("texts", "no card of this name").await;
-    // A model that is not in use has no line that an alert goes by.
+    // A model that is not in use has no series that an alert could use.
     assert_eq!(world.figure("vigie_classifier_served{model=\"elsewhere\"}"), None);
 }
 
@@ -257,8 +257,7 @@ async fn a_shifted_distribution_is_said_once_there_are_enough_scores() {
     assert_eq!((described.distributions[0].drift, described.distributions[1].drift), (Some(drift), None));
 }
 
-/// Whatever happens to a conversation: no word of it is in a log, in what is described, in an answer, or in
-/// debug output.
+/// In every case, no word of a conversation is in a log, in a description, in an answer, or in debug output.
 #[tokio::test]
 async fn no_word_of_a_conversation_is_anywhere() {
     let log = CapturedLog::default();
@@ -284,6 +283,6 @@ async fn no_word_of_a_conversation_is_anywhere() {
     let text = log.text();
     assert!(text.contains("a model is served"), "{text}");
     assert!(!text.contains(WORD), "{text}");
-    // The conversation of a test vector neither.
+    // Nor is the conversation of a test vector.
     assert!(!text.contains("bee"), "{text}");
 }

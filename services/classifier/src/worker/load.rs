@@ -1,4 +1,4 @@
-//! From an order to a session, without rights.
+//! From an order to a session, in a process without rights.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -14,7 +14,7 @@ use crate::wire::{WORDS_BYTES_MAX, posture, shapes, tensor};
 /// The longest order, in bytes: two paths and the trial inputs, which are a picture at most.
 pub(super) const ORDER_BYTES_MAX: usize = 65 << 20;
 
-/// A failure with the runtime's words, as far as they are passed on.
+/// Returns a failure with the runtime's text, cut to the longest length.
 pub(super) fn failure(kind: pb::FailureKind, words: &str) -> pb::Failure {
     let end = words.floor_char_boundary(WORDS_BYTES_MAX);
     let message = words.get(..end).unwrap_or_default().to_owned();
@@ -27,7 +27,7 @@ pub(super) fn load<R: Runtime>(
     tensor_bytes_max: usize,
 ) -> Result<(Box<dyn Session>, pb::Loaded), pb::Failure> {
     let mut runtime = R::open(Path::new(&order.library))?;
-    // Nothing takes the rights of a thread that runs already.
+    // The rights of a thread that already runs cannot be removed.
     if thread_count().is_some_and(|threads| threads != 1) {
         return Err(failure(pb::FailureKind::Library, "it has started threads"));
     }

@@ -1,4 +1,4 @@
-//! Messages on a pipe: four bytes of length, the least significant first, and the message.
+//! Messages on a pipe: the length in four bytes, little-endian, and the message.
 
 use std::io::{ErrorKind, Read, Write};
 

@@ -1,4 +1,4 @@
-//! ONNX Runtime, from a library that is opened by its path.
+//! ONNX Runtime, from a library that is opened by path.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::element::{ElementType, encode_texts};
 use crate::shape::{ModelShape, TensorShape, dimensions};
 use crate::wire;
 
-/// The library, opened.
+/// The opened library.
 #[derive(Debug)]
 pub struct OnnxRuntime(Environment);
 
@@ -24,7 +24,7 @@ impl Runtime for OnnxRuntime {
     fn open(library: &Path) -> Result<Self, pb::Failure> {
         let failed = |words: String| failure(pb::FailureKind::Library, &words);
         let builder = ort::init_from(library).map_err(|error| failed(error.to_string()))?;
-        // Its log may quote what it runs on.
+        // The runtime's log may quote its inputs.
         let environment = builder
             .with_name("vigie")
             .with_telemetry(false)
@@ -46,7 +46,7 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Creates a session of one thread, which does not wait by spinning: there are as many processes as cores,
+/// Creates a session of one thread, which does not spin while it waits: there are as many processes as cores,
 /// and none can start a thread.
 fn session(environment: &Environment, model: &[u8]) -> ort::Result<ort::session::Session> {
     ort::session::Session::builder(environment)?
@@ -59,7 +59,7 @@ fn session(environment: &Environment, model: &[u8]) -> ort::Result<ort::session:
         .commit_from_memory(model)
 }
 
-/// A session and what it is described with.
+/// A session and its description.
 struct OnnxSession {
     session: ort::session::Session,
     shape: ModelShape,
@@ -90,7 +90,7 @@ fn input(tensor: Tensor) -> ort::Result<(String, SessionInputValue<'static>)> {
     Ok((name, value))
 }
 
-/// The outputs as messages. `None` where one is missing, of a type that is not carried, or where they are too
+/// Converts the outputs to messages. `None` if one is missing, is of an unsupported type, or if they are too
 /// large.
 fn carried(
     outputs: &SessionOutputs<'_>,
@@ -102,7 +102,7 @@ fn carried(
         let value = outputs.get(&described.name)?;
         let ValueType::Tensor { ty, shape, .. } = value.dtype() else { return None };
         let element = element(*ty)?;
-        // Before a copy is made.
+        // Checked before a copy is made.
         let least = shape.num_elements().checked_mul(element.bytes().unwrap_or(4))?;
         if least > left {
             return None;
@@ -163,7 +163,7 @@ fn tensor_shape(outlet: &Outlet) -> Option<TensorShape> {
     Some(TensorShape { name: outlet.name().to_owned(), element: element(*ty)?, dimensions: shape.to_vec() })
 }
 
-/// The types that are carried.
+/// The supported types.
 const ELEMENTS: [(TensorElementType, ElementType); 14] = [
     (TensorElementType::Bool, ElementType::Bool),
     (TensorElementType::Uint8, ElementType::U8),

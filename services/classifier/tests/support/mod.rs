@@ -16,7 +16,7 @@ use vigie_sandbox::Requirement;
 /// The name of the model in every test.
 pub(crate) const MODEL: &str = "model";
 
-/// Settings with the test's own process, and one of it.
+/// Returns settings with the test's own process program, and one process.
 pub(crate) fn settings(library: &Path) -> OnnxSettings {
     OnnxSettings {
         library: Some(library.to_owned()),
@@ -32,19 +32,19 @@ pub(crate) fn settings(library: &Path) -> OnnxSettings {
     }
 }
 
-/// A model in a file of its own.
+/// Writes a model to a file in `folder`.
 pub(crate) fn model(folder: &Path, content: &[u8]) -> OnnxModel {
     let file = folder.join("model.onnx");
     std::fs::write(&file, content).unwrap();
     OnnxModel { file, sha256: Sha256::digest(content).into(), trial: None }
 }
 
-/// The engine of one model.
+/// Returns the engine of one model.
 pub(crate) fn engine(settings: &OnnxSettings, model: OnnxModel) -> OnnxEngine {
     OnnxEngine::start(settings, BTreeMap::from([(MODEL.to_owned(), model)])).unwrap()
 }
 
-/// A deadline that no test reaches.
+/// Returns a deadline that no test reaches.
 pub(crate) fn later() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }

@@ -1,9 +1,9 @@
-//! Copies that PDQ misses, by an embedding: the features that a model of pictures computes before its last
-//! layer.
+//! Copies that PDQ misses, found by an embedding: the features that a model of pictures computes before its
+//! last layer.
 //!
-//! The model is open-nsfw, which was trained for something else: it stands for an operator's own embedding
-//! model. Its features are an output of a file to which a second message of the format is appended: readers
-//! of protobuf merge the two.
+//! The model is open-nsfw, which was trained for another purpose: it is a substitute for an operator's own
+//! embedding model. Its features become an output by appending a second message of the format to the file:
+//! readers of protobuf merge the two.
 
 use std::path::PathBuf;
 
@@ -18,13 +18,13 @@ use vigie_pictures::{Alteration, draw, encode_png};
 use crate::library;
 use crate::support::{MODEL, engine, later, model, settings};
 
-/// Pictures that are altered, and others.
+/// The number of pictures that are altered, and of other pictures.
 const ORIGINALS: u64 = 12;
 const PICTURES: u64 = 200;
 /// PDQ's usual distance.
 const PDQ_WITHIN: u32 = 31;
 
-/// The fields of ONNX's format that add an output of the element type `float`.
+/// The ONNX fields that add an output of the element type `float`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Model {
     #[prost(message, optional, tag = "7")]
@@ -57,14 +57,14 @@ struct TensorKind {
     element: i32,
 }
 
-/// The model with the tensor of this name as one more output.
+/// Returns the model with the tensor of this name as an additional output.
 fn with_output(file: &[u8], name: &str) -> Vec<u8> {
     let kind = Some(Kind { tensor: Some(TensorKind { element: 1 }) });
     let more = Model { graph: Some(Graph { output: vec![Value { name: name.to_owned(), kind }] }) };
     [file, &more.encode_to_vec()].concat()
 }
 
-/// Resized to 256 pixels and cut to the middle 224; blue, green and red less their means.
+/// The input is resized to 256 pixels and cut to the middle 224; blue, green and red less their means.
 const INPUT: ImageInput = ImageInput {
     width: 224,
     height: 224,
@@ -77,7 +77,7 @@ const INPUT: ImageInput = ImageInput {
     element: Element::F32,
 };
 
-/// A picture as both see it.
+/// A picture as seen by the model and by PDQ.
 struct Seen {
     features: Vec<f32>,
     /// Hashes in every way and variant.
@@ -96,7 +96,7 @@ async fn seen(engine: &OnnxEngine, file: &[u8]) -> Seen {
     Seen { features: vigie_hashes::vectors::of_length_one(numbers).unwrap(), pdq }
 }
 
-/// One minus the cosine.
+/// Returns one minus the cosine similarity.
 fn apart(one: &Seen, other: &Seen) -> f32 {
     1.0 - one.features.iter().zip(&other.features).map(|(one, other)| one * other).sum::<f32>()
 }

@@ -1,4 +1,4 @@
-//! An inference server that does what the text in its input asks for.
+//! An inference server whose behaviour is set by the text in its input.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,18 +19,18 @@ use vigie_proto::pb::inference::model_metadata_response::TensorMetadata;
 pub(crate) const NAME: &str = "tiny";
 pub(crate) const VERSION: &str = "3";
 
-/// A server on a runtime of its own, which ends with it, and breaks its connections.
+/// A server on a separate runtime. Dropping it ends the runtime and breaks its connections.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// The calls that have come.
+    /// The number of calls so far.
     pub(crate) calls: Arc<AtomicU32>,
-    /// The most calls that were there at once.
+    /// The largest number of calls at once.
     pub(crate) peak: Arc<AtomicU32>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Server {
-    /// Starts at this address; port 0 stands for any.
+    /// Starts at this address; port 0 selects any free port.
     pub(crate) fn start(address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.unwrap();
@@ -62,7 +62,7 @@ struct Mock {
     peak: Arc<AtomicU32>,
 }
 
-/// A call that is there.
+/// A call in progress.
 struct Here(Arc<AtomicU32>);
 
 impl Mock {
@@ -116,7 +116,7 @@ impl GrpcInferenceService for Mock {
     ) -> Result<Response<pb::ModelInferResponse>, Status> {
         let _here = self.enter();
         let request = request.into_inner();
-        // By the protocol's own words: the length in four bytes, and the text.
+        // The protocol's encoding: the length in four bytes, and the text.
         let [input] = request.raw_input_contents.as_slice() else {
             return Err(Status::invalid_argument("one input"));
         };
@@ -139,7 +139,7 @@ fn bytes(scores: &[f32]) -> Vec<u8> {
     scores.iter().flat_map(|score| score.to_le_bytes()).collect()
 }
 
-/// Two scores, and what is wrong with them.
+/// Returns two scores, with the fault that `text` asks for.
 fn answer(text: &str, request: &pb::ModelInferRequest) -> pb::ModelInferResponse {
     let mut answer = pb::ModelInferResponse {
         model_name: request.model_name.clone(),

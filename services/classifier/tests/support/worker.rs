@@ -1,5 +1,5 @@
-//! A classifier process for tests: with the runtime of this build, or, where the library is called `fake`,
-//! with one that does what its input asks for.
+//! A classifier process for tests: with the runtime of this build, or, if the library is called `fake`, with
+//! a runtime whose behaviour is set by its input.
 
 #![expect(clippy::unwrap_used, reason = "it is for tests")]
 

@@ -1,4 +1,4 @@
-//! Children that are `vigie` again: how they are started, what they write first, and how they end.
+//! Children that run `vigie` again: their start, their first message, and their end.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -18,14 +18,15 @@ use super::failure::{StartError, WorkerDeath};
 use super::settings::DecoderSettings;
 use super::watch::{Bounds, Reached, Watch};
 
-/// How long a process may take from its start to its first bytes: milliseconds, if the machine is not busy.
+/// The longest time from the start of a process to its first bytes. It takes milliseconds if the machine is
+/// not busy.
 pub(super) const START_WITHIN: Duration = Duration::from_secs(10);
-/// Why there is no answer.
+/// The reason why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// The process has gone, or is going.
+    /// The process has ended, or is ending.
     Ended,
-    /// The answer is none.
+    /// The answer is malformed.
     Malformed,
     /// A bound was reached; the process goes on.
     Reached(Reached),
@@ -40,7 +41,7 @@ impl From<Halted<Reached>> for Stopped {
     }
 }
 
-/// The command that runs `vigie` with these arguments, and the program's path.
+/// Returns the command that runs `vigie` with these arguments, and the program's path.
 pub(super) fn vigie(
     settings: &DecoderSettings,
     arguments: impl IntoIterator<Item = OsString>,
@@ -51,7 +52,7 @@ pub(super) fn vigie(
     })
 }
 
-/// Reads the first message of the process with this number: fixed bytes, and the process's protection.
+/// Reads the first message of the process with this id: fixed bytes, and the process's protection.
 pub(super) fn greeting(
     mut stdout: impl std::io::Read + AsFd,
     process: u32,
@@ -68,7 +69,7 @@ pub(super) fn greeting(
     posture(&pb::WorkerHello::decode(hello.as_slice()).ok()?).ok()
 }
 
-/// Reads a message and the length before it.
+/// Reads a message and its length prefix.
 pub(super) fn read_message(
     mut stdout: impl std::io::Read + AsFd,
     bytes_max: usize,
@@ -85,18 +86,18 @@ pub(super) fn read_message(
     Ok(message)
 }
 
-/// The kind of a death by the status that the system gives.
+/// Returns the kind of a death, by the status that the system reports.
 pub(super) fn death(status: ExitStatus, last_words: &[u8]) -> WorkerDeath {
     use rustix::process::Signal;
     let is = |signal: Signal| status.signal() == Some(signal.as_raw());
-    // The words of the standard library before it aborts.
+    // The standard library's message before it aborts.
     let words: &[u8] = b"memory allocation of ";
     if is(Signal::SYS) {
         WorkerDeath::RefusedCall
     } else if is(Signal::ABORT) && last_words.windows(words.len()).any(|one| one == words) {
         WorkerDeath::OutOfMemory
     } else if is(Signal::KILL) {
-        // Not by this process: by the system, when a machine or a container has no memory left.
+        // Not killed by this process: by the system, when a machine or a container has no memory left.
         WorkerDeath::OutOfMemory
     } else {
         WorkerDeath::Crashed

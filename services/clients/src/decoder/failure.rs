@@ -1,4 +1,4 @@
-//! How decoding in a process of its own can fail.
+//! The errors of decoding in a separate process.
 
 use std::path::PathBuf;
 
@@ -6,24 +6,24 @@ use thiserror::Error;
 use vigie_model::{DecodeFailure, DecodeFailureKind};
 use vigie_sandbox::Posture;
 
-/// Why a file has no hashes.
+/// The reason why a file has no hashes.
 #[derive(Debug, Error)]
 pub enum DecoderError {
-    /// The file is no picture that is accepted, or its process died of it.
+    /// The file is not an accepted picture, or its process died.
     #[error("{0}")]
     Decode(DecodeFailure),
-    /// The deadline came first.
+    /// The deadline passed first.
     #[error("the time ran out before the content was hashed")]
     OutOfTime,
-    /// No process could be started to decode it.
+    /// No process could be started for the file.
     #[error("cannot start a decoder process")]
     Start(#[source] StartError),
 }
 
-/// Why a decoder process could not be started.
+/// The reason why a decoder process could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The system does not run the program.
+    /// The system cannot run the program.
     #[error("cannot run {}", program.display())]
     Program {
         /// The program.
@@ -31,7 +31,7 @@ pub enum StartError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// The program answered otherwise than `vigie decode-worker` of this version does.
+    /// The program does not answer like `vigie decode-worker` of this version.
     #[error(
         "{} is not `vigie` of this version: decoder_program must be its path, or sandbox must be \"off\"",
         program.display()
@@ -40,8 +40,8 @@ pub enum StartError {
         /// The program.
         program: PathBuf,
     },
-    /// This process was itself started by a decoder that took its program for `vigie`, and must not start
-    /// another in turn.
+    /// This process was itself started by a decoder that used its program as `vigie`, and must not start
+    /// another one.
     #[error("this process was itself started as a decoder: decoder_program must be the path of `vigie`")]
     Nested,
     /// The process has less protection than is required.
@@ -50,32 +50,32 @@ pub enum StartError {
          kernel, Landlock"
     )]
     Unprotected {
-        /// Its protection.
+        /// The protection of the process.
         posture: Posture,
     },
 }
 
-/// How a process ended that was decoding an image.
+/// How the process of an image ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WorkerDeath {
-    /// A signal, an exit, or an answer that is none.
+    /// Ended by a signal, an exit, or after an invalid answer.
     Crashed,
-    /// No memory within its limit, or none on the machine.
+    /// Ended by a lack of memory, within its limit or on the machine.
     OutOfMemory,
-    /// A system call that it has no right to.
+    /// Ended by a forbidden system call.
     RefusedCall,
-    /// The bound of processor time for one image. The process was killed.
+    /// Killed at the bound of processor time for one image.
     ProcessorTime,
-    /// The deadline of the image. The process was killed.
+    /// Killed at the deadline of the image.
     Deadline,
 }
 
 impl WorkerDeath {
-    /// All of them.
+    /// Every kind.
     pub const ALL: [Self; 5] =
         [Self::Crashed, Self::OutOfMemory, Self::RefusedCall, Self::ProcessorTime, Self::Deadline];
 
-    /// The name in metrics.
+    /// Returns the name in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ impl WorkerDeath {
         }
     }
 
-    /// Whether an image that was decoded before may have caused it.
+    /// Returns whether an earlier image may have caused the death.
     pub(super) const fn may_be_of_others(self) -> bool {
         match self {
             Self::Crashed | Self::OutOfMemory | Self::RefusedCall => true,
@@ -95,8 +95,8 @@ impl WorkerDeath {
         }
     }
 
-    /// The kind of failure that its image has; `None` where the image's time ran out, which is not the
-    /// image's fault.
+    /// Returns the kind of failure of the image; `None` if the image's time ran out, which is not the image's
+    /// fault.
     pub(super) const fn failure_kind(self) -> Option<DecodeFailureKind> {
         match self {
             Self::Crashed => Some(DecodeFailureKind::Crashed),

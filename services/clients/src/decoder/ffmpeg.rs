@@ -1,5 +1,5 @@
-//! The program `ffmpeg`, which decodes what no decoder here does. Found and asked what it can do when it is
-//! first needed.
+//! The program `ffmpeg`, which decodes formats without a built-in decoder. On first use the program is
+//! located, and its version and decoders are read.
 //!
 //! ```text
 //! Ffmpeg::tool(coding)             found? of which version? with this decoder? -> Tool, or why there is none
@@ -11,9 +11,9 @@
 //! ```
 //!
 //! Always true:
-//! - Nothing is linked and nothing is fetched: the program is the operator's.
+//! - Nothing is linked and nothing is downloaded: the operator installs the program.
 //! - The program's process group is killed as a whole, and its process waited for, before an answer is given.
-//! - What the program writes is that of a stranger: only its size is believed, after it was counted.
+//! - The program's output is untrusted: a size is used only after the bytes have been counted.
 
 mod found;
 mod arguments;
@@ -38,16 +38,16 @@ pub(super) use tool::Tool;
 pub use tool::{FfmpegReport, VideoReport};
 pub(super) use video::{VideoFault, VideoOrder, missing as missing_for_video};
 
-/// How long an absence is believed: the program may be installed while this one runs.
+/// The time for which the absence of the program is cached: it may be installed while this process runs.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 
-/// The program `ffmpeg`. Clones share what is known of it.
+/// The program `ffmpeg`. Clones share its state.
 #[derive(Debug, Clone)]
 pub(super) struct Ffmpeg {
     known: Arc<Mutex<Option<Known>>>,
 }
 
-/// The outcome of the last look for the program, and when that was.
+/// The outcome of the last search for the program, and its time.
 #[derive(Debug)]
 struct Known {
     tool: Result<Arc<Tool>, FfmpegAbsence>,
@@ -59,7 +59,7 @@ impl Ffmpeg {
         Self { known: Arc::default() }
     }
 
-    /// The program, which is looked for if that was not done.
+    /// Returns the program, and searches for it if that has not been done.
     pub(super) fn tool(&self, settings: &DecoderSettings) -> Result<Arc<Tool>, FfmpegAbsence> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Known { tool, since }) = &*known

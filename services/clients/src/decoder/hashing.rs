@@ -1,4 +1,4 @@
-//! The choice of where images are hashed: in decoder processes, or in this process where there are none.
+//! Chooses where images are hashed: in decoder processes, or in this process if none can be started.
 //!
 //! ```text
 //! sandbox       a process starts     none does, at the start           none does, later
@@ -7,8 +7,8 @@
 //! required      in processes         the role does not start           no decoder: the image is not decoded
 //! ```
 //!
-//! A role that has had a process never decodes in itself again: whoever can keep processes from starting, by
-//! using up memory or process numbers, must not bring hostile files into the role by that.
+//! A role that has had a process never decodes in itself again: an attacker who prevents processes from
+//! starting, by using up memory or process ids, must not be able to bring hostile files into the role.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
@@ -27,12 +27,11 @@ use super::settings::DecoderSettings;
 use super::video;
 use crate::decoder::Decoder;
 
-/// The wait before another process is tried where none could be started: doubled with each try, up to the
-/// longest.
+/// The wait before another attempt to start a process, doubled with each attempt, up to the longest wait.
 const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 
-/// How a role hashes images. Clones share it.
+/// The hashing of one role. Clones share its state.
 #[derive(Debug, Clone)]
 pub struct Hashing(Arc<Shared>);
 
@@ -41,18 +40,18 @@ struct Shared {
     settings: DecoderSettings,
     metrics: DecoderMetrics,
     ffmpeg: Ffmpeg,
-    /// The protection of the first process. Never set where there is none.
+    /// The protection of the first process. Not set while there has been none.
     processes: OnceLock<Posture>,
-    /// Ends the thread that tries again, when the last clone is dropped.
+    /// Ends the thread that retries, when the last clone is dropped.
     _alive: Sender<()>,
 }
 
 impl Hashing {
-    /// Starts a process to see that it can be had, which may take seconds, and ends it. If none can be had
-    /// and none is required, a thread tries again from time to time, until one can.
+    /// Starts a process as a test, which may take seconds, and ends it. If it fails and protection is not
+    /// required, a thread retries from time to time until it succeeds.
     ///
     /// # Errors
-    /// [`StartError`], when protection is required and there is no process or it has less.
+    /// [`StartError`], if protection is required and there is no process or it has less.
     pub fn prepare(settings: DecoderSettings, metrics: DecoderMetrics) -> Result<Self, StartError> {
         let (alive, ended) = channel();
         let requirement = settings.requirement;
@@ -69,23 +68,23 @@ impl Hashing {
         Ok(Self(shared))
     }
 
-    /// The protection of hashing.
+    /// Returns the protection of hashing.
     #[must_use]
     pub fn posture(&self) -> Posture {
         self.0.processes.get().copied().unwrap_or(Posture::None)
     }
 
-    /// Whether images are hashed in processes of their own: from the first process that could be started on.
+    /// Returns whether images are hashed in separate processes, which is so once a process has been started.
     #[must_use]
     pub fn has_processes(&self) -> bool {
         self.0.processes.get().is_some()
     }
 
-    /// The program `ffmpeg` for formats that no decoder here decodes. It is started if that was not done, to
-    /// ask what it can do.
+    /// Returns the program `ffmpeg` for formats without a built-in decoder. If that has not been done, the
+    /// program is run to read its decoders.
     ///
     /// # Errors
-    /// [`FfmpegAbsence`], when there is none.
+    /// [`FfmpegAbsence`], if there is none.
     pub fn ffmpeg(&self) -> Result<FfmpegReport, FfmpegAbsence> {
         let Shared { settings, metrics, ffmpeg, .. } = &*self.0;
         if !self.has_processes() {
@@ -96,10 +95,11 @@ impl Hashing {
         Ok(tool.report())
     }
 
-    /// The programs that decode videos. They are started if that was not done, to ask what they can do.
+    /// Returns the programs that decode videos. If that has not been done, they are run to read their
+    /// decoders.
     ///
     /// # Errors
-    /// [`FfmpegAbsence`], when one is missing: digests of a video are searched all the same.
+    /// [`FfmpegAbsence`], if one is missing; videos are then searched by their digests alone.
     pub fn video(&self) -> Result<VideoReport, FfmpegAbsence> {
         let Shared { settings, metrics, ffmpeg, .. } = &*self.0;
         if !self.has_processes() {
@@ -108,7 +108,7 @@ impl Hashing {
         video::report(settings, metrics, ffmpeg)
     }
 
-    /// The hasher of one thread, which stays on the thread that calls this.
+    /// Returns the hasher of one thread. It stays on the calling thread.
     #[must_use]
     pub fn hasher(&self) -> Hasher {
         Hasher { hashing: self.clone(), decoder: None }
@@ -122,7 +122,7 @@ impl Shared {
         Ok(*self.processes.get_or_init(|| posture))
     }
 
-    /// Logs that there is no process, and starts a thread that tries again.
+    /// Logs that there is no process, and starts a thread that retries.
     fn try_again_later(self: &Arc<Self>, error: &StartError, ended: Receiver<()>) {
         let error: &dyn std::error::Error = error;
         tracing::warn!(
@@ -138,7 +138,7 @@ impl Shared {
     }
 }
 
-/// Tries to start a process, with pauses, until one can be had or nobody hashes any more.
+/// Tries to start a process, with pauses, until it succeeds or the last clone is dropped.
 fn retry(shared: &Weak<Shared>, ended: &Receiver<()>) {
     let mut pause = RETRY_PAUSE_MIN;
     while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
@@ -148,7 +148,7 @@ fn retry(shared: &Weak<Shared>, ended: &Receiver<()>) {
                 tracing::info!(%posture, "decoder processes can be had: images are decoded in them from now on");
                 return;
             }
-            // A process that was itself taken for a decoder starts none, ever.
+            // A process that was itself started as a decoder must never start one.
             Err(StartError::Nested) => return,
             Err(_) => pause = pause.saturating_mul(2).min(RETRY_PAUSE_MAX),
         }
@@ -163,13 +163,13 @@ pub struct Hasher {
 }
 
 impl Hasher {
-    /// Decodes and hashes the picture `content` within `limits`, in the ways that `ways` names, and brings
-    /// its first frame to `forms`, of which there are at most [`PictureForm::COUNT_MAX`]. In a process of its
-    /// own it ends at `deadline`; in this one nothing can end it.
+    /// Decodes and hashes the picture `content` within `limits`, in the ways of `ways`, and converts its
+    /// first frame to `forms`, at most [`PictureForm::COUNT_MAX`] of them. In a decoder process it ends at
+    /// `deadline`; in this process nothing can end it.
     ///
     /// # Errors
-    /// [`DecoderError`]: the file is no picture, its process died of it, the time is up, or there is no
-    /// process.
+    /// [`DecoderError`]: the file is not an accepted picture, its process died, the time is up, or there is
+    /// no process.
     pub fn hash(
         &mut self,
         content: &[u8],
@@ -193,13 +193,13 @@ impl Hasher {
         decoder.hash(content, limits, ways, forms, deadline)
     }
 
-    /// Decodes the video `content` within `limits` by the programs `ffprobe` and `ffmpeg`, and hashes the
-    /// frames that `sampling` chooses. It ends at `deadline`, or sooner by [`VideoLimits::within`]: with the
-    /// frames that were hashed until then, and a reason why they are not all.
+    /// Decodes the video `content` within `limits` with the programs `ffprobe` and `ffmpeg`, and hashes the
+    /// frames that `sampling` selects. It ends at `deadline`, or sooner by [`VideoLimits::within`], with the
+    /// frames that were hashed until then and the reason why frames are missing.
     ///
     /// # Errors
-    /// [`DecoderError`]: no frame could be hashed, since the file is no video, or a program is missing, has
-    /// failed, or ran out of time.
+    /// [`DecoderError`]: no frame could be hashed, because the file is not a video, or a program is missing,
+    /// has failed, or ran out of time.
     pub fn hash_video(
         &mut self,
         content: &[u8],
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     fn prepare(requirement: Requirement) -> Result<Hashing, StartError> {
-        // The test's own program: no decoder.
+        // The test's own program, which is not a decoder.
         let settings = DecoderSettings { requirement, ..DecoderSettings::for_limits(&Limits::default()) };
         Hashing::prepare(settings, DecoderMetrics::default())
     }
@@ -239,7 +239,7 @@ mod tests {
         assert!(!prepare(Requirement::Off).unwrap().has_processes());
     }
 
-    /// The thread that tries again holds nothing that keeps it alive.
+    /// The thread that retries holds nothing that keeps the state alive.
     #[test]
     fn nothing_is_tried_where_nobody_hashes_any_more() {
         let (alive, ended) = channel();

@@ -1,4 +1,4 @@
-//! Figures of the decoder processes.
+//! Metrics of the decoder processes.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -12,7 +12,7 @@ use vigie_sandbox::Posture;
 use super::failure::{DecoderError, WorkerDeath};
 use super::ffmpeg::RunFault;
 
-/// Counts processes: how many there are, how many were started, and how they died. Clones share their counts.
+/// Counts processes: running ones, started ones, and deaths by kind. Clones share their counts.
 #[derive(Debug, Clone, Default)]
 pub struct DecoderMetrics {
     workers: Gauge,
@@ -42,7 +42,7 @@ struct FormatLabels {
     format: &'static str,
 }
 
-/// The label of a coding: a word, as labels are.
+/// Returns the label of a coding: one word, like all labels.
 const fn format_label(coding: Coding) -> &'static str {
     match coding {
         Coding::Jpeg2000 => "jpeg_2000",
@@ -72,7 +72,7 @@ struct PostureLabels {
 /// The kind of a process that could not be started.
 const NOT_STARTED: &str = "not_started";
 
-/// The kind of a video whose call ended first.
+/// The kind of a video whose deadline passed first.
 const DEADLINE: &str = WorkerDeath::Deadline.name();
 
 /// The first frame of a file was hashed after its process had died.
@@ -80,7 +80,7 @@ const HASHED: &str = "hashed";
 /// The first frame was not hashed either: the file has no picture hashes.
 const FAILED: &str = "failed";
 
-/// The label of a posture: a word, as labels are.
+/// Returns the label of a posture: one word, like all labels.
 const fn label(posture: Posture) -> &'static str {
     match posture {
         Posture::None => "none",
@@ -90,7 +90,7 @@ const fn label(posture: Posture) -> &'static str {
 }
 
 impl DecoderMetrics {
-    /// Figures that are read by way of `registry`.
+    /// Creates the metrics and registers them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let Self { workers, starts, deaths, first_frame_tries, posture, formats, runs, run_failures, .. } =
@@ -129,7 +129,7 @@ impl DecoderMetrics {
             let _counter = metrics.run_failures.get_or_create_owned(&DeathLabels { kind });
         }
         metrics.decodes(&[]);
-        // Every kind is there from the start, at zero: what begins at one has no rate.
+        // Every kind is registered at zero: a series that begins at one has no rate.
         for kind in WorkerDeath::ALL.map(WorkerDeath::name).into_iter().chain([NOT_STARTED]) {
             let _counter = metrics.deaths.get_or_create_owned(&DeathLabels { kind });
         }
@@ -171,7 +171,7 @@ impl DecoderMetrics {
         }
     }
 
-    /// Shows the protection that decoding has.
+    /// Sets the protection of decoding.
     pub fn protected_by(&self, posture: Posture) {
         for one in Posture::ALL {
             let labels = PostureLabels { posture: label(one) };
@@ -179,7 +179,7 @@ impl DecoderMetrics {
         }
     }
 
-    /// Shows which formats the program outside decodes.
+    /// Sets the formats that the external program decodes.
     pub(super) fn decodes(&self, decoders: &[(Coding, String)]) {
         for coding in Coding::ALL {
             let labels = FormatLabels { format: format_label(coding) };
@@ -188,7 +188,7 @@ impl DecoderMetrics {
         }
     }
 
-    /// The program outside was started for a picture.
+    /// Counts a start of the external program for a picture.
     pub(super) fn ran(&self) {
         self.runs.inc();
     }
@@ -197,17 +197,17 @@ impl DecoderMetrics {
         self.run_failures.get_or_create_owned(&DeathLabels { kind: fault.name() }).inc();
     }
 
-    /// Shows whether the programs for videos are there.
+    /// Sets whether the programs for videos are available.
     pub(super) fn decodes_video(&self, is_there: bool) {
         self.decodes_video.set(i64::from(is_there));
     }
 
-    /// The programs were started for a video.
+    /// Counts a start of the programs for a video.
     pub(super) fn ran_for_video(&self) {
         self.videos.inc();
     }
 
-    /// The outcome of a video.
+    /// Counts the outcome of a video.
     pub(super) fn hashed_video(&self, hashed: &Result<VideoFingerprint, DecoderError>) {
         let failed = |kind| {
             self.video_failures.get_or_create_owned(&DeathLabels { kind }).inc();

@@ -10,7 +10,7 @@ use super::ffmpeg::{Run, RunFault, Tool, Unpassed, missing, without_decoder};
 use super::{Decoder, Task, outcome};
 
 impl Decoder {
-    /// Decodes a picture by `ffmpeg`, and has its pixels hashed.
+    /// Decodes a picture with `ffmpeg`, and hashes its pixels in a decoder process.
     pub(super) fn hash_outside(
         &mut self,
         task: &Task<'_>,
@@ -28,7 +28,7 @@ impl Decoder {
         self.pass_on(run, outside, &tool, task)
     }
 
-    /// Hands the pixels of a run to a decoder process.
+    /// Passes the pixels of a run to a decoder process.
     fn pass_on(
         &mut self,
         mut run: Run,
@@ -37,8 +37,8 @@ impl Decoder {
         task: &Task<'_>,
     ) -> Result<HashedPicture, DecoderError> {
         let &Task { limits, ways, forms, bounds, .. } = task;
-        // A decoder process that waits for pixels which do not come is of no more use, so the first ones come
-        // first.
+        // A decoder process that waits for pixels that never come cannot be used again, so the first pixels
+        // are awaited before it gets the request.
         if let Err(unpassed) = run.begun(&outside.mosaic) {
             return Err(self.unpassed(run, unpassed, outside, tool));
         }
@@ -54,7 +54,7 @@ impl Decoder {
             Ok(answer) => outcome(&answer, task),
             Err(Unpassed::Sink(stopped)) => Err(stopped),
             Err(unpassed) => {
-                // It has a part of the pixels.
+                // The process has received a part of the pixels.
                 if let Some(process) = self.process.take() {
                     process.retire();
                     self.metrics.retired();
@@ -62,13 +62,13 @@ impl Decoder {
                 return Err(self.unpassed(run, unpassed, outside, tool));
             }
         };
-        // An answer to pixels is a picture or a failure.
+        // The answer to pixels must be a picture or a failure.
         let answer = match answer {
             Ok(Ok(Decoded::Outside(_))) => Err(Stopped::Malformed),
             answer => answer,
         };
         let outcome = self.conclude(answer, answered_before)?;
-        // The program may have found a fault after it had written all.
+        // The program may have found a fault after it had written all pixels.
         run.finish().map_err(|fault| self.fault(fault, outside, tool))?;
         match outcome.map_err(DecoderError::Decode)? {
             Decoded::Picture(picture) => Ok(picture),

@@ -14,7 +14,7 @@ use super::failure::{StartError, WorkerDeath};
 use super::settings::DecoderSettings;
 use super::watch::{Bounds, Reached, Watch};
 
-/// The most that is read of a process's standard error, in bytes.
+/// The most bytes that are read of a process's standard error.
 const LAST_WORDS_BYTES: usize = 4 << 10;
 
 /// A running process, until [`Self::end`] or [`Self::retire`].
@@ -80,13 +80,13 @@ impl Process {
         self.posture
     }
 
-    /// Images that it has answered.
+    /// Returns the number of images that the process has answered.
     pub(super) const fn answered(&self) -> u32 {
         self.answered
     }
 
-    /// Sends a request and the content that follows it, and returns its answer, of at most so many bytes.
-    /// After an error the process is of no more use.
+    /// Sends a request and its content, and returns its answer, of at most `answer_bytes_max` bytes. After an
+    /// error the process cannot be used again.
     pub(super) fn exchange(
         &mut self,
         head: &[u8],
@@ -99,7 +99,7 @@ impl Process {
         exchange.answer(answer_bytes_max)
     }
 
-    /// Sends a request. Its content follows.
+    /// Sends a request. The caller then sends its content.
     pub(super) fn begin(&mut self, head: &[u8], bounds: Bounds) -> Result<Exchange<'_>, Stopped> {
         let watch = Watch::new(self.id(), bounds);
         let mut exchange = Exchange { process: self, watch };
@@ -108,7 +108,7 @@ impl Process {
         Ok(exchange)
     }
 
-    /// Ends a process that stopped in the middle of an image, and names the kind of its death.
+    /// Ends a process that stopped in the middle of an image, and returns the kind of its death.
     pub(super) fn end(mut self, stopped: Stopped) -> WorkerDeath {
         let by_itself = match stopped {
             Stopped::Ended => gone(&mut self.child),
@@ -130,7 +130,7 @@ impl Process {
         end(&mut self.child);
     }
 
-    /// The process's standard error. Not for a log: a process that was taken over may write anything.
+    /// Returns the process's standard error. It must not be logged: a hostile process may write anything.
     fn last_words(&mut self) -> Vec<u8> {
         let mut words = vec![0; LAST_WORDS_BYTES];
         let length = self.stderr.read(&mut words).unwrap_or_default();
@@ -139,7 +139,7 @@ impl Process {
     }
 }
 
-/// A request whose content is on its way. If it is not all sent the process is of no more use.
+/// A request whose content is being sent. If it is not sent completely, the process cannot be used again.
 #[derive(Debug)]
 pub(super) struct Exchange<'a> {
     process: &'a mut Process,
@@ -152,7 +152,7 @@ impl Exchange<'_> {
         Ok(write_all(&mut self.process.stdin, content, &mut self.watch)?)
     }
 
-    /// Waits for the answer to all that was sent, of at most so many bytes.
+    /// Waits for the answer to the content, of at most `bytes_max` bytes.
     pub(super) fn answer(mut self, bytes_max: usize) -> Result<Vec<u8>, Stopped> {
         let answer = read_message(&mut self.process.stdout, bytes_max, &mut self.watch)?;
         self.process.answered += 1;
@@ -180,7 +180,7 @@ mod tests {
     fn a_program_that_is_not_vigie_is_refused_and_ended() {
         check_foreign("true");
         check_foreign("echo");
-        // A program that writes nothing.
+        // A program without output.
         check_foreign("cat");
         let own = std::env::current_exe().unwrap();
         check_foreign(own.to_str().unwrap());

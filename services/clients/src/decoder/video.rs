@@ -1,4 +1,4 @@
-//! Videos, which programs of others decode and the calling thread hashes.
+//! Videos, which external programs decode and the calling thread hashes.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::ffmpeg::{Ffmpeg, FfmpegAbsence, VideoFault, VideoOrder, VideoReport, 
 use super::metrics::DecoderMetrics;
 use super::settings::DecoderSettings;
 
-/// How the programs decode videos here. They are looked for if that was not done.
+/// Returns how the programs decode videos here. They are searched for if that has not been done.
 pub(super) fn report(
     settings: &DecoderSettings,
     metrics: &DecoderMetrics,

@@ -1,4 +1,4 @@
-//! The clock of one image: until when, and for how much processor time.
+//! The clock of one image: its deadline and its bound of processor time.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +18,13 @@ pub(super) enum Reached {
     ProcessorTime,
 }
 
-/// Processor time is looked at only when an image takes longer than this: nearly all have been answered then.
+/// Processor time is read only when an image takes longer than this; nearly all have been answered by then.
 const UNWATCHED: Duration = Duration::from_millis(100);
-/// A process that waits, as no decoder should, is ended after so many times the bound of processor time,
+/// A process that waits, as no decoder should, is ended after this multiple of its bound of processor time.
 const WAITING_FACTOR: u32 = 4;
-/// and not before this, since a busy machine makes every process wait.
+/// The least time before a waiting process is ended, because a busy machine makes every process wait.
 const WAITING_MIN: Duration = Duration::from_secs(10);
-/// The system counts processor time in steps of 10 ms.
+/// The step of the system's processor time.
 const STEP: Duration = Duration::from_millis(10);
 
 /// Watches one image in a process. The process has one thread, so its processor time never exceeds the time
@@ -34,7 +34,7 @@ pub(super) struct Watch {
     process: u32,
     bounds: Bounds,
     begun: Instant,
-    /// Processor time that the process had used at the first look, and how much of it counts as this image's.
+    /// The process's processor time at the first reading, and the part of it that counts for this image.
     first: Option<(Duration, Duration)>,
 }
 
@@ -47,11 +47,11 @@ impl Watch {
         UNWATCHED.min(self.bounds.processor_time_max / 2)
     }
 
-    /// Processor time of this image, at most as much as has passed.
+    /// Returns the processor time of this image, at most the elapsed time.
     fn used(&mut self, passed: Duration) -> Duration {
-        // Where it cannot be measured it is the time that has passed.
+        // If the processor time cannot be read, the elapsed time counts.
         let Some(total) = processor_time(self.process) else { return passed };
-        // Where this thread woke late, the time until then is not held against the image.
+        // If this thread woke late, the time until then does not count for the image.
         let (first, unwatched) = *self.first.get_or_insert((total, passed.min(self.unwatched())));
         total.saturating_sub(first).saturating_add(unwatched).min(passed)
     }
@@ -80,12 +80,12 @@ impl Clock for Watch {
     }
 }
 
-/// Processor time of a process since its start.
+/// Returns the processor time of a process since its start.
 #[cfg(target_os = "linux")]
 fn processor_time(process: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name of the program is in brackets, and may hold spaces and brackets; `utime` and `stime` are the
-    // 12th and 13th after.
+    // 12th and 13th fields after it.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<u64>().ok();
     let ticks = ticks()?.checked_add(ticks()?)?;
@@ -123,7 +123,7 @@ mod tests {
         child.wait().unwrap();
     }
 
-    /// Whatever its processor time, a process that has waited for long enough is ended, and no sooner.
+    /// A process that has waited for long enough is ended, whatever its processor time, and not sooner.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_process_that_waits_is_ended_after_some_time() {

@@ -1,5 +1,5 @@
-//! Scores that are asked for by themselves: of conversations, and of contents of a calibration. Nothing of a
-//! content outlives its answer.
+//! Scores on request, of conversations and of contents of a calibration. Contents are dropped with the
+//! answer.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::request::classifying::plan::Plan;
 use crate::request::meters::Meters;
 use crate::request::reports::Reports;
 
-/// Asks classifiers for callers.
+/// The service that asks classifiers for callers.
 #[derive(Debug)]
 pub(crate) struct Scoring {
     pub(crate) matching: Matching,
@@ -47,7 +47,7 @@ impl ScoringService for Scoring {
         let plan = Plan::of_conversation(view.directory(), &names)?;
         let units = Quota::IMAGE_UNITS * names.len() as u64;
         let member = self.spend(&called, &view, units)?.unwrap_or(MemberId::HOST);
-        // How long models take says nothing of the load here.
+        // The time that models take does not indicate the load of this frontend.
         call.not_load();
         let content = Asked::Conversation(Arc::new(conversation));
         let until = self.matching.classifiers.until_nearly(deadline);
@@ -133,14 +133,14 @@ impl Scoring {
     }
 }
 
-/// Reads a conversation. No error repeats a text.
+/// Converts a conversation. Errors never contain its text.
 fn read(message: Option<vigie_proto::pb::classifier::v1::Conversation>) -> Result<Conversation, Status> {
     let message = message.ok_or_else(|| Invalid::missing("conversation"))?;
     let read = Conversation::try_from(message);
     Ok(read.map_err(|invalid| invalid.within("conversation"))?)
 }
 
-/// The SHA-256 of a conversation's text as the model reads it.
+/// Returns the SHA-256 of a conversation's text in the form that the model reads.
 fn joined_sha256(
     view: &View,
     names: &[Box<str>],
@@ -156,7 +156,7 @@ fn joined_sha256(
     Ok(sha256.map(|digest| digest.as_bytes().to_vec()))
 }
 
-/// The status of a model that gave no score, of a caller that wants nothing else.
+/// Returns the status of a model that gave no score, for a call that asks for scores alone.
 fn unavailable(failure: &ScoreFailure) -> Status {
     let text = format!("{}: {failure}", failure.kind);
     match failure.kind {

@@ -1,4 +1,4 @@
-//! Images: the hashes of every frame, in all ways that are switched on.
+//! Images: the hashes of every frame, in all ways that are enabled.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,10 +10,10 @@ use vigie_model::DecodeFailureKind;
 
 use super::pool::{Hashed, Media, Names};
 
-/// The hashes of one image file, and its first frame as pixels where a classifier reads it.
+/// The hashes of one image file, and the pixels of its first frame where a classifier reads them.
 pub(crate) type HashedImage = Hashed<HashedPicture>;
 
-/// How images are hashed.
+/// The settings and limits for hashing images.
 #[derive(Debug, Clone)]
 pub(crate) struct Images {
     pub(crate) hashing: Hashing,
@@ -23,7 +23,7 @@ pub(crate) struct Images {
 
 impl Media for Images {
     type Hashes = HashedPicture;
-    /// The forms in which the first frame is wanted as pixels.
+    /// The forms in which classifiers want the pixels of the first frame.
     type Order = Arc<[PictureForm]>;
     type Hasher = Hasher;
 

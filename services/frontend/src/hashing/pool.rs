@@ -1,16 +1,17 @@
-//! Decodes and hashes files on threads of its own, with bounded queues before them.
+//! Decodes and hashes files on dedicated threads with bounded queues.
 //!
-//! Decoding takes milliseconds of pure computation, of a video up to minutes. On the threads that answer
+//! Decoding takes milliseconds of computation, and up to minutes for a video. On the threads that answer
 //! calls it would stall every other call; on an unbounded pool a burst would take all memory. So each queue
-//! has a bound, and one file more is refused at once. There is one queue for each priority: bulk files have
-//! their turn when no interactive one waits. A file whose caller has gone, or whose time is up, is dropped
-//! unhashed when its turn comes.
+//! has a bound, and a file beyond it is refused at once. There is one queue for each priority: bulk files are
+//! hashed when no interactive file waits. A file whose caller has gone, or whose deadline has passed, is
+//! dropped without being hashed when it reaches the front of its queue.
 //!
-//! A file that is to be searched is given digests in any case: if it waits too long for a thread, or if there
-//! is no decoder process, it is searched by these, and the answer says that it may be decoded when it is sent
-//! again.
+//! A file that is to be searched always gets digests: if it waits too long for a thread, or if there is no
+//! decoder process, it is searched by its digests, and the answer states that it may be decoded when it is
+//! sent again.
 //!
-//! Images and videos have a pool each ([`Media`]): a video takes a thread for so long that images would wait.
+//! Images and videos have a pool each ([`Media`]), because a video occupies a thread for so long that images
+//! would wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,22 +35,22 @@ use vigie_telemetry::trace::{self, Context};
 use crate::error::HashingError;
 use crate::searcher::figure;
 
-/// What the files of a pool are.
+/// The kind of the files of a pool.
 pub(crate) trait Media: Clone + Send + Sync + 'static {
-    /// What a file is hashed to.
+    /// The result of hashing a file.
     type Hashes: Send + 'static;
-    /// How one file is to be hashed.
+    /// The options for hashing one file.
     type Order: Send + 'static;
-    /// What hashes files, on one thread.
+    /// The hasher of one thread.
     type Hasher;
 
-    /// The names of the pool's metrics, and words of its threads.
+    /// The names of the pool's metrics and threads.
     const NAMES: Names;
 
-    /// The means of the thread that calls this. A decoder process ends with its thread.
+    /// Creates the hasher of the calling thread. A decoder process ends with its thread.
     fn hasher(&self) -> Self::Hasher;
 
-    /// Hashes one file until then.
+    /// Hashes one file, until `decode_by` at the latest.
     fn hash(
         &self,
         hasher: &mut Self::Hasher,
@@ -58,16 +59,16 @@ pub(crate) trait Media: Clone + Send + Sync + 'static {
         decode_by: Instant,
     ) -> Result<Self::Hashes, DecoderError>;
 
-    /// How the decoder failed on a later part of a file whose first part is hashed.
+    /// Returns how the decoder failed on a later part of a file whose first part is hashed.
     fn later_fault(hashes: &Self::Hashes) -> Option<DecodeFailureKind>;
 }
 
-/// The words of a pool.
+/// The names that a pool uses in metrics, traces and messages.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// One file: "image".
+    /// The name of one file: "image".
     pub(crate) file: &'static str,
-    /// The span in which one file is hashed.
+    /// The name of the span in which one file is hashed.
     pub(crate) span: &'static str,
     pub(crate) hashed: (&'static str, &'static str),
     pub(crate) failures: (&'static str, &'static str),
@@ -88,13 +89,13 @@ struct FailureLabels {
 }
 
 impl HashingMetrics {
-    /// Those of the pool of this media.
+    /// Registers the metrics of the pool of this media.
     pub(crate) fn register<M: Media>(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let Names { hashed, failures, .. } = M::NAMES;
         registry.register(hashed.0, hashed.1, metrics.hashed.clone());
         registry.register(failures.0, failures.1, metrics.failures.clone());
-        // Every kind is there from the start, at zero: what begins at one has no rate.
+        // Every kind is registered at zero: a series that begins at one has no rate.
         for kind in DecodeFailureKind::ALL {
             let _counter = metrics.failures.get_or_create_owned(&FailureLabels { kind: kind.name() });
         }
@@ -114,7 +115,7 @@ impl HashingMetrics {
     }
 }
 
-/// How a decoder failed on a file: on all of it, or on a later part.
+/// Returns how a decoder failed on a file: on the whole file, or on a later part.
 fn failure_kind<M: Media>(hashes: &Result<M::Hashes, DecodeFailure>) -> Option<DecodeFailureKind> {
     match hashes {
         Ok(hashes) => M::later_fault(hashes),
@@ -122,13 +123,12 @@ fn failure_kind<M: Media>(hashes: &Result<M::Hashes, DecodeFailure>) -> Option<D
     }
 }
 
-/// What one file was hashed to.
+/// The result of hashing one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hashed<H> {
-    /// Digests of the file's bytes, by ascending type: there for every file, whether or not it can be
-    /// decoded.
+    /// Digests of the file's bytes, by ascending type. Every file has them, whether or not it can be decoded.
     pub(crate) digests: Vec<Hash>,
-    /// The hashes of what it shows, or why it has none.
+    /// The hashes of the picture or video, or the reason why there are none.
     pub(crate) hashes: Result<H, DecodeFailure>,
 }
 
@@ -136,7 +136,7 @@ struct Job<M: Media> {
     file: Bytes,
     order: M::Order,
     deadline: Instant,
-    /// Where in a trace it is done.
+    /// The trace context of the job.
     context: Option<Context>,
     reply: oneshot::Sender<Result<Hashed<M::Hashes>, HashingError>>,
 }
@@ -148,7 +148,7 @@ pub(crate) struct HashingPool<M: Media> {
     bulk: Sender<Job<M>>,
     threads: usize,
     metrics: HashingMetrics,
-    /// Moving average of the time that one file takes, in nanoseconds: the wait that a refusal names is
+    /// Moving average of the time that one file takes, in nanoseconds. The delay that a refusal names is
     /// computed from it.
     file_nanos: Arc<AtomicU64>,
 }
@@ -174,7 +174,7 @@ impl<M: Media> HashingPool<M> {
         Ok(Self { interactive, bulk, threads, metrics: metrics.clone(), file_nanos })
     }
 
-    /// Shows what waits. The registry holds a handle of the pool from then on.
+    /// Registers the gauges of the queues. The registry holds a handle of the pool from then on.
     pub(crate) fn register(&self, registry: &mut Registry) {
         let queues = (self.interactive.clone(), self.bulk.clone());
         let (name, help) = M::NAMES.queued;
@@ -183,7 +183,7 @@ impl<M: Media> HashingPool<M> {
         });
     }
 
-    /// Decodes and hashes one file. A file that cannot be decoded is no error: it has digests.
+    /// Decodes and hashes one file. A file that cannot be decoded is not an error: it has digests.
     pub(crate) async fn hash(
         &self,
         file: Bytes,
@@ -191,7 +191,7 @@ impl<M: Media> HashingPool<M> {
         priority: Priority,
         deadline: tokio::time::Instant,
     ) -> Result<Hashed<M::Hashes>, HashingError> {
-        // With the time that it waits for its turn.
+        // The span includes the time in the queue.
         let mut span = trace::child(M::NAMES.span);
         let (reply, answer) = oneshot::channel();
         let queue = match priority {
@@ -209,8 +209,8 @@ impl<M: Media> HashingPool<M> {
         hashed
     }
 
-    /// Does the same for a file that is to be searched: if it has no hashes when most of its time is over, it
-    /// has digests, which can be searched in the rest.
+    /// Hashes a file that is to be searched: if it has no hashes when most of its time is over, it gets
+    /// digests, which can be searched in the remaining time.
     pub(crate) async fn hash_for_search(
         &self,
         file: Bytes,
@@ -227,12 +227,13 @@ impl<M: Media> HashingPool<M> {
         let text = "no decoder was free for this file in the time that the call has: try again later";
         let hashes = Err(unavailable(text));
         self.metrics.count::<M>(&hashes);
-        // As many at once as files may wait. Some milliseconds for each megabyte, on a thread that may block.
+        // At most as many run at once as files may wait. Each takes some milliseconds a megabyte, on a
+        // blocking thread.
         let digests = tokio::task::spawn_blocking(move || digest::digests(&file)).await;
         Ok(Hashed { digests: digests.map_err(|_| HashingError::Closed)?, hashes })
     }
 
-    /// The refusal names the time that the files before it take.
+    /// Returns the refusal of a full queue, with the time that the files in it take.
     fn full(&self, priority: Priority) -> HashingError {
         let waiting = match priority {
             Priority::Interactive => self.interactive.len(),
@@ -246,8 +247,8 @@ impl<M: Media> HashingPool<M> {
     }
 }
 
-/// The files that wait, interactive ones first. It ends when all handles of the pool are gone and all is
-/// done.
+/// The files that wait, interactive ones first. The iterator ends when all handles of the pool are dropped
+/// and the queues are empty.
 struct Jobs<M: Media> {
     interactive: Receiver<Job<M>>,
     bulk: Receiver<Job<M>>,
@@ -267,8 +268,8 @@ impl<M: Media> Iterator for Jobs<M> {
 /// The share of a call's time that decoding may take.
 const DECODING_SHARE: f64 = 0.7;
 
-/// The share of a call's time after which a file that has no hashes is searched by its digests: later than
-/// decoding ends that began at once, so that this is for files that wait.
+/// The share of a call's time after which a file without hashes is searched by its digests. It is larger than
+/// [`DECODING_SHARE`], so that it applies to files that wait and not to files that were decoded at once.
 const HASHING_SHARE: f64 = 0.85;
 
 /// Hashes one file after the other.
@@ -282,9 +283,10 @@ fn work<M: Media>(media: &M, jobs: Jobs<M>, metrics: &HashingMetrics, file_nanos
         let outcome = if begun >= deadline {
             Err(HashingError::OutOfTime)
         } else {
-            // Before decoding: a file that harms its decoder is found by its digests all the same.
+            // Computed before decoding, so that a file that crashes its decoder is still found by its
+            // digests.
             let digests = digest::digests(&file);
-            // The rest of the time is for the search, of the digests at least.
+            // The remaining time is for the search, of the digests at least.
             let decode_by = begun + deadline.saturating_duration_since(begun).mul_f64(DECODING_SHARE);
             let hashed = media.hash(&mut hasher, &file, &order, decode_by);
             let conclude = || concluded::<M>(hashed, metrics);
@@ -294,11 +296,11 @@ fn work<M: Media>(media: &M, jobs: Jobs<M>, metrics: &HashingMetrics, file_nanos
             };
             let is_ours = failure_kind::<M>(&hashes).is_some_and(is_a_fault_of_ours);
             if let (Some(context), true) = (&context, is_ours) {
-                // The answer says that the file is wrong, but the fault is ours.
+                // The answer blames the file, but the fault is the decoder's, so the trace is kept.
                 context.keep();
             }
             let taken = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-            // Racing threads may lose an update: it is an average.
+            // Racing threads may lose an update, which an average tolerates.
             let before = file_nanos.load(Ordering::Relaxed);
             file_nanos.store(before - before / 8 + taken / 8, Ordering::Relaxed);
             Ok(Hashed { digests, hashes })
@@ -309,7 +311,7 @@ fn work<M: Media>(media: &M, jobs: Jobs<M>, metrics: &HashingMetrics, file_nanos
     }
 }
 
-/// Counts and logs an outcome. Whatever kept a file from being decoded, its digests are searched.
+/// Counts and logs an outcome. The digests are searched, whatever prevented decoding.
 fn concluded<M: Media>(
     hashed: Result<M::Hashes, DecoderError>,
     metrics: &HashingMetrics,
@@ -334,12 +336,13 @@ fn concluded<M: Media>(
     hashes
 }
 
-/// The failure of a file that may be decoded when it is sent again.
+/// Returns the failure of a file that may be decoded when it is sent again.
 fn unavailable(message: &str) -> DecodeFailure {
     DecodeFailure { kind: DecodeFailureKind::Unavailable, message: message.to_owned() }
 }
 
-/// A decoder that panics, crashes or does what it must not has a fault, whatever its file is.
+/// Returns whether a failure is a fault of the decoder, whatever the file is: it panicked, crashed or made a
+/// forbidden system call.
 const fn is_a_fault_of_ours(kind: DecodeFailureKind) -> bool {
     matches!(kind, DecodeFailureKind::Panicked | DecodeFailureKind::Crashed | DecodeFailureKind::RefusedCall)
 }

@@ -11,7 +11,7 @@ use super::pool::{Hashed, Media, Names};
 /// The hashes of one video file.
 pub(crate) type HashedVideo = Hashed<VideoFingerprint>;
 
-/// How videos are hashed.
+/// The settings and limits for hashing videos.
 #[derive(Debug, Clone)]
 pub(crate) struct Videos {
     pub(crate) hashing: Hashing,

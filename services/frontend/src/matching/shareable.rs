@@ -4,7 +4,7 @@ use vigie_model::{Content, Cost, HashTypeSet, MatchCall, Quality, Sequence, cost
 
 use super::queries_per_call;
 
-/// What calls have in common that one search may answer.
+/// The properties that decide which calls one search may answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shareable {
     hash_types: HashTypeSet,
@@ -13,8 +13,8 @@ pub(crate) struct Shareable {
 }
 
 impl Shareable {
-    /// That of a call; `None` where it has a search of its own: it has an image, which takes its own time, or
-    /// hashes that are not to be trusted, or it waits for a change to come, or names classifiers.
+    /// Returns the properties of a call; `None` if it needs its own search: it has an image, which takes
+    /// its own time, or hashes of too low quality, or it waits for a sequence, or names classifiers.
     pub(crate) fn of(call: &MatchCall, quality_floor: Quality) -> Option<Self> {
         if call.options.min_sequence > Sequence::ZERO || call.contents.is_empty() {
             return None;
@@ -29,7 +29,7 @@ impl Shareable {
             if hashes.is_empty() || pdq_quality.is_some_and(|quality| quality < floor) {
                 return None;
             }
-            // A video is many hashes.
+            // A video counts as many hashes.
             if hashes.iter().any(|one| cost::units(&one.hash) > 1) {
                 return None;
             }
@@ -40,7 +40,7 @@ impl Shareable {
         Some(Self { hash_types: all.into_iter().collect(), contents, cost })
     }
 
-    /// Whether another call may join these, which are all like `call`; counts it if so.
+    /// Returns whether another call may join the calls, which all resemble `call`; if so, counts it.
     pub(crate) fn join(&mut self, call: &MatchCall, joining: &MatchCall, other: &Self) -> bool {
         let contents = self.contents + other.contents;
         let cost = [self.cost, other.cost].into_iter().sum::<Cost>();

@@ -52,7 +52,7 @@ fn each_frame_and_way_is_a_query_and_the_digests_go_with_the_first() {
     let mut first = frame(0, 10, 90);
     first.further = vec![(Way::Scaled, hashes(30, 90)), (Way::Unbordered, hashes(50, 20))];
     let prepared = Prepared::of_image(image(first, vec![frame(1, 10, 90), frame(4, 70, 90)]), FLOOR);
-    // The unbordered one is too poor, and the second frame is the first again.
+    // The unbordered frame is of too low quality, and the second frame equals the first.
     assert_eq!(renditions(&prepared), [(0, Way::Plain, 10), (0, Way::Scaled, 8), (4, Way::Plain, 8)]);
     assert_eq!(prepared.hash_types, [(HashType::PDQ, None), (HashType::MD5, None), (HashType::SHA256, None)]);
 }
@@ -66,19 +66,20 @@ fn a_first_frame_that_is_too_poor_does_not_keep_the_others_from_being_searched()
     assert_eq!((decoded.frames_seen, decoded.frames_left_out, decoded.frames_below_floor), (2, 2, 1));
 }
 
-/// The rendition of each query that is taken of a call of these, by the index of its content.
+/// Returns the rendition of each query that is taken of a call of these contents, by the index of its
+/// content.
 fn taken(contents: &mut [Prepared], queries_max: usize) -> Vec<(usize, u32, Way)> {
     let queries = take_queries(contents.iter_mut(), queries_max);
     queries.into_iter().map(|(at, rendition, _)| (at, rendition.frame, rendition.way)).collect()
 }
 
-/// The frames that were seen, the frames left out, and the ways left out.
+/// Returns the numbers of frames seen, of frames left out, and of ways left out.
 fn left_out(prepared: &Prepared) -> (u32, u32, u32) {
     let Source::Decoded(decoded) = prepared.source else { panic!("it was decoded") };
     (decoded.frames_seen, decoded.frames_left_out, decoded.ways_left_out)
 }
 
-/// An animation of so many frames, each with one way besides the plain one.
+/// Returns an animation of `frames` frames, each with one way besides the plain one.
 fn animation(frames: u8) -> Prepared {
     let mut frames = (0..frames).map(|number| FrameFingerprint {
         further: vec![(Way::Scaled, hashes(20 * number + 10, 90))],
@@ -131,7 +132,7 @@ fn a_frame_that_looks_like_an_earlier_one_is_left_out_only_with_it() {
     let later = vec![again, frame(2, 50, 90), frame(3, 50, 90), scaled(4, 90), frame(5, 50, 3)];
     let mut call = [Prepared::of_image(image(first, later), FLOOR)];
     assert_eq!(taken(&mut call, 1), [(0, 0, Way::Plain)]);
-    // Frames 2 and 3 are left out, and of frame 4 one hash.
+    // Frames 2 and 3 are left out, and one hash of frame 4.
     assert_eq!(left_out(&call[0]), (4, 4, 1));
 }
 

@@ -1,5 +1,5 @@
 //! A video as queries: one for the frames as they are, with the file's digests, and one for the frames
-//! without black bars where there are any. Each has a list of frames in every variant.
+//! without black bars, if there are any. Each query holds a list of frames in every variant.
 
 use vigie_model::{
     DecodedVideo, Frame, Hash, HashType, Quality, Query, QueryHash, Rendition, SkipReason, Source, Variant,
@@ -10,8 +10,8 @@ use super::Prepared;
 use crate::hashing::HashedVideo;
 
 impl Prepared {
-    /// The hashes of a video file. Frames below the floor are left out; those below a quality of 50 are
-    /// searched by nobody.
+    /// Prepares the hashes of a video file. Frames below the floor are left out; frames below a quality of 50
+    /// are never searched.
     pub(crate) fn of_video(video: HashedVideo, floor: Quality) -> Self {
         let HashedVideo { digests, hashes } = video;
         match hashes {
@@ -42,14 +42,14 @@ impl Prepared {
                 prepared.queries.push((Rendition { frame: 0, way }, Query { hashes }));
             }
         }
-        // All ways are asked for, whatever else a call asks.
+        // All ways are searched, whatever other contents the call has.
         prepared.first_queries = prepared.queries.len();
         prepared
     }
 }
 
-/// A frame below the caller's floor is one that is not searched. It stays in the list, so that the one before
-/// it does not seem to last longer.
+/// Sets the quality of a frame below the caller's floor to 0, so that it is not searched. The frame stays in
+/// the list, so that the one before it does not seem to last longer.
 const fn poorer(frame: Frame, floor: u8) -> Frame {
     if frame.quality < floor { Frame { quality: 0, ..frame } } else { frame }
 }

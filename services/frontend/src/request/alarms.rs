@@ -1,4 +1,4 @@
-//! Signs that a member extracts the list: where they are counted and logged.
+//! Counts and logs signs that a member extracts the list.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use vigie_consortium::quotas::Sign;
 use vigie_consortium::{MemberName, PrincipalId};
 use vigie_model::{BankId, ItemId, MemberId};
 
-/// A sign of extraction, of one member and one item. It holds no hash.
+/// A sign of extraction by one member, about one item. It holds no hash.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alarm<'a> {
     pub(crate) member: MemberId,
-    /// Empty where the member has just left the directory.
+    /// The name of the member; `None` if the member has just left the directory.
     pub(crate) name: Option<&'a MemberName>,
-    /// Whose query gave the sign; `None` where the caller is no principal.
+    /// The principal whose query gave the sign; `None` if the caller is not a principal.
     pub(crate) principal: Option<PrincipalId>,
     pub(crate) item: ItemId,
     /// The bank of the item, where the answer named it.
@@ -26,9 +26,9 @@ pub(crate) struct Alarm<'a> {
     pub(crate) sign: Sign,
 }
 
-/// The receiver of alarms. All of them pass here, each pair of member and item once a day and sign.
+/// The receiver of alarms. It gets every alarm, at most one a day for each member, item and sign.
 pub(crate) trait RaiseAlarm: fmt::Debug + Send + Sync {
-    /// Takes an alarm, without waiting.
+    /// Handles an alarm, without waiting.
     fn raise(&self, alarm: &Alarm<'_>);
 }
 
@@ -103,7 +103,7 @@ impl RaiseAlarm for CountedAlarms {
                 ?bank,
                 "a canary was matched: the list is being probed, or has leaked"
             ),
-            // A picture that many people share spends it as well.
+            // A popular picture spends the budget as well.
             Sign::NearBudget => {
                 tracing::debug!(member, name, ?principal, item, ?bank, "a near-query budget is spent")
             }

@@ -1,5 +1,4 @@
-//! A request from its content to the answer in the form in which it is sent, whether it came as a call or on
-//! a stream.
+//! One request from its content to the answer in its wire form, whether it arrived as a call or on a stream.
 
 use tokio::time::Instant;
 use tonic::Status;
@@ -14,12 +13,12 @@ use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
-/// The answer comes when the cluster has got so far, however idle it is.
+/// Returns whether the answer waits until the cluster has reached a sequence, even if it is idle.
 pub(crate) fn waits_for_a_sequence(asked: &MatchCall) -> bool {
     asked.options.min_sequence > Sequence::default()
 }
 
-/// The items that an answer has as matches, each as often as it matched.
+/// Returns the number of matches in an answer; an item counts each time that it matched.
 pub(crate) fn matches(answer: &pb::MatchResponse) -> u64 {
     use pb::match_result::Outcome;
     let of_result = |result: &pb::MatchResult| match &result.outcome {
@@ -29,7 +28,7 @@ pub(crate) fn matches(answer: &pb::MatchResponse) -> u64 {
     answer.results.iter().map(of_result).sum()
 }
 
-/// The trace of an answer that does not cover all shards is kept.
+/// Keeps the trace of an answer that does not cover all shards.
 fn keep_if_incomplete(answer: &Answer) {
     if answer.coverage.shards_answered < answer.coverage.shards_total
         && let Some(context) = trace::current()
@@ -38,7 +37,7 @@ fn keep_if_incomplete(answer: &Answer) {
     }
 }
 
-/// Answers one request, in the form in which it is sent.
+/// Answers one request, in the wire form.
 pub(crate) async fn answer(
     matching: &Matching,
     asked: MatchCall,
@@ -55,7 +54,7 @@ pub(crate) async fn answer(
     .await
 }
 
-/// Answers several requests by one search, in order; `None` where each has to be answered by itself.
+/// Answers several requests by one search, in order; `None` if each has to be answered alone.
 pub(crate) async fn answer_together(
     matching: &Matching,
     asked: &[(MatchCall, Rights)],
@@ -79,8 +78,8 @@ pub(crate) async fn answer_together(
     Some(outcomes)
 }
 
-/// What a caller is shown of an answer, in the form in which it is sent. `options` are those of its call,
-/// where there are members.
+/// Returns the part of an answer that its caller may see, in the wire form. `options` are those of the call,
+/// if there are members.
 async fn shown(
     answered: Result<Answer, Failed>,
     matching: &Matching,
@@ -99,7 +98,7 @@ async fn shown(
         }
         Err(Failed::Call(status)) => Err(status),
         Err(Failed::Incomplete { status, mut partial }) => {
-            // A failed call has no verdict: what its answer lacks may be what matches.
+            // A failed call has no verdict, because the missing shards may hold the matches.
             let asked = Asked { options, is_complete: false };
             show(&mut partial, matching, asked, rights, urgency, rooms, deadline).await?;
             let partial = response(*partial, rights.sequence());
@@ -108,15 +107,14 @@ async fn shown(
     }
 }
 
-/// What was asked, and whether its answer is complete: a failed call has no verdict and no record.
+/// What was asked, and whether the answer is complete: a failed call has neither verdict nor record.
 struct Asked {
-    /// `None` where the answer is not changed before it is sent.
+    /// `None` if the answer is not changed before it is sent.
     options: Option<SearchOptions>,
     is_complete: bool,
 }
 
-/// Leaves of an answer what a member may see and learn, puts the verdicts of its policy in, and has it
-/// counted and recorded.
+/// Reduces an answer to what a member may see, adds the verdicts of its policy, and counts and records it.
 async fn show(
     answer: &mut Answer,
     matching: &Matching,
@@ -137,7 +135,7 @@ async fn show(
         let found = matching.search_again(&queries, &by_anchor, urgency, rooms, deadline);
         rights.repeat(answer, &repeats, &Box::pin(found).await?, options.limit);
     }
-    // What the quota refuses has no verdict and no record either.
+    // An answer that the quota refuses has neither verdict nor record.
     rights.spend(answer)?;
     let counting = if is_complete {
         Some(rights.decide(answer, matching, &options, urgency, rooms, deadline).await)
@@ -149,7 +147,7 @@ async fn show(
     Ok(())
 }
 
-/// Has an answer counted, and the decisions of a complete one recorded.
+/// Counts an answer, and records the decisions of a complete one.
 fn note(answer: &mut Answer, rights: &Rights, complete: Option<&Counting>) {
     rights.count(answer);
     if let Some(counting) = complete {

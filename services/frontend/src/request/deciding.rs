@@ -1,9 +1,9 @@
 //! The verdict of a member's policy on each content of its request.
 //!
-//! A policy sees every match, whatever its member is shown of it, and changes none of them. What is in shadow
-//! (banks that are tried, items that others have not confirmed yet) is searched for by itself, so that it
-//! takes no place of other matches; without an answer to that there is no shadow verdict, and the verdict is
-//! the same.
+//! A policy sees every match, including those that its member may not see, and changes none of them. Matches
+//! in shadow (banks on trial, items that others have not confirmed yet) come from a separate search, so that
+//! they displace no other matches. If that search is not answered there is no shadow verdict, and the verdict
+//! is unchanged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,13 +25,13 @@ use crate::request::reports::{Counting, Trials};
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
 
-/// How long the rules of one request may take in all: what they have not decided then is for a person to look
-/// at.
+/// The time that the rules of one request may take in all. A person reviews the contents that are undecided
+/// then.
 const RULES_MAX: Duration = Duration::from_millis(50);
-/// Matches in shadow of one content that a policy sees.
+/// The most matches in shadow of one content that a policy sees.
 const SHADOW_MAX: u16 = 16;
 
-/// The policy of the member of one request, and what it knows of its contents.
+/// The policy of one request's member, and its facts about the contents.
 #[derive(Debug)]
 pub(super) struct Deciding {
     view: Arc<View>,
@@ -44,7 +44,7 @@ pub(super) struct Deciding {
     surface: Box<str>,
 }
 
-/// A content as it was sent.
+/// The kind and size of a content as it was sent.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
     kind: &'static str,
@@ -52,7 +52,7 @@ struct Sent {
 }
 
 impl Deciding {
-    /// Of a request of a member; `None` where the member has no policy.
+    /// Prepares for a request of a member; `None` if the member has no policy.
     pub(super) fn of(
         view: &Arc<View>,
         member: MemberId,
@@ -79,15 +79,15 @@ impl Deciding {
         })
     }
 
-    /// The one content of the request, a video, has come, and has so many bytes.
+    /// Sets the size in bytes of the request's one content, a video that has now arrived.
     pub(super) fn has_come(&mut self, bytes: usize) {
         for sent in &mut self.contents {
             sent.bytes = bytes as u64;
         }
     }
 
-    /// Decides on each content that was searched for, in an answer to a search with `options`. Returns of
-    /// each content the places of the matches on which its decision rests.
+    /// Decides on each content that was searched for, in an answer to a search with `options`. Returns for
+    /// each content the indices of the matches on which its decision rests.
     pub(super) async fn decide(
         &self,
         answer: &mut Answer,
@@ -105,7 +105,7 @@ impl Deciding {
         let is_partial = !answer.coverage.is_full() || answer.results_omitted;
         let trial = self.policies.trial(self.member, &self.of_member).await;
         let until = deadline.min(Instant::now() + RULES_MAX);
-        // What is counted alone waits until everything is decided.
+        // Trial verdicts, which are only counted, wait until every content is decided.
         let mut tried = Vec::new();
         let mut counting = Vec::new();
         let Answer { results, queries, said, .. } = answer;
@@ -115,15 +115,15 @@ impl Deciding {
             let mut matches: Vec<MatchFacts> =
                 matched.found.matches.iter().map(|found| self.facts(found)).collect();
             let shadow = in_shadow.get(number).map_or(&[][..], |found| &found.matches);
-            // What counts was found by the search itself.
+            // Matches that are not in shadow were found by the search itself.
             let shadow = shadow.iter().map(|found| self.facts(found)).filter(|facts| facts.shadow);
             matches.extend(shadow.take(SHADOW_MAX.into()));
             let first = queries.of_content(number).next().map(|(_, query)| query);
             let facts = self.query(at, matched, first, is_partial);
             let (mut decided, counted) = decided(&compiled, &matches, &facts, until);
             counting.push(counted);
-            // Beside the rules for matches: a score may bring what they leave below REVIEW there, and no
-            // further.
+            // Score rules apply after the rules for matches: they can raise a verdict below REVIEW to REVIEW,
+            // and no further.
             let said = said.get_mut(at).and_then(Option::as_mut);
             if let Some(said) = said {
                 rules::apply(&mut decided, compiled.source.scores(), said, &self.policies.thresholds);
@@ -138,7 +138,7 @@ impl Deciding {
         let counting = Counting::Of(counting);
         let Some(trial) = trial else { return counting };
         for (at, matches, facts, decided_so) in tried {
-            // A version whose time is up says nothing of the content.
+            // A trial version has no verdict on contents that are left when the time is up.
             if Instant::now() > until {
                 return counting;
             }
@@ -176,7 +176,7 @@ impl Deciding {
         }
     }
 
-    /// Searches for what is in shadow; `None` where nothing can be, or no answer came.
+    /// Searches for matches in shadow; `None` if none are possible, or no answer was received.
     async fn search_shadow(
         &self,
         answer: &Answer,
@@ -190,8 +190,8 @@ impl Deciding {
         if aside.is_empty() {
             return None;
         }
-        // The search itself noticed what it set aside of the banks that it went through, unless more was
-        // found than it gives.
+        // The search itself reports whether it set matches aside in the banks that it searched, unless it
+        // found more than its limit.
         let is_covered = options.bank_set.as_ref().is_some_and(|searched| aside.is_within(searched));
         let may_be_aside =
             |matched: &Matched| !is_covered || matched.found.set_aside || matched.found.limit_reached;
@@ -201,7 +201,8 @@ impl Deciding {
             .filter(|(_, matched)| may_be_aside(matched))
             .map(|(number, _)| number)
             .collect();
-        // Each frame and way: the search tells of a content alone that something was set aside.
+        // Every frame and way is searched, because the search reports set-aside matches for a content as a
+        // whole.
         let (mut of, mut queries) = (Vec::new(), Vec::new());
         for number in numbers {
             for (rendition, query) in answer.queries.of_content(number) {
@@ -212,7 +213,8 @@ impl Deciding {
         if queries.is_empty() {
             return None;
         }
-        // What is not in shadow is found again, and takes no place of what is.
+        // Matches that are not in shadow are found again; the limit leaves enough capacity for those in
+        // shadow.
         let found = searched().map(|matched| matched.found.matches.len()).max().unwrap_or_default();
         let options = SearchOptions {
             banks: Vec::new(),
@@ -234,14 +236,14 @@ impl Deciding {
     }
 }
 
-/// The limit of a search for what is in shadow, of contents with up to so many other matches.
+/// Returns the limit of a search in shadow, for contents with up to `found` other matches.
 fn shadow_limit(found: usize) -> Limit {
     let limit = found.saturating_add(SHADOW_MAX.into()).min(Limit::MAX.into());
     i64::try_from(limit).ok().and_then(|limit| Limit::new(limit).ok()).unwrap_or_default()
 }
 
-/// What the compiled rules say, or that a person has to look where there are none; and the places of the
-/// matches on which that rests.
+/// Returns the decision of the compiled rules, or REVIEW if there are none; and the indices of the matches on
+/// which it rests.
 fn decided(
     compiled: &Compiled,
     matches: &[MatchFacts],
@@ -269,9 +271,8 @@ fn decided(
     (decision.decided(compiled.version), counted)
 }
 
-/// A number that is the same for the same hashes in every frontend of every version, by which shares of
-/// queries are drawn: the first 8 bytes, little-endian, of the BLAKE3 digest of each hash's type, length and
-/// bytes.
+/// Returns a number that is equal for equal hashes in every frontend of every version, for drawing shares of
+/// queries: the first 8 bytes, little-endian, of the BLAKE3 digest of each hash's type, length and bytes.
 fn digest(query: &Query) -> u64 {
     let mut hasher = blake3::Hasher::new();
     for one in &query.hashes {

@@ -1,4 +1,4 @@
-//! Whoever extracts a hash by its answers, and whoever does not, against the rights and the answers of a
+//! Members that extract a hash from answers, and members that do not, against the rights and the answers of a
 //! frontend. Only the search is replaced, by a linear scan of the list.
 
 use std::collections::BTreeMap;
@@ -18,19 +18,19 @@ use vigie_model::PdqHash;
 
 const TRIALS: u64 = 20;
 
-/// The distance of the copy that each script begins with.
+/// The distance from the hash of the copy that each script begins with.
 const BEGINS_AT: u32 = 20;
 
 fn distance(one: PdqHash, other: PdqHash) -> u32 {
     one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
-/// A list of one item, its hash, and the copy that a script begins with.
+/// Returns a list of one item, its hash, and the copy that a script begins with.
 fn trial(seed: u64, budget: u16) -> (Deployment, PdqHash, PdqHash, SmallRng) {
     trial_at(BEGINS_AT, seed, budget)
 }
 
-/// The same with a copy at this distance.
+/// Does the same with a copy at this distance.
 fn trial_at(begins_at: u32, seed: u64, budget: u16) -> (Deployment, PdqHash, PdqHash, SmallRng) {
     let mut random = SmallRng::seed_from_u64(seed);
     let hash = picture_hash(&mut random);
@@ -45,7 +45,7 @@ fn trial_at(begins_at: u32, seed: u64, budget: u16) -> (Deployment, PdqHash, Pdq
     (Deployment::new(&[(1, hash, &[])], quota), hash, copy, random)
 }
 
-/// Runs a script in all trials. Returns what it came to, with its distance from the hash.
+/// Runs a script in all trials. Returns each reconstruction, with its distance from the hash.
 fn trials(
     begins_at: u32,
     budget: u16,
@@ -63,8 +63,8 @@ fn trials(
 
 const NO_BUDGET: u16 = u16::MAX;
 
-/// The trials that found the hash, the mean of queries of all, and the least distance from the hash that was
-/// left.
+/// Prints and returns the number of trials that found the hash, the mean number of queries of all trials, and
+/// the least remaining distance from the hash.
 fn sum_up(of: &str, trials: &[(Extraction, u32)]) -> (usize, u32, u32) {
     let found = trials.iter().filter(|(_, left)| *left == 0).count();
     let queries: u32 = trials.iter().map(|(one, _)| one.queries).sum();
@@ -95,7 +95,7 @@ fn without_a_budget_the_scripts_find_the_hash() {
 #[test]
 fn within_the_default_budget_no_script_finds_the_hash() {
     for tells in [Tells::Distance, Tells::Bucket, Tells::Match] {
-        // A script that takes repetitions for answers, and one that stops at the first.
+        // A script that takes repetitions for answers, and one that stops at the first repetition.
         for stops in [false, true] {
             let script = |deployment: &Deployment, copy, random: &mut SmallRng| {
                 extract(deployment, copy, tells, random, stops)
@@ -103,7 +103,7 @@ fn within_the_default_budget_no_script_finds_the_hash() {
             let done = trials(BEGINS_AT, 0, script);
             let (found, _, least) = sum_up(&format!("{tells:?}, stops {stops}"), &done);
             assert_eq!(found, 0, "{tells:?}");
-            // 32 of the queries that it takes to find 20 bits, but for luck.
+            // 32 of the queries that finding 20 bits takes, apart from luck.
             assert!(least >= BEGINS_AT / 2, "{tells:?}: {least}");
             let most = done.iter().map(|(one, _)| one.answered).max();
             assert!(!stops || most <= Some(32), "{tells:?}: {most:?}");
@@ -153,7 +153,7 @@ fn probes_of_single_bits_are_refused_by_their_weight() {
 fn ten_thousand_honest_copies_match_and_raise_no_alarm_of_positions() {
     let mut random = SmallRng::seed_from_u64(7);
     let hash = picture_hash(&mut random);
-    // Twelve bits that are set and twelve that are not, near the median all of them.
+    // Twelve set bits and twelve unset bits, all of them near the median.
     let bits = |is_set: bool| {
         let is_it = move |bit: &usize| (hash[bit / 8] >> (bit % 8) & 1 == 1) == is_set;
         (0..256).filter(is_it).take(12).collect::<Vec<usize>>()
@@ -171,10 +171,10 @@ fn ten_thousand_honest_copies_match_and_raise_no_alarm_of_positions() {
         assert!(answer.distance.is_some(), "a copy has no match");
         spent += usize::from(answer.is_repeated);
     }
-    // The metric alone counts that.
+    // Only the metric counts this sign.
     assert_eq!(deployment.alarms(), BTreeMap::from([("NearBudget", 1)]));
     assert!(spent > 9_000, "{spent}");
-    // Another picture is answered truly.
+    // The answer for another picture is true.
     assert_eq!(deployment.ask(MEMBER, picture_hash(&mut random)).unwrap().distance, None);
 }
 
@@ -231,7 +231,7 @@ fn a_canary_is_shown_to_its_owner_alone() {
     {
         assert_eq!(deployment.ask(member, query).unwrap().distance, None);
     }
-    // Once for each member.
+    // One alarm for each member.
     assert_eq!(deployment.alarms(), BTreeMap::from([("Canary", 2)]));
     assert_eq!(deployment.ask(MEMBER, picture).unwrap().distance, Some(0));
     assert_eq!(deployment.last_alarm(), Some((SEES_HASHES, 1, Sign::Canary)));
@@ -253,6 +253,6 @@ fn a_canary_that_is_a_video_is_shown_to_its_owner_alone() {
     }
     assert_eq!(deployment.alarms(), BTreeMap::from([("Canary", 2)]));
     assert_eq!(deployment.last_alarm(), Some((SEES_HASHES, 1, Sign::Canary)));
-    // Other matches of the same answer stay.
+    // Other matches of the same answer are kept.
     assert_eq!(deployment.ask_video(MEMBER, &part).unwrap().distance, Some(0));
 }

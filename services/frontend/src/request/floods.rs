@@ -1,14 +1,14 @@
 //! Flood control: an item that matches far too often at one member is held for that member alone.
 //!
-//! Every match of an item in a content that is answered to a member counts once, however many hashes of the
-//! item match; matches in shadow do not count. An item floods at a member if it matched there
-//! [`FloodLimits::matches_min`] times within the window, and `median_factor` times as often as the median of
-//! the other items that matched there; where no other item did, that median is 1. The bank is told in the
-//! background, and holds the item for the member. Other members are counted by themselves.
+//! Each match of an item in a content that is answered to a member counts once, however many hashes of the
+//! item match; matches in shadow do not count. An item floods at a member if it matched there at least
+//! [`FloodLimits::matches_min`] times within the window, and at least `median_factor` times the median of the
+//! other items that matched there; if no other item matched, that median is 1. The flood is reported to the
+//! bank in the background, and the bank holds the item for the member. Every member is counted separately.
 //!
-//! After a report the count begins at nothing, with the first answer that knows of the hold. So an item whose
-//! hold was lifted has to flood anew before it is held again. Each frontend counts the matches that it
-//! answers; a member's matches at other frontends are not among them.
+//! After a report the count restarts at zero, with the first answer that includes the hold. So an item whose
+//! hold was lifted has to flood again before it is held again. Each frontend counts the matches in its own
+//! answers; a member's matches at other frontends are not included.
 
 pub(crate) mod limits;
 mod tracked;
@@ -24,7 +24,7 @@ use self::limits::FloodLimits;
 use self::tracked::{PairKey, STEPS, Step, Tracked};
 use crate::matching::Answer;
 
-/// Pairs that are read at once, while no match can be counted.
+/// The number of pairs that are read in one go, while counting waits for the lock.
 const READ_AT_ONCE: usize = 1_024;
 
 /// An item that matched far too often at a member.
@@ -32,16 +32,16 @@ const READ_AT_ONCE: usize = 1_024;
 pub(super) struct Flood {
     pub(super) member: MemberId,
     pub(super) item: ItemId,
-    /// Its matches in the window.
+    /// The number of its matches in the window.
     pub(super) count: u32,
-    /// The median of the other items that matched there; 0 where none did.
+    /// The median count of the other items that matched there; 0 if there are none.
     pub(super) median: u32,
 }
 
 /// The matches of members by item, counted as they are answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Floods(
-    /// `None` where flood control is off.
+    /// `None` if flood control is off.
     Option<Arc<Counted>>,
 );
 
@@ -53,7 +53,7 @@ struct Counted {
 }
 
 impl Floods {
-    /// Counts by these limits; `None` counts nothing.
+    /// Counts matches, with these limits; `None` counts nothing.
     pub(crate) fn new(limits: Option<FloodLimits>) -> Self {
         let counted = |limits: FloodLimits| {
             let tracked = Mutex::new(Tracked::new(limits.matches_min, limits.pairs_max));
@@ -79,7 +79,7 @@ impl Floods {
 
 impl Counted {
     fn tracked(&self) -> MutexGuard<'_, Tracked> {
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -88,7 +88,7 @@ impl Counted {
         Step::try_from(self.begun.elapsed().as_millis() / of_step).unwrap_or(Step::MAX)
     }
 
-    /// Takes up to `limit` items that flood now. No match of theirs counts until [`Self::begin_anew`].
+    /// Takes up to `limit` items that flood now. Their matches do not count until [`Self::begin_anew`].
     fn take_floods(&self, limit: usize) -> Vec<Flood> {
         let candidates = self.tracked().take_candidates();
         if candidates.is_empty() {
@@ -120,7 +120,7 @@ impl Counted {
         floods
     }
 
-    /// Counts the matches of a pair from nothing, those in answers that know of its hold.
+    /// Restarts the count of a pair at zero, with answers that include its hold.
     fn begin_anew(&self, (member, item): PairKey, held_at: Sequence) {
         self.tracked().begin_anew((member, item), held_at);
     }
@@ -129,7 +129,7 @@ impl Counted {
 /// The matches of one member in the window.
 #[derive(Debug, Default)]
 struct OfMember {
-    /// The items that may flood.
+    /// The candidates for floods.
     judged: HashMap<ItemId, u32>,
     /// The counts of all items.
     counts: Vec<u32>,
@@ -152,7 +152,7 @@ impl OfMember {
     }
 }
 
-/// The lower median of sorted counts without one of `own`; 0 where there is no other.
+/// Returns the lower median of sorted counts, without one count equal to `own`; 0 if there is no other.
 fn median_without(sorted: &[u32], own: u32) -> u32 {
     let own_at = sorted.partition_point(|count| *count < own);
     let others = sorted.len().saturating_sub(1);

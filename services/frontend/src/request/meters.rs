@@ -1,5 +1,5 @@
-//! What members have spent of their quotas in this process, and what matched there. Each frontend counts for
-//! itself.
+//! What members have spent of their quotas in this process, and the matches there. Each frontend counts
+//! separately.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use vigie_rpc::details;
 use crate::request::alarms::RaiseAlarm;
 use crate::request::floods::Floods;
 
-/// The meters of all members, where their alarms go, and where their matches are counted.
+/// The meters of all members, the receiver of their alarms, and the counters of their matches.
 #[derive(Debug, Clone)]
 pub(crate) struct Meters {
     begun: Instant,
@@ -36,12 +36,12 @@ impl Meters {
         Self { begun: Instant::now(), held: Arc::default(), alarms, floods }
     }
 
-    /// The time of the meters.
+    /// Returns the time since the meters began.
     pub(crate) fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// Counts something against a member's quota. Returns its near queries, which have a lock of their own.
+    /// Counts a use of a member's quota. Returns the member's near queries, which have a separate lock.
     pub(crate) fn spend(
         &self,
         member: MemberId,
@@ -55,7 +55,7 @@ impl Meters {
     }
 }
 
-/// The status of a spent quota.
+/// Returns the status of a spent quota.
 fn spent(spent: Spent) -> Status {
     match spent {
         Spent::Until { retry_after, .. } => details::resource_exhausted(spent.to_string(), retry_after),

@@ -1,4 +1,4 @@
-//! One request of a member.
+//! The rights and limits of the member of one request.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The policies of members as this frontend has compiled them.
+//! The members' policies, as compiled by this frontend.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,18 +14,16 @@ use vigie_policy::CompiledPolicy;
 
 use crate::request::classifying::rules::Thresholds;
 
-/// A version of a policy, compiled.
+/// A compiled version of a policy.
 #[derive(Debug)]
 pub(super) struct Compiled {
-    /// The version.
+    /// The number of the version.
     pub(super) version: u32,
-    /// The rules; `None` where they do not compile in this frontend, and no earlier version did.
+    /// The rules; `None` if neither this version nor an earlier one compiles in this frontend.
     pub(super) policy: Option<Arc<CompiledPolicy>>,
-    /// The policy as its member wrote it, of which the score rules are applied as they are; that of the
-    /// version above.
+    /// The policy as its member wrote it, of the version above; its score rules are applied as written.
     pub(super) source: Arc<Policy>,
-    /// The version that the member has set, where this frontend decides by an earlier one because it cannot
-    /// compile that.
+    /// The version that the member has set, if this frontend cannot compile it and decides by an earlier one.
     pub(super) not_compiled: Option<u32>,
 }
 
@@ -37,25 +35,25 @@ pub(crate) struct Policies {
     counted: Counted,
 }
 
-/// What a version of a policy is for.
+/// The purpose of a policy version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Use {
-    /// It decides.
+    /// The version decides.
     Current,
-    /// It is counted beside the one that decides.
+    /// The version's verdicts are counted beside those of the version that decides.
     Trial,
 }
 
 #[derive(Debug, Clone)]
 struct Held {
-    /// Of which version of the directory's row.
+    /// The version in the directory's row.
     version: PolicyVersion,
     compiled: Arc<OnceCell<Arc<Compiled>>>,
     /// The newest version before this one that compiled.
     before: Option<Arc<Compiled>>,
 }
 
-/// Decisions, by verdict, and those whose rules failed.
+/// Counters of decisions by verdict, and of decisions whose rules failed.
 #[derive(Debug, Clone, Default)]
 struct Counted {
     decisions: Family<OfVerdict, Counter>,
@@ -72,15 +70,15 @@ struct OfVerdict {
 struct OfTrial {
     /// The verdict that was answered.
     verdict: &'static str,
-    /// The verdict of the version that is tried.
+    /// The verdict of the trial version.
     trial: &'static str,
 }
 
 impl Policies {
-    /// Registers what is counted.
+    /// Registers the counters.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let policies = Self::default();
-        // Each verdict is there from the beginning, with 0: dashboards ask for them.
+        // Every verdict is registered at zero, because dashboards query them.
         for verdict in Verdict::ALL {
             drop(policies.counted.decisions.get_or_create(&OfVerdict { verdict: verdict.name() }));
         }
@@ -110,19 +108,19 @@ impl Policies {
         }
     }
 
-    /// Counts what a version that is tried says beside a decision.
+    /// Counts the verdict of a trial version beside a decision.
     pub(super) fn count_trial(&self, decided: &Decided, trial: &Decided) {
         let of = OfTrial { verdict: decided.verdict.name(), trial: trial.verdict.name() };
         self.counted.trials.get_or_create(&of).inc();
     }
 
-    /// The current policy of a member, compiled; `None` where it has none.
+    /// Returns the current policy of a member, compiled; `None` if it has none.
     pub(super) async fn current(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
         Some(self.compiled(member, Use::Current, of.current.as_ref()?).await)
     }
 
-    /// The version that a member tries, compiled; `None` where it tries none, or this frontend cannot compile
-    /// it.
+    /// Returns the trial version of a member, compiled; `None` if there is none, or this frontend cannot
+    /// compile it.
     pub(super) async fn trial(&self, member: MemberId, of: &MemberPolicies) -> Option<Arc<Compiled>> {
         let compiled = self.compiled(member, Use::Trial, of.trial.as_ref()?).await;
         (compiled.not_compiled.is_none()).then_some(compiled)
@@ -135,7 +133,7 @@ impl Policies {
     }
 
     fn held(&self, key: (MemberId, Use), version: &PolicyVersion) -> Held {
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         let mut all = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |held: &&Held| {
             held.version.version == version.version && Arc::ptr_eq(&held.version.policy, &version.policy)
@@ -153,7 +151,7 @@ impl Policies {
     }
 }
 
-/// Compiles a version, on a thread that may wait for it.
+/// Compiles a version on a blocking thread.
 async fn compile(member: MemberId, version: PolicyVersion, before: Option<Arc<Compiled>>) -> Arc<Compiled> {
     let (number, source) = (version.version, Arc::clone(&version.policy));
     let compiled = tokio::task::spawn_blocking(move || CompiledPolicy::compile(&version.policy)).await;
@@ -163,7 +161,7 @@ async fn compile(member: MemberId, version: PolicyVersion, before: Option<Arc<Co
             Arc::new(Compiled { version: number, policy, source, not_compiled: None })
         }
         Ok(Err(_)) | Err(_) => {
-            // The bank has compiled it: another version of Vigie, or a fault.
+            // The bank has compiled this version, so the cause is another version of Vigie, or a fault.
             tracing::error!(%member, version = number, "a policy does not compile here; the one before decides");
             let before = before.and_then(|before| {
                 let Compiled { version, policy, source, .. } = &*before;
@@ -210,7 +208,7 @@ mod tests {
         let broken_again = good.with(policy("nothing.of.this"), false);
         let third = policies.current(member, &broken_again).await.unwrap();
         assert_eq!((third.version, third.not_compiled, third.policy.is_some()), (2, Some(3), true));
-        // A version that is tried is compiled beside the one that decides.
+        // A trial version is compiled beside the version that decides.
         assert!(policies.trial(member, &good).await.is_none());
         let tried = good.with(policy("matches.size() > 1"), true);
         let trial = policies.trial(member, &tried).await.unwrap();
@@ -218,7 +216,7 @@ mod tests {
         assert_eq!(policies.current(member, &tried).await.unwrap().version, 2);
         let broken_trial = tried.with(policy("nothing.of.this"), true);
         assert!(policies.trial(member, &broken_trial).await.is_none());
-        // Another member's is its own.
+        // Another member has its own policy.
         assert!(policies.current(MemberId(4), &none).await.is_none());
     }
 }

@@ -1,10 +1,10 @@
 //! Protection of the list from the members that may search it: canaries, and the budget of near queries
 //! ([`vigie_consortium::quotas::near`]).
 //!
-//! An answer passes here before it is trimmed. What is found beyond a spent budget is replaced by a
-//! repetition of the last answer; whether the item is still there is found out by a search for the member's
-//! own anchor. That search is made whether or not the query matched, so that the time of an answer says
-//! nothing either.
+//! Answers are processed here before they are trimmed. Beyond a spent budget, matches are replaced by a
+//! repetition of the last answer. A search for the member's own anchor shows whether the item still exists.
+//! That search is made whether or not the query matched, so that the time of an answer reveals nothing
+//! either.
 
 use vigie_consortium::Capability;
 use vigie_consortium::quotas::{Asked, PdqBits, Repeat, Seen, Sign};
@@ -18,7 +18,7 @@ use crate::matching::{Answer, SearchedQueries};
 use crate::request::alarms::Alarm;
 use crate::request::of_member::{OfMember, Protection};
 
-/// The answers that are repetitions, and the searches that say whether their items are still there.
+/// The answers that are repetitions, and the searches that show whether their items still exist.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
     repeats: Vec<OneRepeat>,
@@ -35,7 +35,7 @@ struct OneRepeat {
     distance: Distance,
     rendition: Rendition,
     variant: Variant,
-    /// The index of its anchor.
+    /// The index of the item's anchor.
     anchor: usize,
 }
 
@@ -44,7 +44,7 @@ impl Repeats {
         self.repeats.is_empty()
     }
 
-    /// The searches for the anchors.
+    /// Returns the searches for the anchors.
     pub(crate) fn queries(&self) -> Vec<Query> {
         let query = |anchor: &PdqBits| {
             let hash = Hash::pdq(anchor.to_bytes());
@@ -53,10 +53,10 @@ impl Repeats {
         self.anchors.iter().map(query).collect()
     }
 
-    /// How to search for the anchors, where the call was searched with `options`.
+    /// Returns the options of the search for the anchors, for a call that was searched with `options`.
     pub(crate) fn options(&self, options: &SearchOptions) -> SearchOptions {
         let distances = options.max_distances.clone().with(HashType::PDQ, self.distance.into());
-        // The distance of an anchor is one at which it was found.
+        // An anchor is searched at a distance at which its item was found before.
         SearchOptions { max_distances: distances.unwrap_or_default(), ..options.clone() }
     }
 
@@ -73,8 +73,8 @@ impl Repeats {
 }
 
 impl OfMember {
-    /// Takes out what is shown to nobody but the owner, counts near queries, and returns what is to be
-    /// answered otherwise.
+    /// Removes matches that only the owner may see, counts near queries, and returns the answers that have to
+    /// be repetitions.
     pub(super) fn protect(&self, answer: &mut Answer, options: &SearchOptions) -> Repeats {
         let radius = options.max_distances.get(HashType::PDQ).bits();
         let mut repeats = Repeats::default();
@@ -106,7 +106,7 @@ impl OfMember {
         repeats
     }
 
-    /// Puts the repetitions into the answer. `found` is what the searches for the anchors found.
+    /// Puts the repetitions into the answer. `found` are the matches of the searches for the anchors.
     pub(super) fn repeat(
         &self,
         answer: &mut Answer,
@@ -122,7 +122,7 @@ impl OfMember {
             let there = by_anchor.and_then(|found| found.matches.iter().find(is_it));
             self.repeat_one(content, repeat, there, limit);
         }
-        // What was put in may be more than an answer holds.
+        // The added repetitions may exceed the size of an answer.
         let mut found: Vec<QueryMatches> =
             contents.iter_mut().map(|content| std::mem::take(&mut content.found)).collect();
         cut(&mut found, ANSWER_BYTES_MAX);
@@ -158,7 +158,8 @@ impl OfMember {
         content.near_budget_spent = true;
     }
 
-    /// Whether a match is kept from the caller because it is of another's canary. Raises the alarm.
+    /// Returns whether a match is hidden from the caller because it is another member's canary. Raises the
+    /// alarm.
     fn is_hidden_canary(&self, found: &Match) -> bool {
         if !found.labels.iter().any(|label| **label == *ItemContent::CANARY_LABEL) || self.owns(found.bank) {
             return false;
@@ -169,7 +170,7 @@ impl OfMember {
         true
     }
 
-    /// Whether the hashes of the bank are kept from the member.
+    /// Returns whether the hashes of the bank are hidden from the member.
     fn is_protected(&self, bank: BankId) -> bool {
         let sees_hashes = || {
             let grant = self.view.directory().grant(bank, self.member);
@@ -189,7 +190,7 @@ impl OfMember {
     }
 }
 
-/// The PDQ hashes by which a content was searched, and what each was taken of.
+/// The PDQ hashes of a content's queries, each with its rendition and variant.
 struct PdqHashes {
     bits: Vec<PdqBits>,
     of: Vec<(Rendition, Variant)>,
@@ -207,7 +208,7 @@ impl PdqHashes {
         Self { bits, of }
     }
 
-    /// A match, with the hashes that may have been the one.
+    /// Returns a match with the query hashes that may have produced it.
     fn seen(&self, found: &Match) -> Option<Seen> {
         let is_it = |at: &usize| self.of.get(*at) == Some(&(found.rendition, found.variant));
         let candidates: Vec<usize> = (0..self.bits.len()).filter(is_it).collect();

@@ -1,8 +1,8 @@
-//! What a frontend reports to the bank behind its answers: counts for the statistics, records of decisions,
-//! verdicts of versions that are tried, and uses of classifiers.
+//! Reports to the bank that follow from answers: counts for the statistics, records of decisions, verdicts of
+//! trial versions, and uses of classifiers.
 //!
-//! An answer does not wait for the bank. What was gathered is reported some seconds later, and again until
-//! the bank has taken it; a frontend that is killed in between has reported nothing of it.
+//! An answer does not wait for the bank. Reports are collected and sent some seconds later, and again until
+//! the bank has taken them; the unsent reports of a frontend that is killed are lost.
 
 mod counts;
 mod records;
@@ -19,7 +19,7 @@ use reporter::Reporter;
 pub(crate) use scores::Scores;
 pub(crate) use trials::Trials;
 
-/// Where what is reported is gathered.
+/// The collected reports.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reports {
     pub(super) counts: Recorded,
@@ -29,7 +29,7 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Registers what is counted.
+    /// Registers the counters.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let reports = Self::default();
         registry.register(
@@ -41,7 +41,7 @@ impl Reports {
     }
 }
 
-/// Takes it to the bank.
+/// Sends the collected reports to the bank.
 #[derive(Debug)]
 pub(crate) struct Reporters {
     counts: Reporter<Recorded>,
@@ -51,7 +51,7 @@ pub(crate) struct Reporters {
 }
 
 impl Reporters {
-    /// Reports to the banks at these endpoints; to nobody where there are none.
+    /// Creates the reporters for the banks at these endpoints; without endpoints nothing is sent.
     pub(crate) fn new(reports: &Reports, banks: &[String], network: &Network) -> Result<Self, EndpointError> {
         let statistics = (!banks.is_empty()).then(|| StatisticsClient::among(banks, network)).transpose()?;
         let decisions = (!banks.is_empty()).then(|| DecisionClient::among(banks, network)).transpose()?;
@@ -64,12 +64,12 @@ impl Reporters {
         })
     }
 
-    /// Reports again and again, for as long as it is polled.
+    /// Sends reports repeatedly, for as long as it is polled.
     pub(crate) async fn run(&mut self) {
         tokio::join!(self.counts.run(), self.records.run(), self.trials.run(), self.scores.run());
     }
 
-    /// Reports what is left, once.
+    /// Sends the remaining reports, once.
     pub(crate) async fn finish(&mut self) {
         tokio::join!(self.counts.finish(), self.records.finish(), self.trials.finish(), self.scores.finish());
     }

@@ -1,5 +1,5 @@
-//! What a caller may search, and what of an answer it may see. Without members nothing is changed on either
-//! way.
+//! The banks that a caller may search, and the parts of an answer that it may see. Without members, neither
+//! requests nor answers are changed.
 
 use std::sync::Arc;
 
@@ -31,21 +31,21 @@ use crate::searcher::Urgency;
 /// One request by one caller, as of one state of the directory.
 #[derive(Debug)]
 pub(crate) struct Rights {
-    /// `None` where there are no members.
+    /// `None` if there are no members.
     of: Option<OfMember>,
-    /// `None` where the caller's member has no policy.
+    /// `None` if the caller's member has no policy.
     deciding: Option<Deciding>,
-    /// The member whose matches are counted, and where.
+    /// The member whose matches are counted, and the counters.
     counting: Option<(MemberId, Recorded, Scores)>,
-    /// What is recorded of its contents.
+    /// The records that banks ask of the request's contents.
     recording: Option<Recording>,
-    /// The classifiers that are asked about its images.
+    /// The classifiers that are asked about the images of the request.
     plan: Option<Arc<Plan>>,
 }
 
 impl Rights {
     /// Checks the caller again, sets the banks that its request is searched in, and counts its units. `asked`
-    /// comes with the banks that the caller names.
+    /// holds the bank names that the caller gave.
     pub(crate) fn of(
         called: &Called,
         meters: &Meters,
@@ -56,8 +56,7 @@ impl Rights {
         let (view, now) = (called.view()?, called.now());
         asked.options.stills = view.stills().clone();
         if !view.directory().is_on() {
-            // Without members every bank is the host's, and one that it tries in shadow is answered to
-            // nobody.
+            // Without members every bank is the host's, and matches of a bank in shadow are never returned.
             if view.directory().banks().iter().any(|bank| bank.charter.is_shadow()) {
                 let banks = called.admitted(&view)?.search(&asked.options.banks).map_err(denied)?;
                 set_banks(asked, banks);
@@ -80,7 +79,7 @@ impl Rights {
         Ok(Self { deciding, counting, recording, plan, ..rights })
     }
 
-    /// The same for a caller that was admitted.
+    /// Returns the rights of a member's caller that was admitted.
     pub(super) fn of_member(
         view: &Arc<View>,
         admitted: &Admitted<'_>,
@@ -109,7 +108,7 @@ impl Rights {
         Ok(Self { of: Some(of), deciding: None, counting: None, recording: None, plan: None })
     }
 
-    /// The same for a video that has come after its rights were looked at.
+    /// Adds the size of a video that arrived after its rights were checked.
     pub(crate) fn with_file(mut self, bytes: usize) -> Self {
         if let Some(deciding) = &mut self.deciding {
             deciding.has_come(bytes);
@@ -117,23 +116,23 @@ impl Rights {
         self
     }
 
-    /// The classifiers that are asked about the images of the request.
+    /// Returns the classifiers that are asked about the images of the request.
     pub(crate) const fn plan(&self) -> Option<&Arc<Plan>> {
         self.plan.as_ref()
     }
 
-    /// The state of the directory that decided; `None` without members.
+    /// Returns the sequence of the directory state that decided; `None` without members.
     pub(crate) fn sequence(&self) -> Option<Sequence> {
         self.of.as_ref().map(|of| of.view.directory().sequence())
     }
 
-    /// Whether an answer is changed before it is sent: there are members, from whom the list is protected, or
-    /// there is a policy.
+    /// Returns whether an answer is changed before it is sent: there are members, from whom the list is
+    /// protected, or there is a policy.
     pub(crate) const fn change_answers(&self) -> bool {
         self.of.is_some() || self.deciding.is_some()
     }
 
-    /// Counts the matches and verdicts of an answer, before the caller's view of it is cut out.
+    /// Counts the matches and verdicts of an answer, before it is reduced to what the caller may see.
     pub(crate) fn count(&self, answer: &Answer) {
         if let Some((member, recorded, scores)) = &self.counting {
             answer.results.iter().flatten().for_each(|matched| recorded.count(*member, matched));
@@ -144,8 +143,8 @@ impl Rights {
         }
     }
 
-    /// Records the decisions of an answer that banks ask records of, before the caller's view of it is cut
-    /// out.
+    /// Records the decisions of an answer for the banks that ask for records, before it is reduced to what
+    /// the caller may see.
     pub(crate) fn record(&self, answer: &mut Answer, counting: &Counting) {
         let Some(recording) = &self.recording else { return };
         let Answer { results, queries, .. } = answer;
@@ -157,8 +156,8 @@ impl Rights {
         }
     }
 
-    /// Puts the verdicts of the caller's policy into an answer to a search with `options`. What the caller
-    /// may not see is still in it. Returns on which matches they rest.
+    /// Adds the verdicts of the caller's policy to an answer to a search with `options`. The answer still
+    /// holds what the caller may not see. Returns the matches on which the verdicts rest.
     pub(crate) async fn decide(
         &self,
         answer: &mut Answer,
@@ -174,13 +173,13 @@ impl Rights {
         }
     }
 
-    /// Takes out of an answer what is shown to the owner alone, and counts near queries. Returns which
+    /// Removes what is shown to the owner alone from an answer, and counts near queries. Returns which
     /// answers have to repeat earlier ones.
     pub(crate) fn protect(&self, answer: &mut Answer, options: &SearchOptions) -> Repeats {
         self.of.as_ref().map_or_else(Repeats::default, |of| of.protect(answer, options))
     }
 
-    /// Puts repetitions into an answer. `found` is what was found by [`Repeats::queries`].
+    /// Puts repetitions into an answer. `found` are the matches of [`Repeats::queries`].
     pub(crate) fn repeat(
         &self,
         answer: &mut Answer,
@@ -196,7 +195,7 @@ impl Rights {
     /// Counts the items of an answer against the quota.
     pub(crate) fn spend(&self, answer: &Answer) -> Result<(), Status> {
         let Some(of) = &self.of else { return Ok(()) };
-        // Without a limit the meters, whose lock all members share, are left alone.
+        // Without a limit the meters are not touched, because all members share their lock.
         if of.quota.items_matched_per_day.get().is_none() {
             return Ok(());
         }
@@ -208,8 +207,8 @@ impl Rights {
         })
     }
 
-    /// Leaves of an answer what the caller may see: banks by the caller's own names for them, and details of
-    /// an item only where the bank is its own or shared with them.
+    /// Reduces an answer to what the caller may see: banks under the caller's own names for them, and details
+    /// of an item only where the bank is its own or its details are shared with the caller.
     pub(crate) fn trim(&self, answer: &mut Answer) {
         let Some(of) = &self.of else { return };
         let matched = answer.results.iter_mut().flatten();
@@ -220,12 +219,12 @@ impl Rights {
 impl OfMember {
     fn trim(&self, found: &mut Match) {
         let directory = self.view.directory();
-        // The bank may have been renamed or deleted since; then the answer keeps the name that the search
-        // knew.
+        // The bank may have been renamed or deleted since; if it was deleted, the answer keeps the name of
+        // the search.
         let Some(bank) = directory.bank(found.bank) else { return };
         if bank.owner == self.member {
             found.bank_name.owner = None;
-            // It has been renamed since, if it is another.
+            // A different name means that the bank has been renamed since.
             if found.bank_name.name != bank.name {
                 found.bank_name.name = bank.name.clone();
             }
@@ -245,31 +244,31 @@ impl OfMember {
     }
 }
 
-/// The classifiers that are asked about the images of a request of a member.
+/// Returns the classifiers that are asked about the images of a member's request.
 fn plan(view: &View, member: Option<MemberId>, asked: &MatchCall) -> Result<Option<Arc<Plan>>, Status> {
     let directory = view.directory();
     let policies = member.and_then(|member| directory.policies(member));
     let contents = asked.contents.len();
     let has_image = asked.contents.iter().any(|content| matches!(content, Content::Image(_)));
-    // A policy asks about images alone.
+    // A policy asks classifiers about images only.
     let policies = policies.filter(|_| has_image).map(|policies| &**policies);
     Ok(Plan::of_images(directory, &asked.classifiers, policies, contents)?)
 }
 
-/// Sets the banks of a search in the place of their names.
+/// Replaces the bank names of a search by the banks.
 fn set_banks(asked: &mut MatchCall, banks: SearchBanks) {
     asked.options.bank_set = Some(match banks {
-        // The same set as for the member's other requests: whoever compares sets sees that at once.
+        // Every request of the member shares this set, so a comparison of sets ends at once.
         SearchBanks::All(banks) => banks.searched.clone(),
         SearchBanks::Named(banks) => Arc::new(banks),
     });
     asked.options.banks.clear();
 }
 
-/// Units of a request: what the quota of units counts.
+/// Returns the units of a request, as counted by the quota of units.
 fn units(contents: &[Content]) -> u64 {
     let of_content = |content: &Content| match content {
-        // An image is searched by its perceptual hash and its digests; both are one request for the caller.
+        // An image is searched by its perceptual hash and its digests, which are one request for the caller.
         Content::Image(_) => Quota::IMAGE_UNITS,
         Content::Video(_) => Quota::VIDEO_UNITS,
         Content::Hashed { hashes, .. } => {
@@ -279,12 +278,12 @@ fn units(contents: &[Content]) -> u64 {
     contents.iter().map(of_content).sum()
 }
 
-/// The bits of a PDQ hash that are set: half of them, since each says whether a value is above the median of
-/// all. Only the hash of a picture without any detail has others, and its quality is 0.
+/// The number of set bits of a PDQ hash: half of all bits, because each bit is set where a value exceeds the
+/// median of all. Only the hash of a picture without any detail differs, and its quality is 0.
 const PDQ_WEIGHT: u32 = 128;
 
-/// Refuses PDQ hashes that no picture has: whoever probes a list bit by bit sends them. Frames of videos are
-/// not checked.
+/// Refuses PDQ hashes that no picture has, such as those sent by a caller that probes a list bit by bit.
+/// Frames of videos are not checked.
 fn check_weights(contents: &[Content]) -> Result<(), Status> {
     for (at, content) in contents.iter().enumerate() {
         let Content::Hashed { hashes, .. } = content else { continue };
@@ -353,7 +352,7 @@ mod tests {
         assert_eq!(refused.code(), Code::ResourceExhausted);
         assert_eq!(details::retry_after(&refused), Some(std::time::Duration::from_secs(1)));
         assert!(refused.message().contains("units_per_second"), "{}", refused.message());
-        // Others have their own.
+        // Other members have meters of their own.
         spend(3).unwrap();
         tokio::time::advance(std::time::Duration::from_secs(1)).await;
         spend(2).unwrap();

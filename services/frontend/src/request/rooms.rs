@@ -1,5 +1,5 @@
-//! The room for the answer to one request, taken before anything is searched and held until the answer has
-//! been sent; and the slots of a costly one.
+//! The memory for the answer to one request, reserved before the search and held until the answer has been
+//! sent; and the slots of a costly request.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use tonic::Status;
 use vigie_model::Cost;
 use vigie_serving::{AnswerRoom, Answers, Call, Turn, Weight};
 
-/// A shorter wait is none.
+/// The shortest wait that counts.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
-/// The room of one request.
+/// The reserved memory of one request.
 #[derive(Debug)]
 pub(crate) struct Rooms {
     answers: Answers,
     call: Call,
     held: AnswerRoom,
     bytes: usize,
-    /// Whether the request waited for room, or was costly: then its latency says nothing of the load of
-    /// others.
+    /// Whether the request waited for memory, or was costly: then its latency does not indicate the load by
+    /// other requests.
     pub(crate) has_waited: bool,
 }
 
 impl Rooms {
-    /// None yet.
+    /// Creates an account without reserved memory.
     pub(crate) fn new(answers: Answers, call: Call) -> Self {
         Self { answers, call, held: AnswerRoom::default(), bytes: 0, has_waited: false }
     }
 
-    /// Has room for so many bytes at least. Waits for it if it has less, and has none meanwhile: those who
-    /// wait for more never keep one another from it.
+    /// Reserves at least `bytes` bytes. If less is reserved, it releases that and waits: so requests that
+    /// wait for more memory never block one another.
     pub(crate) async fn take(&mut self, bytes: usize, deadline: Instant) -> Result<(), Status> {
         if bytes <= self.bytes {
             return Ok(());
@@ -45,20 +45,21 @@ impl Rooms {
         Ok(())
     }
 
-    /// The slots of a request of this cost, which have to be held while it is searched.
+    /// Takes the slots of a request of this cost, which have to be held during its search.
     pub(crate) async fn weigh(&mut self, cost: Cost, deadline: Instant) -> Result<Weight, Status> {
         let _not_load = self.call.waiting();
         self.has_waited |= cost.slots() > 1;
         self.call.weigh(cost.slots(), deadline).await
     }
 
-    /// The turn of a request with a large answer, which has to be held until that has been put together.
+    /// Waits for the permit of a request with a large answer. The permit has to be held until the answer is
+    /// assembled.
     pub(crate) async fn turn(&self, cost: Cost) -> Turn {
         let _not_load = self.call.waiting();
         self.answers.turn(cost.slots()).await
     }
 
-    /// Waits for something that says nothing of the load.
+    /// Waits for a future whose duration does not indicate the load.
     pub(crate) async fn wait_for<T>(&mut self, what: impl Future<Output = T>) -> T {
         let begun = Instant::now();
         let _not_load = self.call.waiting();
@@ -67,13 +68,13 @@ impl Rooms {
         ended
     }
 
-    /// Keeps no more than so many bytes.
+    /// Releases the reserved memory beyond `bytes` bytes.
     pub(crate) fn shrink(&mut self, bytes: usize) {
         self.held.shrink(bytes);
         self.bytes = self.bytes.min(bytes);
     }
 
-    /// The answer is what the call sends next.
+    /// Hands the memory to the answer that the call sends next.
     pub(crate) fn send(self) {
         self.answers.send(self.held);
     }

@@ -1,11 +1,11 @@
-//! Requests that come on a stream.
+//! Requests that arrive on a stream.
 //!
-//! Requests that are there at the same time and ask alike are answered by one search: they take one slot of
-//! the server, and their answers are written together. Each group is worked on by a task of its own, whether
-//! or not the client reads its answers: so none holds a slot for longer than its work takes. What has been
-//! answered waits until the client takes it, and keeps its room meanwhile. A stream has a bounded number of
-//! requests at once, those whose answers wait included; until one is taken it is read no further, and its
-//! sender is held back by that.
+//! Similar requests that are present at the same time are answered by one search: they take one slot of the
+//! server, and their answers are written together. Each group has its own task, which runs whether or not the
+//! client reads its answers, so no group holds a slot for longer than its work takes. An answer waits until
+//! the client takes it, and keeps its memory reserved meanwhile. The number of requests of a stream is
+//! bounded, including those whose answers wait; at the bound the stream is not read until an answer is taken,
+//! which holds back the sender.
 
 use std::sync::Arc;
 
@@ -35,29 +35,29 @@ pub(crate) struct Streamed {
     pub(crate) matching: Matching,
     pub(crate) serving: ServingConfig,
     pub(crate) call: Call,
-    /// Its caller, whose rights are looked at for each request.
+    /// The caller of the stream, whose rights are checked for each request.
     pub(crate) called: Called,
     pub(crate) meters: Meters,
     pub(crate) policies: Policies,
     pub(crate) reports: Reports,
     pub(crate) answers: Answers,
-    /// Its requests, by how they ended.
+    /// The counter of the stream's requests, by outcome.
     pub(crate) counted: StreamRequests,
-    /// Where in a trace the stream is.
+    /// The trace context of the stream.
     pub(crate) context: Option<Context>,
     pub(crate) in_flight_max: usize,
     pub(crate) shutdown: Shutdown,
 }
 
-/// The next message to the client, with the room and the place that it holds until the client takes it.
-/// Messages that were answered together share their room.
+/// The next message to the client, with the memory and the request slot that it holds until the client takes
+/// it. Messages that were answered together share their memory.
 struct Outgoing {
     message: Result<pb::MatchStreamResponse, Status>,
     rooms: Option<Arc<Rooms>>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// The task that reads the stream. It ends with its owner, and so do those that work on its requests.
+/// The task that reads the stream. It ends with its owner, and so do the tasks that work on its requests.
 struct Reader(JoinHandle<()>);
 
 impl Drop for Reader {
@@ -72,12 +72,12 @@ impl Streamed {
         self,
         requests: Streaming<pb::MatchStreamRequest>,
     ) -> impl Stream<Item = Result<pb::MatchStreamResponse, Status>> + Send {
-        // Never full: each message has a place, but for the end.
+        // Never full: each message holds a slot, except the one that ends the stream.
         let (outgoing, messages) = mpsc::channel(self.in_flight_max + 1);
         let reader = Reader(tokio::spawn(self.read(requests, outgoing)));
         stream::unfold((messages, reader), |(mut messages, reader)| async move {
             let Outgoing { message, rooms, .. } = messages.recv().await?;
-            // The last of those that share the room has it until the transport has taken it.
+            // The last message of a group hands the shared memory to the transport.
             rooms.and_then(Arc::into_inner).into_iter().for_each(Rooms::send);
             Some((message, (messages, reader)))
         })
@@ -101,7 +101,7 @@ impl Streamed {
             };
             let first = tokio::select! {
                 biased;
-                // Nothing more is read, and what was read is answered.
+                // Reading stops, and the requests that were read are answered.
                 () = streamed.shutdown.cancelled() => {
                     let text = "shutting down: ask again elsewhere for what has not been answered";
                     end = Some(End::With(Status::unavailable(text)));
@@ -117,14 +117,15 @@ impl Streamed {
                     break;
                 }
             };
-            // On a busy way to the coordinators its search would queue; meanwhile others come.
+            // While the lane to the coordinators is busy the search would queue, so more requests are
+            // gathered meanwhile.
             if round.is_open()
                 && let Some(until) = streamed.matching.gather_until()
             {
                 tokio::time::sleep_until(until).await;
             }
-            // Other requests that are there already may share its search, as far as there are places for
-            // them.
+            // Other requests that are already present may share the search, as long as request slots are
+            // free.
             while end.is_none() && round.is_open() {
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { break };
                 round.is_read_ahead = true;
@@ -154,44 +155,45 @@ impl Streamed {
         }
     }
 
-    /// No room yet, for one search.
+    /// Creates the memory account of one search, which holds nothing yet.
     fn rooms(&self) -> Rooms {
         Rooms::new(self.answers.clone(), self.call.clone())
     }
 
-    /// Each request of a stream has the time of a call without a deadline.
+    /// Returns the deadline of a request: that of a call without a deadline.
     fn deadline(&self) -> Instant {
         deadline::of(&Default::default(), &self.serving)
     }
 }
 
-/// The most requests that are answered by one search.
+/// The largest number of requests that one search answers.
 const TOGETHER_MAX: usize = 64;
-/// The most bytes of them. Messages that are read ahead are not counted until their group has its place.
+/// The largest number of bytes of a group. Messages that are read ahead are not counted until the group has
+/// its slot.
 const TOGETHER_BYTES_MAX: usize = 64 << 10;
 
-/// The end of a stream.
+/// How a stream ends.
 enum End {
     /// There are no more requests.
     Plain,
-    /// The stream ends with this.
+    /// The stream ends with this status.
     With(Status),
 }
 
-/// The number of a request, and its place among those that are worked on.
+/// The number of a request, and its slot among the stream's requests in progress.
 struct Numbered {
     request_id: u64,
     place: OwnedSemaphorePermit,
 }
 
-/// A request that has come.
+/// A request that was read from the stream.
 struct Read {
     place: Numbered,
     asked: Result<MatchCall, Status>,
 }
 
 impl Read {
-    /// The request, or the end of the stream.
+    /// Reads a message. An error ends the stream.
     fn of(
         incoming: Result<pb::MatchStreamRequest, Status>,
         place: OwnedSemaphorePermit,
@@ -207,22 +209,22 @@ impl Read {
     }
 }
 
-/// Requests that are read in one go: those that may share a search, and the first one that may not.
+/// The requests of one read: those that may share a search, and the first one that may not.
 struct Round {
     group: Vec<Read>,
     shareable: Option<Shareable>,
     bytes: usize,
-    /// Whether the stream was read on after the first one.
+    /// Whether the stream was read further after the first request.
     is_read_ahead: bool,
     other: Option<Read>,
 }
 
-/// Where a group has the room for its messages from.
+/// The source of the memory for a group's messages.
 #[derive(Clone, Copy)]
 enum MessageRoom {
-    /// The group takes over the room of the message that was read last.
+    /// The group takes over the memory of the message that was read last.
     OfTheLast,
-    /// The stream was read on, so it takes room of its own.
+    /// The stream was read further, so the group reserves its own memory.
     Own,
 }
 
@@ -232,7 +234,7 @@ impl Round {
         Self { bytes: first.bytes(), group: vec![first], shareable, is_read_ahead: false, other: None }
     }
 
-    /// Whether another request may join.
+    /// Returns whether another request may join.
     const fn is_open(&self) -> bool {
         self.shareable.is_some()
             && self.other.is_none()
@@ -255,7 +257,8 @@ impl Round {
         }
     }
 
-    /// The groups. The one that was read last is first: it takes over the room of its message.
+    /// Returns the groups. The group that was read last is first, because it takes over the memory of its
+    /// message.
     fn groups(self) -> impl Iterator<Item = (Vec<Read>, MessageRoom)> {
         let room = if self.is_read_ahead { MessageRoom::Own } else { MessageRoom::OfTheLast };
         let other = self.other.map(|other| (vec![other], MessageRoom::OfTheLast));
@@ -263,7 +266,7 @@ impl Round {
     }
 }
 
-/// A request whose work broke has no answer: the stream ends with that.
+/// Ends the stream with an error when a task that worked on requests failed, because those have no answer.
 async fn report_fault(
     ended: Result<(), JoinError>,
     counted: &StreamRequests,
@@ -280,23 +283,23 @@ async fn report_fault(
 /// A request with the rights of its caller.
 type Asking = (MatchCall, Rights);
 
-/// Requests of a stream that are answered together, with their place in the server.
+/// Requests of a stream that are answered together, with their slot of the server.
 struct Group {
     streamed: Arc<Streamed>,
     asked: Vec<(Numbered, Asking)>,
-    /// Those whose caller has no right to them.
+    /// The requests that the caller has no right to make.
     refused: Answered,
     deadline: Instant,
     rooms: Rooms,
     work: Work,
 }
 
-/// On a span: the requests that share a search.
+/// The span attribute for the number of requests that share a search.
 const REQUESTS: &str = "vigie.requests";
 
 impl Group {
-    /// Takes a place of the server, and room for the answers. Until there is some the stream is read no
-    /// further. What the caller may do is looked at after that.
+    /// Takes a slot of the server, and reserves memory for the answers. The stream is not read further until
+    /// both are available. The caller's rights are checked after that.
     async fn enter(
         streamed: &Arc<Streamed>,
         group: Vec<Read>,
@@ -313,7 +316,7 @@ impl Group {
         let Some((_, first)) = read.first() else { return Err(refused) };
         let (deadline, mut rooms) = (streamed.deadline(), streamed.rooms());
         let contents = read.iter().map(|(_, call)| call.contents.len()).sum();
-        // They ask alike.
+        // All requests of a group have the same options.
         let bytes_max = streamed.matching.bytes_of_a_request(contents, first.options.limit);
         let bytes = read.iter().map(|(_, call)| bytes(call)).sum();
         let entering = async {
@@ -340,15 +343,15 @@ impl Group {
         Ok(Self { streamed: Arc::clone(streamed), asked, refused, deadline, rooms, work })
     }
 
-    /// Answers those that one search answers together, and the others one after the other. They have traces
-    /// of their own, for a stream may bring any number.
+    /// Answers the requests that one search can answer together, and the others one after the other. Each
+    /// search has its own trace, because a stream may hold any number of requests.
     async fn answer(self, outgoing: &mpsc::Sender<Outgoing>) {
         let Self { streamed, asked, refused, deadline, mut rooms, work } = self;
         refused.send(outgoing).await;
         rooms.has_waited = false;
         let tells_of_the_load = !asked.iter().any(|(_, (call, _))| waits_for_a_sequence(call));
         let count = asked.len();
-        // The directory may have changed between two of them.
+        // The directory may have changed between two requests.
         let is_alike = asked.windows(2).all(|two| two[0].1.0.options == two[1].1.0.options);
         let (places, asked): (Vec<Numbered>, Vec<Asking>) = asked.into_iter().unzip();
         if count > 1 && is_alike {
@@ -370,7 +373,7 @@ impl Group {
         }
         let (mut first, mut work) = (Some((rooms, deadline)), Some(work));
         for (place, (call, rights)) in places.into_iter().zip(asked) {
-            // Each has its own time and its own room.
+            // Each request has its own deadline and its own memory.
             let (mut rooms, deadline) =
                 first.take().unwrap_or_else(|| (streamed.rooms(), streamed.deadline()));
             let mut span = streamed.span(1);
@@ -378,7 +381,7 @@ impl Group {
                 answer(&streamed.matching, call, &rights, Urgency::STREAMED, &mut rooms, deadline);
             let outcome = trace::scope(span.context().cloned(), Box::pin(answering)).await;
             span.ended_with(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
-            // Those of a group wait for one another, which says nothing of the load.
+            // Requests of a group wait for one another, so their time does not indicate the load.
             if count == 1
                 && tells_of_the_load
                 && !rooms.has_waited
@@ -393,7 +396,7 @@ impl Group {
 }
 
 impl Streamed {
-    /// The trace of a search for so many requests.
+    /// Returns the span of a search for this number of requests.
     fn span(&self, requests: usize) -> Span {
         let of = |stream: &Context| stream.linked_root("a request of a stream");
         let mut span = self.context.as_ref().map_or_else(Span::none, of);
@@ -404,7 +407,7 @@ impl Streamed {
     }
 }
 
-/// Requests of a stream with their answers, which hold room together.
+/// Requests of a stream with their answers, which share reserved memory.
 struct Answered {
     streamed: Arc<Streamed>,
     outcomes: Vec<(Numbered, Result<pb::MatchResponse, Status>)>,
@@ -412,7 +415,7 @@ struct Answered {
 }
 
 impl Answered {
-    /// None yet.
+    /// Creates an empty list of answers.
     fn by(streamed: &Arc<Streamed>) -> Self {
         Self { streamed: Arc::clone(streamed), outcomes: Vec::new(), rooms: None }
     }
@@ -437,7 +440,7 @@ impl Answered {
             Outgoing { message, rooms, _place: Some(place) }
         };
         let messages: Vec<Outgoing> = outcomes.into_iter().map(message).collect();
-        // Only they hold it: the last one that is taken gives it to the transport.
+        // Only the messages hold the memory: the last one that is taken hands it to the transport.
         drop(rooms);
         for message in messages {
             // The client may have gone.
@@ -446,7 +449,7 @@ impl Answered {
     }
 }
 
-/// The memory of a request, about.
+/// Returns the approximate memory of a request in bytes.
 fn bytes(asked: &MatchCall) -> usize {
     let content = |content: &Content| match content {
         Content::Image(file) | Content::Video(file) => file.len(),

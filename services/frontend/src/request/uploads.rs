@@ -1,7 +1,7 @@
-//! Videos that come in parts.
+//! Videos that arrive in parts.
 //!
-//! What has arrived of a file counts in the bytes of requests of its client, as the server accounts for all
-//! messages until the answer begins.
+//! The received bytes of a file count toward the bytes of its client's requests, because the server accounts
+//! for all messages until the answer begins.
 
 use bytes::{Bytes, BytesMut};
 use tonic::{Status, Streaming};
@@ -9,16 +9,16 @@ use vigie_model::{DecodedVideo, Frame, Hash, MatchCall, Variant, VideoFingerprin
 use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 
-/// The messages of one upload.
+/// A message type of an upload.
 pub(crate) trait Part: Sized {
-    /// The first message.
+    /// The type of the first message.
     type Start;
 
-    /// What a message has; `None` for one that has nothing.
+    /// Returns the part of a message; `None` if it is empty.
     fn into_part(self) -> Option<Either<Self::Start>>;
 }
 
-/// What a message of an upload has.
+/// The part that a message holds.
 pub(crate) enum Either<Start> {
     Start(Start),
     Content(Bytes),
@@ -48,7 +48,7 @@ impl Part for pb::HashVideoRequest {
     }
 }
 
-/// The first message, which says what to do.
+/// Reads the first message, which holds the options of the call.
 pub(crate) async fn start<P: Part>(parts: &mut Streaming<P>) -> Result<P::Start, Status> {
     match parts.message().await?.and_then(P::into_part) {
         Some(Either::Start(start)) => Ok(start),
@@ -58,7 +58,7 @@ pub(crate) async fn start<P: Part>(parts: &mut Streaming<P>) -> Result<P::Start,
     }
 }
 
-/// The file, which the rest of the messages have.
+/// Reads the file from the remaining messages.
 pub(crate) async fn file<P: Part>(parts: &mut Streaming<P>, bytes_max: usize) -> Result<Bytes, Status> {
     let mut file = BytesMut::new();
     while let Some(message) = parts.message().await? {
@@ -87,7 +87,7 @@ pub(crate) fn check_bytes(bytes: u64, bytes_max: usize) -> Result<(), Status> {
     Ok(())
 }
 
-/// The call without the file.
+/// Converts the first message to a call without the file.
 pub(crate) fn asked(start: pb::MatchVideoStart, bytes_max: usize) -> Result<MatchCall, Status> {
     let pb::MatchVideoStart { options, quality_floor, surface, content_bytes } = start;
     check_bytes(content_bytes, bytes_max)?;
@@ -97,7 +97,7 @@ pub(crate) fn asked(start: pb::MatchVideoStart, bytes_max: usize) -> Result<Matc
     Ok(MatchCall::try_from(request)?)
 }
 
-/// The hashes of a video, as they are answered.
+/// Converts the hashes of a video to the answer.
 pub(crate) fn hashed(video: &VideoFingerprint, digests: Vec<Hash>) -> pb::HashVideoResponse {
     let of_way = |way: Way| {
         let frames: Vec<Frame> = video.frames_in(way, Variant::Original).collect();

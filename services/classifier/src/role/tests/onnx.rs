@@ -1,4 +1,4 @@
-//! The same through ONNX Runtime in its process, where `VIGIE_ONNXRUNTIME` names its library.
+//! The same path through ONNX Runtime in its process, if `VIGIE_ONNXRUNTIME` names its library.
 
 #![expect(clippy::print_stdout, reason = "a skipped test says so")]
 
@@ -14,7 +14,7 @@ use super::world::{World, conversation, picture, pictures, pixels, texts};
 use super::{COLOUR, TEXT};
 use crate::config::Config;
 
-/// The library, and the program of this crate that is a classifier process.
+/// Returns the library, and the program of this crate that runs as a classifier process.
 fn installed() -> Option<(PathBuf, PathBuf)> {
     let library = std::env::var_os("VIGIE_ONNXRUNTIME").map(PathBuf::from);
     let own = std::env::current_exe().unwrap();
@@ -58,7 +58,7 @@ async fn models_in_files_have_the_scores_that_are_computed_by_hand() {
     let scored = world.score(vec![picture(1, pixels(COLOUR.0)), conversation(&TEXT.0)]).await;
     scored[0].is(&COLOUR.1);
     scored[1].is(&TEXT.1);
-    // Another file than the card's is not run, though it is configured.
+    // A file other than the card's is not run, though it is configured.
     world.cards.set(&[of_file(pictures(), 1), of_file(texts(), 1)]);
     let refused = world.until("pictures", |model| model.problem.contains("the configuration names")).await;
     assert!(!refused.is_served);

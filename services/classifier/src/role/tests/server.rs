@@ -1,4 +1,4 @@
-//! An inference server with two models that a test can compute by hand, and a manner that a test chooses.
+//! An inference server with two models that a test can compute by hand, and a behaviour that a test sets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,34 +20,34 @@ pub(super) const VERSION: &str = "7";
 /// Rows and columns of the pictures.
 pub(super) const SIZE: (u32, u32) = (16, 20);
 
-/// The model of pictures: shares of the three colours, so a score is from 0 to 1.
+/// Returns the model of pictures: shares of the three colours, so a score is from 0 to 1.
 pub(super) fn picture_model() -> LinearImage {
     let weights = vec![[0.5, 0.25, 0.25], [0.125, 0.25, 0.5]];
     LinearImage { height: SIZE.0, width: SIZE.1, weights, bias: vec![0.0, 0.125] }
 }
 
-/// The model of texts: the share of the letter e, and of spaces.
+/// Returns the model of texts: the share of the letter e, and of spaces.
 pub(super) fn text_model() -> LinearText {
     let weights = |byte: u8| std::array::from_fn(|at| if at == usize::from(byte) { 1.0 } else { 0.0 });
     LinearText { weights: vec![weights(b'e'), weights(b' ')], bias: vec![0.0, 0.25] }
 }
 
-/// What the server does.
+/// The behaviour of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Manner {
     Honest,
-    /// It answers after a minute.
+    /// Answers after a minute.
     Slow,
-    /// It fails.
+    /// Fails each call.
     Broken,
-    /// It answers other scores.
+    /// Answers other scores.
     Wrong,
-    /// Its output has another shape.
+    /// Answers an output of another shape.
     Shape,
-    /// One score is no number.
+    /// Answers one score that is NaN.
     Nan,
-    /// It names another version.
+    /// Answers another version.
     Version,
 }
 

@@ -1,4 +1,4 @@
-//! A classifier whose directory and engines a test holds.
+//! A classifier whose directory and engines a test controls.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -45,7 +45,7 @@ impl Cards for Held {
 }
 
 impl Held {
-    /// From now on these are the cards.
+    /// Replaces the cards.
     pub(super) fn set(&self, cards: &[ModelCardDraft]) {
         let read = |draft: &ModelCardDraft| {
             Arc::new(CardVersion::read(&serde_json::to_string(draft).unwrap()).unwrap())
@@ -54,7 +54,7 @@ impl Held {
     }
 }
 
-/// A classifier.
+/// A classifier, without its server.
 pub(super) struct World {
     pub(super) cards: Held,
     pub(super) grpc: Grpc,
@@ -68,7 +68,7 @@ impl Drop for World {
     }
 }
 
-/// The configuration of both models at a server.
+/// Returns the configuration of both models at a server.
 pub(super) fn at_server(address: SocketAddr) -> Config {
     let tensor =
         |name: &str, dimensions: &[i64]| json!({ "name": name, "element": "FP32", "dimensions": dimensions });
@@ -84,7 +84,7 @@ pub(super) fn at_server(address: SocketAddr) -> Config {
 }
 
 impl World {
-    /// A classifier without cards yet.
+    /// Starts a classifier without cards.
     pub(super) fn start(config: &Config) -> Self {
         assert_eq!(config.engine_faults(), Vec::<String>::new());
         let engine: Arc<dyn Engine> = Arc::new(Engines::start(config, &Network::tcp()).unwrap());
@@ -105,7 +105,7 @@ impl World {
         Self { cards, grpc, telemetry, keeping }
     }
 
-    /// A classifier whose cards these are, when every one of them is served.
+    /// Starts a classifier with these cards, and waits until every one of them is served.
     pub(super) async fn serving(config: &Config, cards: &[ModelCardDraft]) -> Self {
         let world = Self::start(config);
         world.cards.set(cards);
@@ -124,7 +124,7 @@ impl World {
         self.described().await.into_iter().find(|model| model.name == name).unwrap()
     }
 
-    /// Waits until a model is so.
+    /// Waits until a model meets a condition.
     pub(super) async fn until(
         &self,
         name: &str,
@@ -152,13 +152,13 @@ impl World {
         Ok(results.into_iter().map(Scored::from).collect())
     }
 
-    /// The outcomes of these items.
+    /// Returns the outcomes of these items.
     pub(super) async fn score(&self, items: Vec<pb::ScoreItem>) -> Vec<Scored> {
         let request = pb::ScoreRequest { items, uncounted: false };
         self.request(request, Duration::from_secs(20)).await.unwrap()
     }
 
-    /// The value of a line of metrics.
+    /// Returns the value of a line of metrics.
     pub(super) fn figure(&self, line: &str) -> Option<f64> {
         let text = self.telemetry.exposition().unwrap();
         let value = text.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' ').map(str::to_owned));
@@ -166,10 +166,10 @@ impl World {
     }
 }
 
-/// The outcome of an item: the scores in the card's order, or the kind and the words of the failure.
+/// The outcome of an item: the scores in the card's order, or the kind and the text of the failure.
 pub(super) type Outcome = Result<Vec<f32>, (pb::ScoreFailureKind, String)>;
 
-/// As [`Outcome`], compared within rounding.
+/// An [`Outcome`] that is compared within rounding.
 #[derive(Debug, Clone)]
 pub(super) struct Scored(pub(super) Outcome);
 
@@ -231,8 +231,8 @@ fn vector(input: TestInput, scores: [f32; 2]) -> TestVectorDraft {
     TestVectorDraft { input, expected: ["first", "second"].into_iter().zip(scores).map(expected).collect() }
 }
 
-/// The card of the model of pictures. Its test vector is one pixel of (255, 0, 51): the means are 1, 0 and
-/// 0.2.
+/// Returns the card of the model of pictures. Its test vector is one pixel of (255, 0, 51): the means are 1,
+/// 0 and 0.2.
 pub(super) fn pictures() -> ModelCardDraft {
     let form = InputForm::Image(ImageInput {
         width: SIZE.1,
@@ -251,8 +251,8 @@ pub(super) fn pictures() -> ModelCardDraft {
     card("pictures", InputDraft { tensor: "image".to_owned(), form }, vector)
 }
 
-/// The card of the model of texts. Its test vector is the text "bee e": 3 of 5 bytes are e, and one is a
-/// space.
+/// Returns the card of the model of texts. Its test vector is the text "bee e": 3 of 5 bytes are e, and one
+/// is a space.
 pub(super) fn texts() -> ModelCardDraft {
     let form = InputForm::Conversation(ConversationInput {
         form: ConversationForm::ByteCounts,
@@ -267,7 +267,7 @@ pub(super) fn texts() -> ModelCardDraft {
     card("texts", InputDraft { tensor: "counts".to_owned(), form }, vector)
 }
 
-/// A picture of one colour.
+/// Returns a picture of one colour.
 pub(super) fn pixels(colour: [u8; 3]) -> Vec<u8> {
     let count = usize::try_from(SIZE.0 * SIZE.1).unwrap();
     colour.iter().copied().cycle().take(count * 3).collect()

@@ -8,7 +8,7 @@ use vigie_media::outside::{Coding, Meaning};
 use super::input;
 use super::tool::Tool;
 
-/// Asks for its version, which it writes on standard error, and its decoders.
+/// Lists the decoders. The program also writes its version, on standard error.
 pub(super) fn probe() -> Vec<OsString> {
     ["-nostdin", "-decoders"].into_iter().map(OsString::from).collect()
 }
@@ -16,8 +16,8 @@ pub(super) fn probe() -> Vec<OsString> {
 /// Decodes a picture with the decoder of this name.
 ///
 /// The format of the file is given, so that no demuxer is chosen that opens other files or reads scripts. An
-/// error of the decoder is an error of the whole, so that no picture comes with a part missing. One thread
-/// decodes, so that one image does not take the whole machine.
+/// error of the decoder fails the run, so that no picture lacks a part. One thread decodes, so that one image
+/// does not take the whole machine.
 pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsString> {
     let format = match outside.coding {
         // The whole file is one picture.
@@ -25,8 +25,8 @@ pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsStr
         Coding::Hevc => ["-f", "hevc"].as_slice(),
     };
     let count = outside.mosaic.tiles().to_string();
-    // Each picture as it is, whatever its time. Version 5.1 has given the option another name, and later ones
-    // have dropped the old.
+    // Passes each picture on unchanged, whatever its time. Version 5.1 renamed the option, and later versions
+    // dropped the old name.
     let as_they_are = if tool.has_fps_mode { "-fps_mode" } else { "-vsync" };
     let filter = scale(outside.meaning);
     [
@@ -44,8 +44,8 @@ pub(super) fn decode(tool: &Tool, decoder: &str, outside: &Outside) -> Vec<OsStr
     .collect()
 }
 
-/// The conversion to RGB: chroma of the nearest sample, and no shortcuts in rounding, as libheif and OpenJPEG
-/// convert. The program's own way is off by several bits of the hash where chroma has fewer samples.
+/// Returns the filter that converts to RGB: chroma of the nearest sample, and exact rounding, as libheif and
+/// OpenJPEG convert. The program's default differs by several bits of the hash if chroma has fewer samples.
 fn scale(meaning: Option<Meaning>) -> String {
     let said = meaning.and_then(|Meaning { matrix, full_range }| {
         let range = if full_range { "pc" } else { "tv" };
@@ -54,13 +54,13 @@ fn scale(meaning: Option<Meaning>) -> String {
     format!("scale=flags=neighbor+full_chroma_int+accurate_rnd{},format=rgb24", said.unwrap_or_default())
 }
 
-/// The program's name of a matrix. `None` where that is left to the coded data: RGB as it is, and what needs
-/// more than a matrix.
+/// Returns the program's name of a matrix. `None` if the choice is left to the coded data: for RGB, and for
+/// conversions that need more than a matrix.
 const fn name(matrix: u16) -> Option<&'static str> {
     Some(match matrix {
         1 => "bt709",
         4 => "fcc",
-        // An unspecified one means that of BT.601, as with libheif.
+        // An unspecified matrix means BT.601, as in libheif.
         2 | 5 | 6 => "smpte170m",
         7 => "smpte240m",
         9 => "bt2020",

@@ -1,4 +1,4 @@
-//! Why `ffmpeg` has decoded nothing, in words for the one who sent the picture.
+//! The reasons why `ffmpeg` has decoded nothing, in messages for the sender of the picture.
 
 use thiserror::Error;
 use vigie_media::outside::Coding;
@@ -7,34 +7,34 @@ use vigie_model::{DecodeFailure, DecodeFailureKind};
 use super::tool::Tool;
 use crate::decoder::failure::{DecoderError, WorkerDeath};
 
-/// Why there is no `ffmpeg`.
+/// The reason why `ffmpeg` is not available.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FfmpegAbsence {
-    /// The setting names none.
+    /// The setting names no program.
     #[error("the setting `ffmpeg` names no program")]
     Off,
-    /// There is no such program.
+    /// The program is not installed.
     #[error("the program ffmpeg is not installed")]
     NotFound,
     /// There is `ffmpeg`, and no `ffprobe` beside it: no video can be decoded.
     #[error("the program ffprobe is not installed beside ffmpeg")]
     NoProber,
-    /// The program does not answer as `ffmpeg` does.
+    /// The program does not answer like `ffmpeg`.
     #[error("the program does not answer as ffmpeg does")]
     Foreign,
-    /// It cannot be started with the protection that is required.
+    /// The program cannot be started with the required protection.
     #[error("the program ffmpeg cannot be started with the protection that is required")]
     Unprotected,
-    /// There are no processes to run it in.
+    /// There are no decoder processes to run the program in.
     #[error("images are decoded without processes, and ffmpeg needs one")]
     NoProcesses,
 }
 
-/// How to get it, by system.
+/// How to install the program, by system.
 pub(super) const INSTALL: &str =
     "Debian and Ubuntu: apt install ffmpeg; Fedora: dnf install ffmpeg-free; macOS: brew install ffmpeg";
 
-/// The failure of a picture for which there is no program.
+/// Returns the failure of a picture whose program is not available.
 pub(in crate::decoder) fn missing(coding: Coding, absence: &FfmpegAbsence) -> DecodeFailure {
     let format = coding.format();
     let message = format!(
@@ -44,7 +44,7 @@ pub(in crate::decoder) fn missing(coding: Coding, absence: &FfmpegAbsence) -> De
     DecodeFailure { kind: DecodeFailureKind::DecoderMissing, message }
 }
 
-/// The failure of a picture for which the program has no decoder.
+/// Returns the failure of a picture for which the program has no decoder.
 pub(in crate::decoder) fn without_decoder(coding: Coding, tool: &Tool) -> DecodeFailure {
     let (format, version) = (coding.format(), &tool.version);
     let wanted = match coding {
@@ -59,21 +59,21 @@ pub(in crate::decoder) fn without_decoder(coding: Coding, tool: &Tool) -> Decode
     DecodeFailure { kind: DecodeFailureKind::DecoderMissing, message }
 }
 
-/// Why a run gave no picture.
+/// The reason why a run gave no picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::decoder) enum RunFault {
-    /// It was stopped, or has died.
+    /// The program was stopped, or has died.
     Died(WorkerDeath),
-    /// It ended by itself and says that it cannot.
+    /// The program exited with an error.
     Refused,
-    /// Its picture is of another size than the file declares.
+    /// The size of the picture is not the declared one.
     OtherSize,
-    /// It could not be started.
+    /// The program could not be started.
     NotStarted,
 }
 
 impl RunFault {
-    /// All names.
+    /// Every name.
     pub(in crate::decoder) const NAMES: [&str; 8] = [
         WorkerDeath::Crashed.name(),
         WorkerDeath::OutOfMemory.name(),
@@ -85,7 +85,7 @@ impl RunFault {
         Self::NotStarted.name(),
     ];
 
-    /// The name in metrics.
+    /// Returns the name in metrics.
     pub(in crate::decoder) const fn name(self) -> &'static str {
         match self {
             Self::Died(death) => death.name(),
@@ -95,7 +95,7 @@ impl RunFault {
         }
     }
 
-    /// The error that the picture gets.
+    /// Returns the error of the picture.
     pub(in crate::decoder) fn error(self, coding: Coding, tool: &Tool) -> DecoderError {
         let (format, version) = (coding.format(), &tool.version);
         let (kind, message) = match self {

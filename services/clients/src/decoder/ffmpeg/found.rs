@@ -1,13 +1,13 @@
-//! Where the program is.
+//! The search for the program.
 
 use std::path::{Path, PathBuf};
 
 use super::failure::FfmpegAbsence;
 
-/// Where programs are that a service's environment may not name.
+/// Folders of programs that may be missing in a service's `PATH`.
 const FOLDERS: [&str; 4] = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/local/bin"];
 
-/// The program of this name: a path as it is, a bare name by way of `PATH` and where programs usually are.
+/// Finds the program of this name: a path as it is, a bare name in `PATH` and in the usual folders.
 pub(super) fn find(name: &Path) -> Result<PathBuf, FfmpegAbsence> {
     if name.as_os_str().is_empty() {
         return Err(FfmpegAbsence::Off);
@@ -17,12 +17,12 @@ pub(super) fn find(name: &Path) -> Result<PathBuf, FfmpegAbsence> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(FOLDERS.iter().map(PathBuf::from));
-    // A relative folder is that of whoever has chosen the current one.
+    // A relative folder would depend on the current folder, which others may control.
     let programs = folders.filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
     programs.into_iter().find(|program| is_program(program)).ok_or(FfmpegAbsence::NotFound)
 }
 
-/// Whether a file is there that this process may run.
+/// Returns whether the path is a file that this process may execute.
 #[must_use]
 pub fn is_program(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()

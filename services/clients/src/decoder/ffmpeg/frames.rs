@@ -1,5 +1,5 @@
-//! The head of a PPM picture with 8 bits a sample, as the program writes it: `P6`, width, height and 255, in
-//! lines.
+//! The header of a PPM picture with 8 bits a sample, as the program writes it: `P6`, width, height and 255,
+//! in lines.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -9,11 +9,11 @@ use vigie_sandbox::pipes::read_exact;
 use crate::decoder::child::Stopped;
 use crate::decoder::watch::Watch;
 
-/// The longest head: two numbers of ten digits.
+/// The longest header: two numbers of ten digits.
 const HEAD_BYTES_MAX: usize = 32;
 const LINES: usize = 3;
 
-/// Reads a head, and no byte more. Width and height.
+/// Reads a header, and no byte beyond it. Returns width and height.
 pub(super) fn read_size(mut stdout: impl Read + AsFd, watch: &mut Watch) -> Result<(u32, u32), Stopped> {
     let mut head = Vec::with_capacity(HEAD_BYTES_MAX);
     while head.iter().filter(|&&byte| byte == b'\n').count() < LINES {

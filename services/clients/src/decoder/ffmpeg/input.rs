@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::process::Stdio;
 
-/// Where the program finds it.
+/// The path of the file in the program.
 pub(super) const PATH: &str = if cfg!(target_os = "linux") { "/proc/self/fd/0" } else { "pipe:0" };
 
 /// A file that several programs read, one after the other.
@@ -21,13 +21,13 @@ impl Input {
         Ok(Self(sealed(&[content])?))
     }
 
-    /// For the next program: opened anew, so that it begins at its beginning.
+    /// Returns the file for the next program, opened again so that reading starts at its beginning.
     pub(super) fn stdio(&self) -> io::Result<Stdio> {
         Ok(File::open(format!("/proc/self/fd/{}", self.0.as_raw_fd()))?.into())
     }
 }
 
-/// The same, where there is no memory with a descriptor.
+/// A file that several programs read, on systems without memory files.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
 pub(super) struct Input(Vec<u8>);
@@ -43,8 +43,7 @@ impl Input {
     }
 }
 
-/// Memory with these bytes, which nobody can change, as a file without a name. The program may read it from
-/// any place.
+/// Returns these bytes as a sealed memory file, which cannot be changed. The program may seek in it.
 #[cfg(target_os = "linux")]
 pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     Ok(sealed(pieces)?.into())
@@ -65,8 +64,8 @@ fn sealed(pieces: &[&[u8]]) -> io::Result<File> {
     Ok(file)
 }
 
-/// A pipe, which a thread fills for as long as the program reads. The formats that are asked of it can be
-/// read from one end to the other.
+/// Returns a pipe, which a thread fills while the program reads. The formats of pictures can be read
+/// sequentially.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     use std::io::Write as _;
@@ -74,7 +73,7 @@ pub(super) fn of(pieces: &[&[u8]]) -> io::Result<Stdio> {
     let (reader, mut writer) = io::pipe()?;
     let content = pieces.concat();
     std::thread::Builder::new().name("ffmpeg-input".to_owned()).spawn(move || {
-        // It fails when the program has ended.
+        // The write fails when the program has ended.
         let _ = writer.write_all(&content);
     })?;
     Ok(reader.into())

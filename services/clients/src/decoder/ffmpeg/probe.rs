@@ -1,4 +1,4 @@
-//! What the program says of itself: its version and its decoders.
+//! Reads the program's version and its decoders.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -16,14 +16,14 @@ use super::found::is_program;
 use super::run::Run;
 use super::tool::Tool;
 
-/// How long the program may take to say it: a tenth of a second, on a machine that is not busy.
+/// The longest time of the program's answer, which takes a tenth of a second on a machine that is not busy.
 const WITHIN: Duration = Duration::from_secs(10);
-/// The longest list of decoders, in bytes. Today's have 40,000.
+/// The longest list of decoders, in bytes. Current lists have 40,000.
 const LIST_BYTES_MAX: usize = 1 << 20;
 /// The longest version that is shown, in bytes.
 const VERSION_BYTES_MAX: usize = 40;
 
-/// Asks the program at this path.
+/// Runs the program at this path, and reads its answer.
 pub(super) fn probe(settings: &DecoderSettings, program: PathBuf) -> Result<Tool, FfmpegAbsence> {
     let bounds = Bounds { deadline: Instant::now() + WITHIN, processor_time_max: WITHIN };
     let memory_bytes_max = settings.ffmpeg_memory_bytes_max;
@@ -48,7 +48,7 @@ fn tool(program: PathBuf, words: &str, list: &str, posture: Posture) -> Option<T
         .take_while(|&sign| sign.is_ascii_alphanumeric() || "-+.~_:".contains(sign))
         .take(VERSION_BYTES_MAX)
         .collect();
-    // A version that is no number is one that somebody built of the newest source.
+    // A version that is not a number is a build of the newest source.
     let has_fps_mode = number(&version).is_none_or(|number| number >= (5, 1));
     let listed: Vec<&str> = list.lines().filter_map(video_decoder).collect();
     let decoders = Coding::ALL.into_iter().filter_map(|coding| {
@@ -65,7 +65,7 @@ fn tool(program: PathBuf, words: &str, list: &str, posture: Posture) -> Option<T
     Some(Tool { program, prober, version, decoders, has_fps_mode, posture })
 }
 
-/// The program `ffprobe` of the same installation: beside `ffmpeg`, or beside what that is a link to.
+/// Returns the program `ffprobe` of the same installation: beside `ffmpeg`, or beside the target of its link.
 fn prober(program: &Path) -> Option<PathBuf> {
     let beside = |program: &Path| {
         let name = program.file_name()?.to_str()?;
@@ -75,7 +75,7 @@ fn prober(program: &Path) -> Option<PathBuf> {
     beside(program).or_else(|| beside(&program.canonicalize().ok()?))
 }
 
-/// The name in a line of the list, such as
+/// Returns the name in a line of the list, such as
 /// ` V....D hevc                 HEVC (High Efficiency Video Coding)`.
 fn video_decoder(line: &str) -> Option<&str> {
     let mut words = line.split_ascii_whitespace();
@@ -83,7 +83,7 @@ fn video_decoder(line: &str) -> Option<&str> {
     words.next().filter(|_| is_video)
 }
 
-/// The first two numbers of a version.
+/// Returns the first two numbers of a version.
 fn number(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.strip_prefix('n').unwrap_or(version).split(|sign: char| !sign.is_ascii_digit());
     let first = numbers.next()?.parse().ok()?;

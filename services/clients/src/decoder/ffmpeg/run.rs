@@ -1,4 +1,4 @@
-//! One run of the program: for one picture, or for the list of what it can do.
+//! One run of the program: for one picture, or for the list of its decoders.
 
 use std::ffi::OsString;
 use std::io::{PipeReader, Read as _};
@@ -24,20 +24,19 @@ use super::failure::RunFault;
 use super::tool::Tool;
 use super::{arguments, frames, input};
 
-/// What is read of the program's words, in bytes.
+/// The most bytes that are read of the program's standard error.
 const WORDS_BYTES_MAX: usize = 16 << 10;
-/// How often is looked whether the program has ended that has written all.
+/// The interval of checks whether the program has ended after it has written everything.
 const END_EVERY: Duration = Duration::from_micros(500);
-/// How much of the pixels is read at a time, in bytes: as much as a pipe holds.
+/// The number of bytes of pixels that are read at a time: the capacity of a pipe.
 const CHUNK_BYTES: usize = 64 << 10;
-/// What the pipe of a program that writes much may hold, in bytes: as much as a system without settings
-/// allows.
+/// The pipe capacity for a program with large output, in bytes: the default maximum of the system.
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
-/// Words of a program that had no memory, and of the C++ library of one of its decoders.
+/// Messages of a program that had no memory, and of the C++ library of one of its decoders.
 const NO_MEMORY: [&str; 2] = ["Cannot allocate memory", "bad_alloc"];
 
-/// A running program. It is killed and waited for when this is dropped.
+/// A running program. Dropping it kills the program and waits for its end.
 #[derive(Debug)]
 pub(in crate::decoder) struct Run {
     child: Child,
@@ -47,14 +46,14 @@ pub(in crate::decoder) struct Run {
     watch: Watch,
 }
 
-/// Why pixels did not pass.
+/// The reason why pixels did not pass.
 #[derive(Debug)]
 pub(in crate::decoder) enum Unpassed {
-    /// By the program's fault. The run is of no more use.
+    /// The program failed. The run cannot be used again.
     Run(Stopped),
-    /// A picture is of another size than declared.
+    /// The size of a picture is not the declared one.
     OtherSize,
-    /// Who takes them has stopped.
+    /// The receiver of the pixels has stopped.
     Sink(Stopped),
 }
 
@@ -82,7 +81,7 @@ impl Run {
             .ok_or(RunFault::NotStarted)
     }
 
-    /// Starts the program. `None` where it does not start, or not with the protection that is required.
+    /// Starts the program. `None` if it does not start, or not with the required protection.
     pub(super) fn start(
         settings: &DecoderSettings,
         program: PathBuf,
@@ -94,19 +93,19 @@ impl Run {
         let order = ProgramOrder {
             program,
             memory_bytes_max,
-            // The clock of this side is finer, and comes first.
+            // The clock of this process is finer, and fires first.
             processor_time_s_max: bounds.processor_time_max.as_secs() + 1,
             requirement: settings.requirement,
             arguments,
         };
         let (_, mut command) = vigie(settings, order.into_arguments()).ok()?;
         let (words, writer) = std::io::pipe().ok()?;
-        // A program that writes many words loses some and does not wait.
+        // A program that writes much to standard error loses some of it, and never blocks.
         rustix::io::ioctl_fionbio(&writer, true).ok()?;
         rustix::io::ioctl_fionbio(&words, true).ok()?;
         command.stdin(file).stdout(Stdio::piped()).stderr(writer).process_group(0);
         let mut child = command.spawn().ok()?;
-        // It holds the writing end of the words.
+        // The command holds the writing end of the pipe for standard error.
         drop(command);
         let Some(stdout) = child.stdout.take() else {
             end(&mut child);
@@ -126,7 +125,8 @@ impl Run {
         if size == (mosaic.tile_width, mosaic.tile_height) { Ok(()) } else { Err(Unpassed::OtherSize) }
     }
 
-    /// Hands the pixels of all pictures on, after [`Self::begun`]. There must be as many as declared.
+    /// Passes the pixels of all pictures on, after [`Self::begun`]. The number of pictures must be the
+    /// declared one.
     pub(in crate::decoder) fn pixels(
         &mut self,
         mosaic: &Mosaic,
@@ -148,7 +148,7 @@ impl Run {
                 left -= read;
             }
         }
-        // And no more.
+        // There must be no further byte.
         match read_exact(&mut self.stdout, &mut [0], &mut self.watch) {
             Err(Halted::Ended) => Ok(()),
             Err(halted) => Err(Unpassed::Run(halted.into())),
@@ -156,7 +156,7 @@ impl Run {
         }
     }
 
-    /// All that the program writes on standard output, up to a bound.
+    /// Reads the program's standard output, up to a bound.
     pub(super) fn text(&mut self, bytes_max: usize) -> Result<Vec<u8>, Stopped> {
         let mut text = vec![0; bytes_max];
         let mut filled = 0;
@@ -171,12 +171,13 @@ impl Run {
         Ok(text)
     }
 
-    /// Waits until the program writes something, and fills `buffer` as far as that goes.
+    /// Waits until the program writes something, and reads as much of it as fits `buffer`.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stopped> {
         Ok(read_some(&mut self.stdout, buffer, &mut self.watch)?)
     }
 
-    /// Whether there is time left. A program that writes without a pause is never waited for.
+    /// Checks that there is time left. Needed for a program that writes without a pause, because reading
+    /// never waits then.
     pub(super) fn in_time(&mut self) -> Result<(), Stopped> {
         match self.watch.wait() {
             Ok(_) => Ok(()),
@@ -184,14 +185,15 @@ impl Run {
         }
     }
 
-    /// Makes the pipe of a program that writes much hold more, so that both sides wait less often. Without
-    /// effect where the system refuses it.
+    /// Enlarges the pipe of a program with large output, so that both sides wait less often. Has no effect if
+    /// the system refuses it.
     pub(super) fn widen(&self) {
         #[cfg(target_os = "linux")]
         let _refused = rustix::pipe::fcntl_setpipe_size(&self.stdout, PIPE_BYTES);
     }
 
-    /// What the program has written on standard error. Not for a log: a file may have made it write anything.
+    /// Returns the program's standard error. It must not be logged: a file may have made the program write
+    /// anything.
     pub(super) fn words(&mut self) -> String {
         let mut words = vec![0; WORDS_BYTES_MAX];
         let length = self.words.read(&mut words).unwrap_or_default();
@@ -199,12 +201,12 @@ impl Run {
         String::from_utf8_lossy(&words).into_owned()
     }
 
-    /// Waits for the end of a program that has written all, and checks that it reports no error.
+    /// Waits for the end of a program that has written everything, and checks that it reports no error.
     pub(in crate::decoder) fn finish(self) -> Result<(), RunFault> {
         self.conclude().0
     }
 
-    /// The same, and the program's words.
+    /// Does the same, and returns the program's standard error.
     pub(super) fn conclude(mut self) -> (Result<(), RunFault>, String) {
         let status = self.status();
         let words = self.words();
@@ -216,7 +218,7 @@ impl Run {
         (outcome, words)
     }
 
-    /// Ends a program that stopped as described, and names the fault.
+    /// Ends a program that stopped for this reason, and returns the fault.
     pub(in crate::decoder) fn end(mut self, stopped: Stopped) -> RunFault {
         match stopped {
             Stopped::Reached(reached) => reached.into(),
@@ -228,7 +230,7 @@ impl Run {
         }
     }
 
-    /// Waits for the program, which has closed its output, to be gone.
+    /// Waits for the end of the program, which has closed its output.
     fn status(&mut self) -> Result<ExitStatus, Reached> {
         loop {
             if let Ok(Some(status)) = self.child.try_wait() {
@@ -240,7 +242,7 @@ impl Run {
     }
 }
 
-/// The fault of a program that ended so, after these words.
+/// Returns the fault of a program with this exit status and standard error.
 fn fault_of(status: ExitStatus, words: &str) -> RunFault {
     if NO_MEMORY.iter().any(|one| words.contains(one)) {
         return RunFault::Died(WorkerDeath::OutOfMemory);
@@ -263,7 +265,8 @@ impl From<Reached> for RunFault {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // Whatever it has started is of its group. It fails where all of them have gone.
+        // Every process that the program has started is in its group. The call fails if all of them have
+        // ended.
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         if let (Some(group), Ok(None)) = (group, self.child.try_wait()) {
             let _ = kill_process_group(group, Signal::KILL);

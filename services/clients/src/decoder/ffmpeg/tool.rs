@@ -1,37 +1,37 @@
-//! The program that was found.
+//! The installed program and its capabilities.
 
 use std::path::PathBuf;
 
 use vigie_media::outside::Coding;
 use vigie_sandbox::Posture;
 
-/// The program, with what it can do.
+/// The program, with its capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::decoder) struct Tool {
     pub(in crate::decoder) program: PathBuf,
     /// The program `ffprobe` of the same installation.
     pub(in crate::decoder) prober: Option<PathBuf>,
-    /// As it writes it: letters, digits and a few signs.
+    /// The version as the program writes it: letters, digits and a few signs.
     pub(in crate::decoder) version: String,
-    /// Its decoder of each coding.
+    /// The program's decoder of each coding.
     pub(in crate::decoder) decoders: Vec<(Coding, String)>,
-    /// Whether an option that version 5.1 has brought is there.
+    /// Whether the program has the option `-fps_mode`, added in version 5.1.
     pub(in crate::decoder) has_fps_mode: bool,
     pub(in crate::decoder) posture: Posture,
 }
 
-/// What of `ffmpeg` there is, for a log.
+/// The installed `ffmpeg` and its formats, for a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FfmpegReport {
     /// The program.
     pub program: PathBuf,
-    /// Its version, as it writes it.
+    /// The version of the program, as the program writes it.
     pub version: String,
-    /// Formats that it decodes.
+    /// The formats that the program decodes.
     pub formats: Vec<&'static str>,
-    /// Formats for which it has no decoder.
+    /// The formats for which the program has no decoder.
     pub missing: Vec<&'static str>,
-    /// The protection that it runs with.
+    /// The protection that the program runs with.
     pub posture: Posture,
 }
 
@@ -42,14 +42,14 @@ pub struct VideoReport {
     pub program: PathBuf,
     /// The program `ffprobe`.
     pub prober: PathBuf,
-    /// The version of `ffmpeg`, as it writes it.
+    /// The version of `ffmpeg`, as the program writes it.
     pub version: String,
-    /// The protection that they run with.
+    /// The protection that the programs run with.
     pub posture: Posture,
 }
 
 impl Tool {
-    /// How the program decodes videos; `None` where it has no `ffprobe`.
+    /// Returns how the program decodes videos; `None` if there is no `ffprobe`.
     pub(in crate::decoder) fn video(&self) -> Option<VideoReport> {
         let Self { program, prober, version, posture, .. } = self;
         Some(VideoReport {

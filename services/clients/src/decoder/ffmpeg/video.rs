@@ -1,4 +1,4 @@
-//! A video: `ffprobe` says what it is, `ffmpeg` decodes it, and its frames are hashed here as they come.
+//! A video: `ffprobe` describes it, `ffmpeg` decodes it, and its frames are hashed here as they arrive.
 //!
 //! ```text
 //! VideoOrder::hash()
@@ -38,10 +38,10 @@ use pass::{Pass, Passed, Stamp};
 use probed::Probed;
 
 /// Address space of a program that decodes a video, in bytes, if the settings allow less for a picture: a
-/// decoder keeps several frames.
+/// decoder of videos keeps several frames.
 const MEMORY_BYTES_MAX: u64 = 2 << 30;
 
-/// A video that is to be hashed.
+/// A video to hash, with settings and limits.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::decoder) struct VideoOrder<'a> {
     pub(in crate::decoder) settings: &'a DecoderSettings,
@@ -52,7 +52,7 @@ pub(in crate::decoder) struct VideoOrder<'a> {
     pub(in crate::decoder) deadline: Instant,
 }
 
-/// What the programs are run with.
+/// The settings and input of the programs.
 #[derive(Debug, Clone, Copy)]
 struct Running<'a> {
     settings: &'a DecoderSettings,
@@ -64,7 +64,7 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// The fault of a program that did not start.
+    /// Returns the fault of a program that did not start.
     fn not_started(&self) -> RunFault {
         let is_late = Instant::now() >= self.bounds.deadline;
         if is_late { RunFault::Died(WorkerDeath::Deadline) } else { RunFault::NotStarted }
@@ -91,7 +91,7 @@ impl VideoOrder<'_> {
         Ok(self.without_bars(&running, &probed, sampled, bars.inner()))
     }
 
-    /// Hashes the frames that are sampled, as they are.
+    /// Hashes the sampled frames as they are.
     fn sample(&self, running: &Running<'_>, probed: &Probed) -> Result<(VideoFingerprint, Bars), VideoFault> {
         let Self { content, limits, sampling, .. } = *self;
         let container = running.container;
@@ -102,7 +102,7 @@ impl VideoOrder<'_> {
         let pass = Pass { running: *running, probed, limits, sampling };
         let Passed { size, end } = pass.run(|stamp, frame| {
             let Stamp { number, time_ms } = timed(stamp, sampling, probed.rate);
-            // A hash has times that do not descend, whatever the program writes.
+            // The times of a hash never decrease, whatever the program writes.
             let time_ms = time_ms.max(before_ms);
             before_ms = time_ms;
             if Duration::from_millis(time_ms.into()) > length_max {
@@ -127,7 +127,7 @@ impl VideoOrder<'_> {
         Ok((VideoFingerprint { width, height, duration, frames, partial }, bars))
     }
 
-    /// Adds the hashes of the frames without their bars. Where that cannot be finished, the answer says so.
+    /// Adds the hashes of the frames without their bars. If that cannot be finished, the answer states it.
     fn without_bars(
         &self,
         running: &Running<'_>,
@@ -144,7 +144,7 @@ impl VideoOrder<'_> {
             if let Some(one) = wanted.next_if(|one| one.number == stamp.number && frame.size() == size) {
                 one.unbordered = Some(frame.hashes_within(&inner));
             }
-            // The reason is of no interest where nothing is left.
+            // The reason is not used if no frame is left.
             if wanted.peek().is_some() {
                 ControlFlow::Continue(())
             } else {
@@ -161,7 +161,7 @@ impl VideoOrder<'_> {
         sampled
     }
 
-    /// Why there is no frame at all.
+    /// Returns why there is no frame at all.
     fn nothing(&self, container: Container, end: pass::End) -> VideoFault {
         match end {
             Err(pass::Unread::Refused(failure)) => failure.into(),
@@ -177,7 +177,7 @@ impl VideoOrder<'_> {
     }
 }
 
-/// A frame with the time that the way of sampling gives it.
+/// Returns a frame's stamp with the time according to the sampling.
 fn timed(stamp: Stamp, sampling: Sampling, rate: Option<Rate>) -> Stamp {
     match (sampling, rate) {
         (Sampling::ByCount(_), Some(rate)) => Stamp { time_ms: rate.time_ms(stamp.number), ..stamp },

@@ -1,11 +1,11 @@
-//! Asks classifiers, beside whatever else is done for a request.
+//! Asks classifiers while the rest of a request is processed.
 //!
 //! Always true:
 //!
-//! - An answer waits for classifiers until a time that is known when they are asked, and never for one that
-//!   is known to be away.
-//! - Pixels that wait for classifiers have a bound in all; what comes beyond it is not asked.
-//! - Whatever a classifier does, each model that was asked has an outcome.
+//! - An answer waits for classifiers until a time that is fixed when they are asked, and never for a
+//!   classifier that is known to be unavailable.
+//! - The pixels that wait for classifiers are bounded in total; beyond the bound classifiers are not asked.
+//! - Each model that was asked has an outcome, whatever a classifier does.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,14 +28,14 @@ use super::metrics::ClassifierMetrics;
 use super::plan::{AskedModel, Input, Plan};
 use super::said::{Outcome, Said, checked};
 
-/// Pixels that wait for classifiers, in KiB: 64 MiB, some hundred pictures of the usual forms.
+/// The most pixels that wait for classifiers, in KiB: 64 MiB, some hundred pictures of the usual forms.
 const PIXELS_KIB_MAX: u32 = 64 << 10;
-/// Pixels of one call: less than the 4 MiB that servers of gRPC accept by default. The largest picture is 3
-/// MiB.
+/// The most bytes of pixels of one call: less than the 4 MiB that gRPC servers accept by default. The largest
+/// picture has 3 MiB.
 const CALL_BYTES_MAX: usize = 4_000_000;
-/// The share of a call's time after which its answer waits for no classifier any more.
+/// The share of a call's time after which its answer no longer waits for classifiers.
 const WAITING_SHARE: f64 = 0.85;
-/// The same where there is nothing else to be done.
+/// The same share for a call that only asks classifiers.
 const WAITING_SHARE_ALONE: f64 = 0.95;
 
 /// Asks the classifiers of a deployment, if there are any.
@@ -44,49 +44,49 @@ pub(crate) struct Classifiers(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// `None` where no classifier is configured.
+    /// `None` if no classifier is configured.
     client: Option<ClassifierClient>,
-    /// How long an answer waits.
+    /// The longest time that an answer waits.
     wait: Duration,
     breaker: Mutex<Breaker>,
     room: Arc<Semaphore>,
     metrics: ClassifierMetrics,
 }
 
-/// The content that models are asked about.
+/// The content that models score.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
-    /// A picture in the forms of the plan; `None` for one that could not be had.
+    /// A picture in the forms of the plan; `None` for a form that could not be computed.
     Pictures(Vec<Option<Arc<RgbPicture>>>),
     /// A conversation.
     Conversation(Arc<Conversation>),
 }
 
-/// A question to models. Dropping it ends it.
+/// A question to models. Dropping it cancels the question.
 #[derive(Debug)]
 pub(crate) struct Asking {
     plan: Arc<Plan>,
     task: JoinHandle<Said>,
 }
 
-/// Until when an answer waits for classifiers.
+/// The time until which an answer waits for classifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Until {
     pub(super) at: Instant,
-    /// Whether they have all the time that they are given, so that the lack of an answer shows something.
+    /// Whether classifiers get their full time, so that a missing answer is a failure.
     is_all: bool,
 }
 
-/// How the scores are used.
+/// How the scores are used: in answers or in a calibration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counted {
-    /// In answers: they are in the classifier's distributions.
+    /// In answers: the classifier adds them to its distributions.
     Yes,
-    /// In a calibration: they are not.
+    /// In a calibration: the classifier does not count them.
     No,
 }
 
-/// A call that may have to be noted as given up.
+/// A call in progress, which is noted as given up if it is dropped before its end.
 #[derive(Debug)]
 struct UnderWay<'a> {
     shared: &'a Shared,
@@ -94,7 +94,8 @@ struct UnderWay<'a> {
 }
 
 impl Classifiers {
-    /// The classifiers at these endpoints, if any. An answer waits for them for at most `wait`.
+    /// Creates the client of the classifiers at these endpoints, if any. An answer waits at most `wait` for
+    /// them.
     pub(crate) fn new(
         endpoints: &[String],
         wait: Duration,
@@ -112,22 +113,22 @@ impl Classifiers {
         })))
     }
 
-    /// Until when an answer that has to be there at a deadline waits for what is asked now, beside other
-    /// work.
+    /// Returns the time until which an answer with this deadline waits for a question that is asked now,
+    /// beside other work.
     pub(crate) fn until(&self, deadline: Instant) -> Until {
         let (now, wait) = (Instant::now(), self.0.wait);
         let share = deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE);
         Until { at: now + wait.min(share), is_all: share >= wait }
     }
 
-    /// The same for an answer of which classifiers are all: it waits for nearly all of its time.
+    /// Returns the same for an answer that consists of scores alone: it waits for nearly all of its time.
     pub(crate) fn until_nearly(&self, deadline: Instant) -> Until {
         let now = Instant::now();
         let share = deadline.saturating_duration_since(now).mul_f64(WAITING_SHARE_ALONE);
         Until { at: now + share, is_all: share >= self.0.wait }
     }
 
-    /// Asks all models of a plan about a content. What they have not said until then is out of time.
+    /// Asks all models of a plan about a content. Models that have not answered by `until` are out of time.
     pub(crate) fn ask(
         &self,
         plan: &Arc<Plan>,
@@ -141,7 +142,8 @@ impl Classifiers {
         Asking { plan: Arc::clone(plan), task: tokio::spawn(trace::scope(trace::current(), asking)) }
     }
 
-    /// Returns what is said of a content that no model reads: by those that the request names, or by all.
+    /// Returns the outcome of a content that no model reads: for the models that the request names, or for
+    /// all.
     pub(super) fn unread(&self, plan: &Arc<Plan>, by_all: bool, text: &str) -> Said {
         let said = Said::unread(plan, by_all, text);
         self.0.count(&said);
@@ -150,7 +152,7 @@ impl Classifiers {
 }
 
 impl Asking {
-    /// Waits for what is said.
+    /// Waits for the outcomes.
     pub(crate) async fn said(mut self) -> Said {
         (&mut self.task).await.unwrap_or_else(|_| {
             tracing::error!("a question to classifiers failed");
@@ -201,7 +203,7 @@ impl Shared {
         said
     }
 
-    /// The scores of each item, by its place.
+    /// Returns the scores of each item, by the index of its model.
     async fn raw(
         &self,
         items: Vec<(usize, ScoreItem)>,
@@ -219,7 +221,7 @@ impl Shared {
             let text = "no classifier is configured";
             return all(items, ScoreFailure::new(ScoreFailureKind::Away, text));
         };
-        // As they wait here, and in the messages.
+        // The factor 2 is for the pixels that wait here and for their copy in messages.
         let kib = u32::try_from(2 * bytes_of(&items) / 1024).unwrap_or(PIXELS_KIB_MAX).min(PIXELS_KIB_MAX);
         let Ok(_room) = self.room.try_acquire_many(kib) else {
             let text = "too many pictures wait for classifiers";
@@ -259,14 +261,14 @@ impl Shared {
         }
     }
 
-    /// Begins a call, unless the classifiers are away.
+    /// Begins a call, unless the breaker is open.
     fn begin(&self) -> Option<UnderWay<'_>> {
         let may = self.breaker().may_ask(Instant::now());
         may.then(|| UnderWay { shared: self, has_ended: false })
     }
 
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -301,7 +303,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// The item of a model for a content.
+/// Returns the item of a model for a content.
 fn item(model: &AskedModel, content: &Asked) -> Result<ScoreItem, ScoreFailure> {
     let no_content = |text| ScoreFailure::new(ScoreFailureKind::Content, text);
     let content = match (model.input.clone()?, content) {
@@ -331,7 +333,7 @@ fn bytes_of(items: &[(usize, ScoreItem)]) -> usize {
     items.iter().map(|(_, item)| item_bytes(item)).sum()
 }
 
-/// Items in as few calls as may be.
+/// Splits items into as few calls as possible.
 fn chunks(items: Vec<(usize, ScoreItem)>) -> Vec<Vec<(usize, ScoreItem)>> {
     let mut chunks: Vec<Vec<(usize, ScoreItem)>> = Vec::new();
     let mut bytes = 0;
@@ -351,11 +353,11 @@ fn chunks(items: Vec<(usize, ScoreItem)>) -> Vec<Vec<(usize, ScoreItem)>> {
     chunks
 }
 
-/// How a call without an answer ended that had all the time that a classifier is given, or less.
+/// Returns how a call without an answer ended, given whether it had the full time of a classifier.
 fn end_of(error: &CallError, has_all_its_time: bool) -> End {
     match error.code() {
         Code::Unavailable | Code::Cancelled | Code::Aborted => End::Failed,
-        // Whatever answers there is no classifier for this frontend.
+        // A server with this status is not a classifier for this frontend.
         Code::Unimplemented | Code::PermissionDenied | Code::Unauthenticated => End::Failed,
         Code::DeadlineExceeded if has_all_its_time => End::Failed,
         Code::DeadlineExceeded => End::GivenUp,
@@ -372,7 +374,7 @@ fn end_of(error: &CallError, has_all_its_time: bool) -> End {
     }
 }
 
-/// Why there are no scores, without the words of the error: they name machines.
+/// Returns why there are no scores, without the text of the error, which names machines.
 fn failure(error: &CallError) -> ScoreFailure {
     let (kind, text) = match error.code() {
         Code::Unavailable | Code::Cancelled | Code::Aborted => {

@@ -1,28 +1,29 @@
-//! Whether classifiers are asked: not while they are away, so that they cost later calls nothing.
+//! A circuit breaker: classifiers are not asked while they are unavailable, so that they do not delay later
+//! calls.
 //!
-//! A state machine without a clock. After [`FAILURES_MAX`] calls in a row that reached nobody or heard
-//! nothing it opens, and no call is made for [`PAUSE`]; then one is, at a time, until one is heard.
+//! A state machine without a clock. After [`FAILURES_MAX`] consecutive calls that failed or were not answered
+//! it opens, and no call is made for [`PAUSE`]; then one call at a time is made, until one is answered.
 //!
-//! A call that is given up before its classifier had the time that an answer waits for it shows nothing by
-//! itself. But where nothing at all was heard for as long, it counts as one that heard nothing: otherwise
-//! callers in a hurry would wait for a classifier that hangs for ever.
+//! A call that is given up before its classifier had its full time does not count by itself. But if nothing
+//! was heard for that long, it counts as a call without an answer: otherwise callers with short deadlines
+//! would wait forever for a classifier that hangs.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Calls in a row that reached nobody or heard nothing, after which no more are made.
+/// The number of consecutive calls without an answer after which no more are made.
 pub(super) const FAILURES_MAX: u32 = 5;
-/// How long no call is made then.
+/// The pause during which no call is made.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
-/// The state of the way to the classifiers.
+/// The state of the breaker.
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: State,
-    /// How long a classifier is given to answer.
+    /// The time that a classifier gets to answer.
     wait: Duration,
-    /// When the first call was begun of those since which nothing was heard.
+    /// The start of the first call since the last answer.
     unheard_since: Option<Instant>,
 }
 
@@ -30,22 +31,22 @@ pub(super) struct Breaker {
 enum State {
     /// Calls are made.
     Closed {
-        /// The last calls that failed, in a row.
+        /// The number of consecutive calls that failed.
         failures: u32,
     },
-    /// No call is made until then.
+    /// No call is made until the end of the pause.
     Open {
         /// The end of the pause.
         until: Instant,
     },
-    /// A single call is made, whose end decides.
+    /// A single call is made, and its end decides.
     Trying,
 }
 
-/// The change that an end of a call made, for the log.
+/// The change of state at the end of a call, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Nothing.
+    /// No change.
     None,
     /// No more calls are made for a while.
     Opened,
@@ -56,21 +57,21 @@ pub(super) enum Turn {
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// A classifier answered, whatever it said.
+    /// A classifier answered, whatever the answer.
     Heard,
-    /// There was no connection, or it broke, or no answer came.
+    /// There was no connection, or it broke, or no answer arrived.
     Failed,
     /// The call was given up before its time.
     GivenUp,
 }
 
 impl Breaker {
-    /// Closed, for classifiers that are given so long.
+    /// Creates a closed breaker, for classifiers that get this time to answer.
     pub(super) const fn new(wait: Duration) -> Self {
         Self { state: State::Closed { failures: 0 }, wait, unheard_since: None }
     }
 
-    /// Whether a call may be begun. Each that is has to end with [`Self::ended`].
+    /// Returns whether a call may begin. Each call that begins has to end with [`Self::ended`].
     pub(super) fn may_ask(&mut self, now: Instant) -> bool {
         let may = match self.state {
             State::Closed { .. } => true,
@@ -122,7 +123,7 @@ impl Breaker {
                 self.state = open;
                 Turn::None
             }
-            // A call from before the pause does not lengthen it.
+            // A call from before the pause does not extend it.
             State::Open { .. } => Turn::None,
         }
     }
@@ -136,7 +137,7 @@ mod tests {
 
     const WAIT: Duration = Duration::from_secs(1);
 
-    /// Begins a call and ends it after a time. Returns what turned, or `None` where no call could be begun.
+    /// Begins a call and ends it after a time. Returns the change of state, or `None` if no call could begin.
     fn call(breaker: &mut Breaker, now: &mut Instant, took: Duration, end: End) -> Option<Turn> {
         breaker.may_ask(*now).then(|| {
             *now += took;
@@ -151,7 +152,7 @@ mod tests {
         for _ in 0..FAILURES_MAX - 1 {
             assert_eq!(one(End::Failed), Some(Turn::None));
         }
-        // One that is heard begins the count anew.
+        // An answer restarts the count.
         assert_eq!(one(End::Heard), Some(Turn::None));
         for _ in 0..FAILURES_MAX - 1 {
             assert_eq!(one(End::Failed), Some(Turn::None));
@@ -180,7 +181,7 @@ mod tests {
             turns.push(turn);
             assert!(turns.len() < 100);
         }
-        // Nothing was heard for as long as an answer waits after ten of them.
+        // After ten of them nothing was heard for as long as an answer waits.
         assert_eq!(turns.len(), 9 + usize::try_from(FAILURES_MAX).unwrap());
         let (mut breaker, mut now) = (Breaker::new(WAIT), Instant::now());
         for _ in 0..100 {
@@ -203,8 +204,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: while it is open or tries, at most one call is under way that was begun since;
-        /// and it is asked again after the pause.
+        /// In every sequence: while the breaker is open or tries, at most one call is in progress that began
+        /// since; and classifiers are asked again after the pause.
         #[test]
         fn it_is_never_shut_for_ever(steps in prop::collection::vec((0_u8..4, 0_u64..7_000), 1..200)) {
             let (mut breaker, mut now) = (Breaker::new(WAIT), Instant::now());

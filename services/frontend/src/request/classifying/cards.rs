@@ -23,7 +23,7 @@ pub(super) const CLASS: &str = "bad";
 /// N of the rate 1 in N by which an active card's threshold was chosen.
 pub(super) const ONE_IN: u32 = 100;
 
-/// A side of the pictures of a model, by which forms differ.
+/// A side length of the pictures of a model; forms differ by it.
 pub(super) const SIDE: u32 = 16;
 
 fn image(side: u32) -> InputForm {
@@ -50,7 +50,8 @@ fn conversation() -> InputForm {
     })
 }
 
-/// 2,000 other contents whose scores rise evenly from 0 to just below 0.5, and one of the class at 0.75.
+/// Returns a calibration of 2,000 other contents whose scores rise evenly from 0 to just below 0.5, and one
+/// of the class at 0.75.
 fn calibration() -> Calibration {
     let mut sample = Sample::new(CLASS.parse().unwrap());
     let digest = |number: u16| {
@@ -64,7 +65,7 @@ fn calibration() -> Calibration {
     CalibrationDraft { source: "drawn".into(), at: 1, classes }.try_into().unwrap()
 }
 
-/// The draft of a card of a model.
+/// Returns the draft of a model's card.
 pub(super) fn draft(name: &str, kind: Kind, mode: Mode) -> ModelCardDraft {
     let (form, input) = match kind {
         Kind::Image => (image(SIDE), TestInput::Pixels { width: 2, height: 1, rgb: "000040000040".into() }),
@@ -102,18 +103,18 @@ pub(super) fn draft(name: &str, kind: Kind, mode: Mode) -> ModelCardDraft {
     }
 }
 
-/// A draft as a card.
+/// Converts a draft to a card.
 pub(super) fn read(draft: ModelCardDraft) -> Arc<CardVersion> {
     let document = serde_json::to_string(&ModelCard::try_from(draft).unwrap()).unwrap();
     Arc::new(CardVersion::read(&document).unwrap())
 }
 
-/// The threshold of a class of a card.
+/// Returns the threshold of the class of a card.
 pub(super) fn threshold(card: &CardVersion) -> f32 {
     card.card().threshold(&CLASS.parse().unwrap()).unwrap().measured.threshold
 }
 
-/// A directory with these cards.
+/// Returns a directory with these cards.
 pub(super) fn directory(drafts: impl IntoIterator<Item = ModelCardDraft>) -> Directory {
     let mut directory = Directory::new();
     for (at, draft) in (1..).zip(drafts) {

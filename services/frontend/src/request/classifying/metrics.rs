@@ -1,4 +1,4 @@
-//! Counts of what classifiers said.
+//! Counts of the outcomes of classifiers.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -7,7 +7,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use vigie_model::ScoreFailureKind;
 
-/// The counts of one frontend.
+/// The metrics of one frontend.
 #[derive(Debug, Clone)]
 pub(crate) struct ClassifierMetrics {
     scores: Family<OfModel, Counter>,
@@ -27,7 +27,7 @@ struct OfKind {
     kind: &'static str,
 }
 
-/// From a millisecond to the longest wait.
+/// The bounds of the buckets in seconds: from a millisecond to the longest wait.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 impl Default for ClassifierMetrics {
@@ -37,10 +37,10 @@ impl Default for ClassifierMetrics {
 }
 
 impl ClassifierMetrics {
-    /// Registers what is counted.
+    /// Registers the metrics.
     pub(crate) fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        // Each kind is there from the beginning, with 0.
+        // Every kind is registered at zero.
         for kind in ScoreFailureKind::ALL {
             drop(metrics.unavailable.get_or_create(&OfKind { kind: kind.name() }));
         }
@@ -62,7 +62,7 @@ impl ClassifierMetrics {
         metrics
     }
 
-    /// Counts what a model with a card said; `None` for one without.
+    /// Counts the outcome of a model with a card; `None` for a model without one.
     pub(super) fn count(&self, model: Option<&str>, failure: Option<ScoreFailureKind>) {
         let outcome = if failure.is_none() { "scored" } else { "unavailable" };
         let model = model.unwrap_or_default().into();

@@ -1,8 +1,8 @@
 //! The models that are asked about the contents of one request.
 //!
-//! Those that the request names, and those that the rules of its member's policy name, in the version that
-//! decides and in the one that is tried. A request that names what is no model is refused; a policy that does
-//! is answered with that.
+//! They are the models that the request names, and those that the rules of its member's policy name, in the
+//! current version and in the trial version. A request with an unknown name is refused; an unknown name in a
+//! policy is reported in the answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use vigie_consortium::{CardVersion, Directory, MemberPolicies, Policy};
 use vigie_model::{Classification, ScoreFailure, ScoreFailureKind};
 use vigie_proto::Invalid;
 
-/// The most bytes of what classifiers say in one answer, encoded: a third of an answer.
+/// The most bytes of the classifications in one answer, encoded: a third of an answer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The models of one request, by ascending name.
@@ -21,55 +21,55 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Plan {
     models: Vec<AskedModel>,
     forms: Arc<[PictureForm]>,
-    /// The most bytes of what is said of one content.
+    /// The most bytes of the classifications of one content.
     bytes: usize,
 }
 
 /// A model that is asked.
 #[derive(Debug)]
 pub(crate) struct AskedModel {
-    /// Its name.
+    /// The name of the model.
     pub(super) name: Box<str>,
-    /// Its card, if there is one.
+    /// The model's card, if there is one.
     pub(super) card: Option<Arc<CardVersion>>,
-    /// How it is asked: with the picture in the form at this place of [`Plan::forms`], or with the
-    /// conversation; or why it is not.
+    /// The input: the picture in the form at this index of [`Plan::forms`], or the conversation; or why the
+    /// model is not asked.
     pub(super) input: Result<Input, ScoreFailure>,
-    /// The request names it: so whatever the content is, something is said.
+    /// Whether the request names the model: then every content gets an outcome.
     pub(super) is_named: bool,
-    /// Whether what it says is answered: not where the version that is tried alone names it, nor where an
-    /// answer has no room.
+    /// Whether the outcome is in the answer: not if only the trial version names the model, nor if the answer
+    /// has no capacity left.
     pub(super) is_shown: bool,
 }
 
-/// The content that a model is asked with.
+/// The input that a model gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Input {
-    /// The picture in this one of the forms.
+    /// The picture in the form at this index.
     Form(usize),
     /// The conversation.
     Conversation,
 }
 
 impl AskedModel {
-    /// The version of its card; 0 without one.
+    /// Returns the version of the card; 0 without one.
     pub(super) fn version(&self) -> u32 {
         self.card.as_ref().map_or(0, |card| card.version())
     }
 
-    /// Whether its scores are answered to nobody.
+    /// Returns whether the model's scores are hidden from everyone.
     pub(super) fn is_shadow(&self) -> bool {
         self.card.as_ref().is_some_and(|card| card.card().mode() == Mode::Shadow)
     }
 
-    /// The most bytes of what it says of one content.
+    /// Returns the most bytes of the model's classification of one content.
     fn bytes(&self) -> usize {
         let classes = self.card.iter().flat_map(|card| card.card().output().classes());
         Classification::bytes_of(&self.name, classes.map(|class| class.name.as_str()))
     }
 }
 
-/// The origins of the question to a model.
+/// The sources of the question to a model: the request, a policy, or both.
 #[derive(Debug, Clone, Copy, Default)]
 struct AskedBy {
     request: bool,
@@ -77,7 +77,7 @@ struct AskedBy {
 }
 
 impl Plan {
-    /// The models that are asked about the images of a request of so many contents; `None` where none is.
+    /// Returns the models for the images of a request with this number of contents; `None` if there are none.
     pub(crate) fn of_images(
         directory: &Directory,
         named: &[Box<str>],
@@ -107,7 +107,7 @@ impl Plan {
         check(directory, named, Kind::Image)?;
         let mut forms: Vec<PictureForm> = Vec::new();
         let mut models: Vec<AskedModel> = Vec::with_capacity(asked.len());
-        // Forms are few: those that were asked for come first.
+        // The number of forms is bounded, so models that were asked for come first.
         let mut by_need: Vec<(Box<str>, AskedBy)> = asked.into_iter().collect();
         by_need.sort_by_key(|(_, by)| (!by.request, !by.policy));
         for (name, by) in by_need {
@@ -121,7 +121,7 @@ impl Plan {
         plan.within_an_answer(contents).map(|plan| Some(Arc::new(plan)))
     }
 
-    /// The models that are asked about a conversation, in the order of their names in the request.
+    /// Returns the models for a conversation, in the order of their names in the request.
     pub(crate) fn of_conversation(directory: &Directory, named: &[Box<str>]) -> Result<Arc<Self>, Invalid> {
         check(directory, named, Kind::Conversation)?;
         let asked = |name: &str| {
@@ -133,8 +133,8 @@ impl Plan {
         Ok(Arc::new(Self { models, forms: Arc::default(), bytes: 0 }))
     }
 
-    /// Counts the bytes of what is said of so many contents, which have to be within an answer. What a policy
-    /// alone asks for is left out of an answer that has no room for it.
+    /// Counts the bytes of the classifications of this number of contents, which have to fit an answer. A
+    /// model that only a policy asks for is left out if they do not fit.
     fn within_an_answer(mut self, contents: usize) -> Result<Self, Invalid> {
         let bytes = |models: &[AskedModel], is_counted: fn(&AskedModel) -> bool| {
             models.iter().filter(|model| is_counted(model)).map(AskedModel::bytes).sum::<usize>()
@@ -155,23 +155,23 @@ impl Plan {
         Ok(self)
     }
 
-    /// The models.
+    /// Returns the models, by ascending name.
     pub(super) fn models(&self) -> &[AskedModel] {
         &self.models
     }
 
-    /// The forms in which the first frame of each image is wanted.
+    /// Returns the forms that are needed of each image's first frame.
     pub(crate) fn forms(&self) -> &Arc<[PictureForm]> {
         &self.forms
     }
 
-    /// The most bytes of what is said of so many contents, encoded.
+    /// Returns the most bytes of the classifications of this number of contents, encoded.
     pub(crate) const fn answer_bytes(&self, contents: usize) -> usize {
         self.bytes.saturating_mul(contents)
     }
 }
 
-/// Refuses names that a request has and that no model of the kind has.
+/// Refuses a request that names a model that does not exist or is of another kind.
 fn check(directory: &Directory, named: &[Box<str>], kind: Kind) -> Result<(), Invalid> {
     for (at, name) in named.iter().enumerate() {
         let refused = |reason: &str| Err(Invalid::new(format!("classifiers[{at}]"), reason));
@@ -185,7 +185,7 @@ fn check(directory: &Directory, named: &[Box<str>], kind: Kind) -> Result<(), In
     Ok(())
 }
 
-/// The card of a model that may be run.
+/// Returns the card of a model that may be run.
 fn usable(card: Option<&CardVersion>) -> Result<&CardVersion, ScoreFailure> {
     let card = card.ok_or_else(|| {
         ScoreFailure::new(ScoreFailureKind::UnknownModel, "there is no card of a model of this name")
@@ -196,7 +196,7 @@ fn usable(card: Option<&CardVersion>) -> Result<&CardVersion, ScoreFailure> {
     }
 }
 
-/// How a model is asked about an image. Its form joins the others, of which there are few.
+/// Returns the input of a model for an image. Its form is added to the others, whose number is bounded.
 fn image_input(card: Option<&CardVersion>, forms: &mut Vec<PictureForm>) -> Result<Input, ScoreFailure> {
     let InputForm::Image(image) = usable(card)?.card().input() else {
         let text = "the model reads conversations, not images";

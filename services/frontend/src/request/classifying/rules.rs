@@ -1,7 +1,7 @@
-//! Score rules: a score above its threshold asks for a person's look, and for no more.
+//! Score rules: a score above its threshold asks for a review by a person, and for nothing more.
 //!
-//! Always true of a decision to which they are applied: its verdict is the same, or it was below REVIEW and
-//! is REVIEW; the same holds for the shadow verdict. No score gives BLOCK, and none lowers a verdict.
+//! Always true of a decision to which they are applied: its verdict is unchanged, or it was below REVIEW and
+//! is now REVIEW; the same holds for the shadow verdict. No score gives BLOCK, and none lowers a verdict.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,11 @@ use vigie_model::{Decided, Verdict};
 
 use super::said::{Said, Seen};
 
-/// Thresholds that are kept: beyond them all are computed anew. A version of a card has one for each class
-/// and rate, and never changes.
+/// The most thresholds that are kept; when there are more, all are dropped and computed again. A version of a
+/// card has one for each class and rate, and never changes.
 const THRESHOLDS_MAX: usize = 4_096;
 
-/// The thresholds of rates that rules name, as they were computed.
+/// The computed thresholds of the rates in rules.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Thresholds(Arc<Mutex<HashMap<Of, Option<f32>>>>);
 
@@ -32,12 +32,12 @@ struct Of {
 /// A rule whose score is at least its threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holds {
-    /// The rule counts toward the shadow verdict alone.
+    /// Whether the rule counts toward the shadow verdict alone.
     in_shadow: bool,
 }
 
 impl Thresholds {
-    /// The threshold of a rule; `None` where the class has none, or the calibration supports none for the
+    /// Returns the threshold of a rule; `None` if the class has none, or the calibration supports none at the
     /// rate.
     fn of(&self, rule: &ScoreRule, seen: &Seen<'_>) -> Option<f32> {
         let Some(one_in) = rule.at_most_one_in() else { return seen.scored.threshold };
@@ -47,7 +47,7 @@ impl Thresholds {
             class: rule.class().as_str().into(),
             one_in,
         };
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&of) {
             return *known;
         }
@@ -60,7 +60,7 @@ impl Thresholds {
         threshold
     }
 
-    /// Whether a rule holds for what was said of a content.
+    /// Returns whether a rule holds for a score of a content.
     fn holds(&self, rule: &ScoreRule, seen: &Seen<'_>) -> Option<Holds> {
         let is_above = self.of(rule, seen).is_some_and(|threshold| seen.scored.score >= threshold);
         is_above.then(|| Holds { in_shadow: rule.is_shadow() || seen.is_shadow })
@@ -72,7 +72,7 @@ fn threshold(card: &CardVersion, rule: &ScoreRule, one_in: u32) -> Option<f32> {
     Some(choose(table, Rate::one_in(one_in).ok()?).ok()?.measured.threshold)
 }
 
-/// Applies score rules to a decision of the other rules, and notes in `said` which score alone brought it to
+/// Applies score rules to a decision of the other rules, and notes in `said` which score alone raised it to
 /// REVIEW.
 pub(crate) fn apply(decided: &mut Decided, rules: &[ScoreRule], said: &mut Said, thresholds: &Thresholds) {
     let review = applied(decided, rules, said, thresholds);
@@ -81,12 +81,12 @@ pub(crate) fn apply(decided: &mut Decided, rules: &[ScoreRule], said: &mut Said,
     }
 }
 
-/// The same for a version that is tried, of which nothing is noted.
+/// Applies the rules of a trial version, without noting anything.
 pub(crate) fn try_out(decided: &mut Decided, rules: &[ScoreRule], said: &Said, thresholds: &Thresholds) {
     let _review = applied(decided, rules, said, thresholds);
 }
 
-/// Applies the rules. Returns the place of the model and the class whose score alone gave REVIEW.
+/// Applies the rules. Returns the index of the model and the class whose score alone gave REVIEW.
 fn applied(
     decided: &mut Decided,
     rules: &[ScoreRule],
@@ -94,7 +94,7 @@ fn applied(
     thresholds: &Thresholds,
 ) -> Option<(usize, vigie_classifiers::Name)> {
     let (mut by, mut by_shadow) = (None, false);
-    // Whether anything at all is in shadow: only then there is a shadow verdict.
+    // Whether any rule or model is in shadow: only then is there a shadow verdict.
     let mut is_shadow = decided.shadow_verdict.is_some();
     for rule in rules {
         is_shadow |= rule.is_shadow();

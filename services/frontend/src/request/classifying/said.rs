@@ -1,4 +1,4 @@
-//! What the models of a request said of one content.
+//! The outcomes of a request's models for one content.
 
 use std::sync::Arc;
 
@@ -15,26 +15,26 @@ pub(crate) type Outcome = Result<Vec<Scored>, ScoreFailure>;
 /// The outcomes of all models for one content. Its debug output shows no score.
 pub(crate) struct Said {
     plan: Arc<Plan>,
-    /// In the order of the plan; `None` for a model that was not asked.
+    /// The outcomes in the order of the plan; `None` for a model that was not asked.
     outcomes: Box<[Option<Outcome>]>,
-    /// The class whose score alone brought the content to REVIEW, of the model at this place.
+    /// The class whose score alone raised the content to REVIEW, with the index of its model.
     review: Option<(usize, Name)>,
 }
 
 /// A score as a rule sees it.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
-    /// The place of its model.
+    /// The index of the score's model.
     pub(super) model: usize,
     /// The score.
     pub(super) scored: &'a Scored,
-    /// The card of its model.
+    /// The card of the score's model.
     pub(super) card: &'a CardVersion,
     /// Whether the model is in shadow.
     pub(super) is_shadow: bool,
 }
 
-/// A use of one class of one model, as it is counted.
+/// One use of one class of one model, for the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Use<'a> {
     pub(crate) model: &'a str,
@@ -42,17 +42,17 @@ pub(crate) struct Use<'a> {
     pub(crate) class: &'a Name,
     /// Whether the score is at least the card's threshold; `None` without a score.
     pub(crate) is_above: Option<bool>,
-    /// Whether it alone brought the content to REVIEW.
+    /// Whether this score alone raised the content to REVIEW.
     pub(crate) is_review: bool,
 }
 
 impl Said {
-    /// The outcomes of the models of a plan, in its order.
+    /// Creates the outcomes of the models of a plan, in its order.
     pub(super) fn new(plan: Arc<Plan>, outcomes: impl IntoIterator<Item = Option<Outcome>>) -> Self {
         Self { plan, outcomes: outcomes.into_iter().collect(), review: None }
     }
 
-    /// Returns what is said of a content that no model reads: by the models that the request names, or by
+    /// Returns the outcomes of a content that no model reads: for the models that the request names, or for
     /// all.
     pub(super) fn unread(plan: &Arc<Plan>, by_all: bool, text: &str) -> Self {
         let outcome = |model: &AskedModel| {
@@ -66,7 +66,7 @@ impl Said {
         all.filter_map(|(model, outcome)| Some((model, outcome.as_ref()?)))
     }
 
-    /// Returns of each model that was asked its name if it has a card, and why it gave no score.
+    /// Returns for each model that was asked its name, if it has a card, and why it gave no score.
     pub(super) fn outcome_kinds(&self) -> impl Iterator<Item = (Option<&str>, Option<ScoreFailureKind>)> {
         self.outcomes().map(|(model, outcome)| {
             let name = model.card.as_ref().map(|card| card.name());
@@ -74,14 +74,14 @@ impl Said {
         })
     }
 
-    /// Returns what is answered.
+    /// Returns the classifications for the answer.
     pub(crate) fn classifications(&self) -> Vec<Classification> {
         let shown = self.outcomes().filter(|(model, _)| model.is_shown);
         shown
             .map(|(model, outcome)| {
                 let (scores, unavailable) = match outcome {
                     Err(failure) => (Vec::new(), Some(failure.clone())),
-                    // A model in shadow is answered to nobody.
+                    // Scores of a model in shadow are never answered.
                     Ok(_) if model.is_shadow() => (Vec::new(), None),
                     Ok(scored) => (scored.iter().map(class_score).collect(), None),
                 };
@@ -96,13 +96,13 @@ impl Said {
             .collect()
     }
 
-    /// The version and the outcome of the only model.
+    /// Returns the version and the outcome of the only model.
     pub(crate) fn only(mut self) -> Option<(u32, Outcome)> {
         let version = self.plan.models().first()?.version();
         Some((version, self.outcomes.first_mut()?.take()?))
     }
 
-    /// The score of a class of a model.
+    /// Returns the score of a class of a model.
     pub(super) fn score(&self, model: &Name, class: &Name) -> Option<Seen<'_>> {
         let place = self.plan.models().iter().position(|asked| *asked.name == *model.as_str())?;
         let asked = self.plan.models().get(place)?;
@@ -111,12 +111,12 @@ impl Said {
         Some(Seen { model: place, scored, card: asked.card.as_deref()?, is_shadow: asked.is_shadow() })
     }
 
-    /// Notes which score alone brought the content to REVIEW.
+    /// Notes which score alone raised the content to REVIEW.
     pub(super) fn reviewed(&mut self, model: usize, class: &Name) {
         self.review = Some((model, class.clone()));
     }
 
-    /// Returns what is counted: each class of each model with a card that was asked.
+    /// Returns the uses to count: each class of each model with a card that was asked.
     pub(crate) fn uses(&self) -> impl Iterator<Item = Use<'_>> {
         let models = self.plan.models().iter().zip(&self.outcomes).enumerate();
         models.flat_map(move |(place, (model, outcome))| {
@@ -144,14 +144,14 @@ impl Said {
     }
 }
 
-/// Counts alone.
+/// Shows the number of models only, and no score.
 impl std::fmt::Debug for Said {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Said({} models)", self.outcomes.len())
     }
 }
 
-/// The scores of a model, if they are those of its card.
+/// Returns the scores of a model, if their classes are those of its card.
 pub(super) fn checked(card: &CardVersion, raw: RawScores) -> Outcome {
     let raw = raw?;
     let scores = card.card().output().named(raw.iter().map(|(class, score)| (class.as_str(), *score)));
@@ -162,7 +162,7 @@ pub(super) fn checked(card: &CardVersion, raw: RawScores) -> Outcome {
     Ok(card.card().scored(&scores))
 }
 
-/// A score as it is answered.
+/// Converts a score to its form in answers.
 fn class_score(scored: &Scored) -> ClassScore {
     let threshold = scored.threshold.zip(scored.expected_rate);
     ClassScore {
@@ -181,8 +181,8 @@ fn class_score(scored: &Scored) -> ClassScore {
     }
 }
 
-/// The largest N of which a rate is at most 1 in N: a rate that is no such fraction is stated by the next
-/// higher one that is.
+/// Returns the largest N for which a rate is at most 1 in N: a rate that is not such a fraction is rounded up
+/// to the next one.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

@@ -1,4 +1,4 @@
-//! What classifiers say of the contents of a request to match: already, or soon.
+//! The outcomes of classifiers for the contents of a request, known or pending.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use super::asking::{Asked, Asking, Classifiers, Counted};
 use super::plan::Plan;
 use super::said::Said;
 
-/// The words of classifiers about one content.
+/// The outcomes of classifiers for one content.
 #[derive(Debug)]
 pub(crate) enum Telling {
-    /// They are known.
+    /// The outcomes are known.
     Told(Said),
-    /// They are asked.
+    /// The classifiers have been asked.
     Asking(Asking),
 }
 
 impl Classifiers {
-    /// Begins to ask about an image with these pixels, in the order of the plan's forms; `None` for one that
-    /// could not be decoded.
+    /// Begins to ask about an image with these pixels, in the order of the plan's forms; `None` for a form
+    /// that could not be decoded.
     pub(crate) fn about_image(
         &self,
         plan: &Arc<Plan>,
@@ -35,7 +35,7 @@ impl Classifiers {
         Telling::Asking(self.ask(plan, Asked::Pictures(pictures), Counted::Yes, priority, until))
     }
 
-    /// Returns what is said of hashes and of a video.
+    /// Returns the outcomes for hashes and for a video.
     pub(crate) fn about_other_content(&self, plan: &Arc<Plan>) -> Telling {
         Telling::Told(self.unread(plan, false, "classifiers read images: neither hashes nor videos"))
     }
@@ -45,7 +45,7 @@ impl Classifiers {
     }
 }
 
-/// Waits for all that is said.
+/// Waits for all outcomes.
 pub(crate) async fn all_said(telling: Vec<Option<Telling>>) -> Vec<Option<Said>> {
     let mut all = Vec::with_capacity(telling.len());
     for telling in telling {

@@ -28,9 +28,9 @@ use crate::request::meters::Meters;
 use crate::request::rights::Rights;
 
 pub(super) const OWNER: MemberId = MemberId(2);
-/// Shared with: `match`.
+/// A member with the capability `match`.
 pub(super) const MEMBER: MemberId = MemberId(3);
-/// Shared with: `match` and `see-hashes`.
+/// A member with the capabilities `match` and `see-hashes`.
 pub(super) const SEES_HASHES: MemberId = MemberId(4);
 
 const BANK: BankId = BankId(1);
@@ -70,10 +70,10 @@ impl RaiseAlarm for Raised {
     }
 }
 
-/// What a caller sees.
+/// The part of an answer that a caller sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answered {
-    /// Of the nearest match.
+    /// The distance of the nearest match.
     pub(super) distance: Option<u32>,
     pub(super) is_repeated: bool,
 }
@@ -141,7 +141,7 @@ impl Deployment {
         self.list.retain(|held| held.item.0 != item);
     }
 
-    /// The alarms of so far, by sign.
+    /// Returns the alarms so far, by sign.
     pub(super) fn alarms(&self) -> BTreeMap<&'static str, usize> {
         let mut alarms = BTreeMap::new();
         for (.., sign) in self.raised.0.lock().unwrap().iter() {
@@ -159,17 +159,17 @@ impl Deployment {
         self.raised.0.lock().unwrap().last().copied()
     }
 
-    /// One hash in a call of its own.
+    /// Asks about one hash in a separate call.
     pub(super) fn ask(&self, member: MemberId, hash: PdqHash) -> Result<Answered, Status> {
         self.ask_all(member, &[vec![hash]]).map(|answers| answers[0])
     }
 
-    /// A list of frames in a call of its own.
+    /// Asks about a list of frames in a separate call.
     pub(super) fn ask_video(&self, member: MemberId, frames: &[PdqHash]) -> Result<Answered, Status> {
         self.ask_contents(member, vec![query(&[video(frames)])]).map(|answers| answers[0])
     }
 
-    /// A call of several contents, of several hashes each.
+    /// Makes one call of several contents, of several hashes each.
     pub(super) fn ask_all(
         &self,
         member: MemberId,
@@ -179,7 +179,7 @@ impl Deployment {
         self.ask_contents(member, contents.iter().map(|content| query(&hashes(content))).collect())
     }
 
-    /// From the caller's message to the one that it gets.
+    /// Converts the caller's message, searches, and converts the answer.
     fn ask_contents(&self, member: MemberId, queries: Vec<pb::MatchQuery>) -> Result<Vec<Answered>, Status> {
         let mut asked = MatchCall::try_from(pb::MatchRequest { queries, ..pb::MatchRequest::default() })?;
         let subject = member.0.to_string();
@@ -226,7 +226,7 @@ impl Deployment {
         Answer { results, coverage: Coverage::default(), results_omitted: false, queries, said: Vec::new() }
     }
 
-    /// What a cluster would find.
+    /// Returns the matches that a cluster would find.
     fn matches(&self, query: &Query, options: &SearchOptions) -> QueryMatches {
         let radius = options.max_distances.get(HashType::PDQ);
         let is_searched = options.bank_set.as_ref().is_some_and(|set| set.contains(BANK));
@@ -262,13 +262,13 @@ impl Deployment {
     }
 }
 
-/// A video with a frame a second.
+/// Returns a video with a frame a second.
 fn video(frames: &[PdqHash]) -> Hash {
     let frame = |(pdq, second): (&PdqHash, u32)| Frame { pdq: *pdq, quality: 100, time_ms: second * 1_000 };
     Hash::of_frames(&frames.iter().zip(0..).map(frame).collect::<Vec<_>>()).unwrap()
 }
 
-/// The distance of two hashes of one type: of videos that of the nearest two frames.
+/// Returns the distance of two hashes of one type; for videos, that of the nearest two frames.
 fn nearest(one: &Hash, other: &Hash) -> u32 {
     let (Some(of_one), Some(of_other)) = (one.frames(), other.frames()) else {
         return one.distance(other).unwrap().0;

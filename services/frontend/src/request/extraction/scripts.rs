@@ -8,28 +8,28 @@ use vigie_model::PdqHash;
 
 use super::deployment::{Deployment, MEMBER};
 
-/// What a script reads of an answer.
+/// The part of an answer that a script reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tells {
     /// The distance.
     Distance,
-    /// Which of 0, 1 to 10, 11 to 20, 21 to 31 it lies in.
+    /// The bucket of the distance: 0, 1 to 10, 11 to 20, or 21 to 31.
     Bucket,
     /// Whether there is a match.
     Match,
 }
 
-/// What a script came to.
+/// The result of a script.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extraction {
-    /// Its reconstruction.
+    /// The reconstructed hash.
     pub(super) hash: PdqHash,
     pub(super) queries: u32,
-    /// Of the different ones, those that were not answered by a repetition.
+    /// The number of different queries that were not answered by a repetition.
     pub(super) answered: u32,
 }
 
-/// A hash as pictures have it.
+/// Returns a random hash with 128 set bits, like that of a picture.
 pub(super) fn picture_hash(random: &mut SmallRng) -> PdqHash {
     let mut bits: Vec<usize> = (0..256).collect();
     bits.shuffle(random);
@@ -42,7 +42,7 @@ fn flip(hash: &mut PdqHash, bit: usize) {
     hash[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// The bits that are set, and those that are not, in random order.
+/// Returns the set bits and the unset bits, each in random order.
 fn sides(hash: PdqHash, random: &mut SmallRng) -> (Vec<usize>, Vec<usize>) {
     let is_set = |bit: &usize| hash[bit / 8] >> (bit % 8) & 1 == 1;
     let (mut set, mut unset): (Vec<usize>, Vec<usize>) = (0..256).partition(is_set);
@@ -59,17 +59,17 @@ fn exchanged(mut hash: PdqHash, pairs: &[(usize, usize)]) -> PdqHash {
     hash
 }
 
-/// The hash with one random pair of bits exchanged.
+/// Returns the hash with one random pair of bits exchanged.
 pub(super) fn exchange(hash: PdqHash, random: &mut SmallRng) -> PdqHash {
     let (set, unset) = sides(hash, random);
     exchanged(hash, &[(set[random.random_range(0..128)], unset[random.random_range(0..128)])])
 }
 
-/// A caller who counts.
+/// A caller that counts its queries.
 struct Caller<'a> {
     deployment: &'a Deployment,
     tells: Tells,
-    /// Whether it takes a repetition for no answer.
+    /// Whether the caller ignores repetitions.
     stops: bool,
     asked: Vec<PdqHash>,
     queries: u32,
@@ -77,13 +77,14 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// How near the query is, coarsely; less is nearer, `u32::MAX` is no match. `None`: it learns nothing.
+    /// Returns how near the query is, coarsely: less is nearer, `u32::MAX` is no match. `None`: the answer is
+    /// ignored.
     fn level(&mut self, query: PdqHash) -> Option<u32> {
         self.queries += 1;
         let answer = self.deployment.ask(MEMBER, query).unwrap();
         if !self.asked.contains(&query) {
             self.asked.push(query);
-            // Beyond the reach of what is known, an answer is none.
+            // A repetition is not an answer to this query.
             self.answered += u32::from(!answer.is_repeated);
         }
         if self.stops && answer.is_repeated {
@@ -105,8 +106,8 @@ fn caller(deployment: &Deployment, tells: Tells, stops: bool) -> Caller<'_> {
     Caller { deployment, tells, stops, asked: Vec::new(), queries: 0, answered: 0 }
 }
 
-/// Walks to where the answer changes, exchanges each pair of bits there, and then each bit of a pair with one
-/// that is known.
+/// Walks to the point where the answer changes, exchanges each pair of bits there, and then each bit of a
+/// pair with one that is known.
 pub(super) fn extract(
     deployment: &Deployment,
     copy: PdqHash,
@@ -117,7 +118,7 @@ pub(super) fn extract(
     let mut caller = caller(deployment, tells, stops);
     let mut base = copy;
     let Some(mut level) = caller.level(base) else { return caller.extraction(copy) };
-    // Where repetitions are taken for answers, the walk has no end of its own.
+    // The bound is for scripts that take repetitions for answers, whose walk has no other end.
     for _ in 0..100 {
         let next = exchange(base, random);
         match caller.level(next) {
@@ -132,7 +133,7 @@ pub(super) fn extract(
     'pairs: for pair in set.into_iter().zip(unset) {
         match caller.level(exchanged(base, &[pair])) {
             None => break,
-            // Both were right.
+            // Both bits were right.
             Some(further) if further > level => right = right.or(Some(pair)),
             Some(_) => mixed.push(pair),
         }
@@ -150,8 +151,8 @@ pub(super) fn extract(
     caller.extraction(guess)
 }
 
-/// A script that knows of the budget: exchanges five pairs at once, learns from the exact distance how many
-/// of the ten bits were wrong, and halves the groups that had any.
+/// A script that accounts for the budget: it exchanges five pairs at once, derives from the exact distance
+/// how many of the ten bits were wrong, and halves the groups that had any.
 pub(super) fn extract_by_groups(deployment: &Deployment, copy: PdqHash, random: &mut SmallRng) -> Extraction {
     let mut caller = caller(deployment, Tells::Distance, true);
     let Some(base) = caller.level(copy) else { return caller.extraction(copy) };

@@ -15,17 +15,16 @@ use vigie_model::Sequence;
 use super::tracked::PairKey;
 use super::{Counted, Flood, Floods};
 
-/// How often items that match often are judged.
+/// The interval between checks of items that match often.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long a report may take.
+/// The longest time that a report may take.
 const REPORT_MAX: Duration = Duration::from_secs(3);
-/// The longest pause after a report that failed. The first is one of `EVERY`, and each is twice the one
-/// before.
+/// The longest pause after a report that failed. The first pause is `EVERY`, and each further one doubles.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Floods that wait for the bank, as many as one report may have. Further ones are judged later.
+/// The most floods that wait for the bank: as many as one report may hold. Further floods are found later.
 const PENDING_MAX: usize = 1_000;
 
-/// The numbers of flood control.
+/// The metrics of flood control.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct FloodMetrics {
     held: Counter,
@@ -60,7 +59,7 @@ impl FloodMetrics {
         metrics
     }
 
-    /// Notes what the bank did with a flood.
+    /// Logs and counts the bank's answer to a flood.
     fn note_reported(&self, flood: &Flood, is_held: bool) {
         let Flood { member, item, count, median } = *flood;
         if is_held {
@@ -87,18 +86,18 @@ impl FloodMetrics {
 /// The flood control of one frontend.
 #[derive(Debug)]
 pub(crate) struct FloodControl {
-    /// `None` where it is off, or the frontend knows no bank.
+    /// `None` if flood control is off, or no bank is configured.
     of: Option<(Arc<Counted>, OpinionClient)>,
     /// Floods that the bank has not confirmed.
     pending: BTreeMap<PairKey, Flood>,
-    /// The pause after the last report, if that failed.
+    /// The pause after the last report, if it failed.
     pause: Option<Duration>,
     not_before: Instant,
     metrics: FloodMetrics,
 }
 
 impl FloodControl {
-    /// Reports what `floods` counts to the banks at these endpoints.
+    /// Creates the flood control, which reports what `floods` counts to the banks at these endpoints.
     pub(crate) fn new(
         floods: &Floods,
         banks: &[String],
@@ -119,7 +118,7 @@ impl FloodControl {
         })
     }
 
-    /// Judges and reports again and again, for as long as it is polled.
+    /// Finds and reports floods repeatedly, for as long as it is polled.
     pub(crate) async fn run(&mut self) {
         loop {
             tokio::time::sleep(EVERY).await;
@@ -130,7 +129,7 @@ impl FloodControl {
         }
     }
 
-    /// Reports what is left, once.
+    /// Reports the remaining floods, once.
     pub(crate) async fn finish(&mut self) {
         self.judge();
         self.report(Instant::now() + REPORT_MAX).await;
@@ -171,8 +170,8 @@ impl FloodControl {
                 }
                 self.pause = None;
             }
-            // A bank of an older version holds nothing, and what it will never take must not keep the rest
-            // back.
+            // A bank of an older version holds nothing. Floods that it will never accept must not delay the
+            // rest.
             Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
                 let floods = self.pending.len();
                 tracing::warn!(%error, floods, "the bank refuses floods, which are dropped");
@@ -213,7 +212,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_kept_while_the_bank_is_away_and_asked_for_less_and_less_often() {
         let floods = Floods::new(Some(LIMITS));
-        // Nobody listens there.
+        // Nothing listens on this port.
         let banks = ["http://127.0.0.1:1".to_owned()];
         let metrics = FloodMetrics::default();
         let mut control = FloodControl::new(&floods, &banks, &Network::tcp(), metrics.clone()).unwrap();
@@ -223,7 +222,7 @@ mod tests {
             control.report(Instant::now() + REPORT_MAX).await;
             assert_eq!(control.pause, Some(Duration::from_secs(pause)));
             assert!(control.not_before > Instant::now());
-            // It is not reported twice.
+            // The flood is not reported twice.
             matched(&floods, 50);
             control.judge();
             assert_eq!((control.pending.len(), metrics.pending.get()), (1, 1));

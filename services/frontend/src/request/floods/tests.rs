@@ -14,7 +14,7 @@ const LIMITS: FloodLimits =
 const ONE: MemberId = MemberId(2);
 const OTHER: MemberId = MemberId(3);
 
-/// An answer to contents with these items each, as of a change.
+/// Returns an answer to contents with these items each, as of a sequence.
 fn answer(contents: &[&[u64]], as_of: u64) -> Answer {
     let found = |item: &u64| Match {
         video: None,
@@ -83,10 +83,10 @@ async fn an_item_floods_at_one_member_by_its_count_and_by_the_others() {
     floods.count_times(1, ONE, 9);
     assert_eq!(floods.take(), [Flood { member: ONE, item: ItemId(9), count: 20, median: 4 }]);
     assert_eq!(floods.take(), []);
-    // 24 are enough, and are not five times as many as the others.
+    // 24 matches reach the minimum, but are less than five times the median.
     floods.count_times(1, OTHER, 9);
     assert_eq!(floods.take(), [Flood { member: OTHER, item: ItemId(9), count: 25, median: 5 }]);
-    // What nothing else matched beside is compared with one match.
+    // An item without others at its member is compared with a median of 1.
     let alone = self::floods();
     alone.count_times(20, ONE, 9);
     assert_eq!(alone.take(), [Flood { member: ONE, item: ItemId(9), count: 20, median: 0 }]);
@@ -109,7 +109,7 @@ async fn each_content_counts_an_item_once_and_answers_without_matches_count_noth
 #[tokio::test(start_paused = true)]
 async fn a_member_that_looks_up_more_than_is_tracked_causes_no_flood_at_another() {
     let floods = floods();
-    // One matches what is ordinary there, and one item often, but not five times as often as the others.
+    // One member matches ordinary items, and one item often, but less than five times the median.
     for item in 1..=9 {
         floods.count_times(10, ONE, item);
     }
@@ -143,17 +143,17 @@ async fn after_a_report_the_count_begins_with_the_first_answer_that_knows_of_the
     let counted = floods.0.as_ref().unwrap();
     floods.count_times(20, ONE, 9);
     assert_eq!(floods.take().len(), 1);
-    // While the bank is asked, and until the shards know of it.
+    // Matches do not count while the bank is asked, nor until the shards include the hold.
     floods.count_times(100, ONE, 9);
     counted.begin_anew((ONE, ItemId(9)), Sequence(30));
     (0..100).for_each(|_| floods.count(ONE, &answer(&[&[9]], 29)));
     assert_eq!(floods.take(), []);
-    // It was lifted.
+    // The hold was lifted.
     (0..19).for_each(|_| floods.count(ONE, &answer(&[&[9]], 31)));
     assert_eq!(floods.take(), []);
     floods.count(ONE, &answer(&[&[9]], 31));
     assert_eq!(floods.take().len(), 1);
-    // What the bank refused counts at once.
+    // After a refusal by the bank, matches count at once.
     counted.begin_anew((ONE, ItemId(9)), Sequence::default());
     floods.count_times(20, ONE, 9);
     assert_eq!(floods.take().len(), 1);
@@ -163,7 +163,7 @@ async fn after_a_report_the_count_begins_with_the_first_answer_that_knows_of_the
 async fn floods_beyond_a_report_are_judged_later() {
     let floods = floods();
     for item in 1..=5 {
-        // Of other members, so that they are not each other's median.
+        // At different members, so that they do not form each other's median.
         floods.count_times(20, MemberId(10 + item), item.into());
     }
     let counted = floods.0.as_ref().unwrap();

@@ -1,24 +1,24 @@
-//! Matches by member and item within a sliding window, of as many pairs as fit.
+//! Matches by member and item within a sliding window, for a bounded number of pairs.
 //!
-//! A match costs two look-ups and a few words, whatever is tracked; that of a new pair costs the logarithm of
-//! the number of members as well. The window moves in steps of a tenth: a match counts for at least nine
-//! tenths of it, and for no longer than the window.
+//! A match costs two look-ups and a few words, however many pairs are tracked; the first match of a pair also
+//! costs the logarithm of the number of members. The window moves in steps of a tenth: a match counts for at
+//! least nine tenths of the window, and for no longer than the window.
 //!
-//! Where no pair fits any more, the member with the most pairs loses one. So a member can take a place of
-//! another's only while that one has more pairs than itself, and the counts at a member with no more than its
-//! share do not depend on what others look up.
+//! When no slot is free, the member with the most pairs loses one. So a member can take another member's slot
+//! only while that one has more pairs, and the counts of a member with no more than its share do not depend
+//! on the queries of others.
 
 use std::collections::{BTreeSet, HashMap};
 
 use vigie_model::{ItemId, MemberId, Sequence};
 
-/// The steps of a window.
+/// The number of steps of a window.
 pub(super) const STEPS: usize = 10;
 
-/// Items that wait to be judged. Where there are more, a later match notes them.
+/// The most pairs that wait to be checked. Pairs beyond it are noted at a later match.
 const CANDIDATES_MAX: usize = 10_000;
 
-/// The end of the list of pairs.
+/// The index that marks the end of a list of pairs.
 const NONE: usize = usize::MAX;
 
 /// A member and an item that matched there.
@@ -27,23 +27,23 @@ pub(super) type PairKey = (MemberId, ItemId);
 /// The number of a step of the window since the process began.
 pub(super) type Step = u64;
 
-/// The lists that a pair is in: that of all pairs, and that of its member.
+/// The lists that a pair is in, as indices of its links: all pairs, and those of its member.
 const ALL: usize = 0;
 const OWN: usize = 1;
 
 /// The pairs of members and items that matched in the window. Beyond `pairs_max` the member with the most
-/// pairs loses the pair whose last match is its oldest. Where the member of a new pair has as many as any,
-/// that is this member.
+/// pairs loses the pair with the oldest last match. If the member of the new pair has as many pairs as any
+/// other, it is this member that loses one.
 #[derive(Debug)]
 pub(super) struct Tracked {
-    /// The matches of a pair from which on it is judged.
+    /// The number of matches from which a pair is checked for a flood.
     matches_min: u32,
     pairs_max: usize,
     places: HashMap<PairKey, usize>,
     pairs: Vec<Pair>,
     all: Ends,
     members: HashMap<MemberId, Own>,
-    /// Members by how many pairs they have.
+    /// Members, ordered by their number of pairs.
     by_len: BTreeSet<(usize, MemberId)>,
     candidates: Vec<PairKey>,
     dropped: u64,
@@ -98,14 +98,14 @@ impl Ends {
 #[derive(Debug)]
 struct Pair {
     key: PairKey,
-    /// Matches of each step, by the step's number modulo their count.
+    /// The matches of each step; the index is the step's number modulo [`STEPS`].
     counts: [u32; STEPS],
     /// The step of the last match.
     last: Step,
-    /// The first state of the list whose matches count: earlier ones are from before a hold.
+    /// The sequence from which answers count: earlier ones precede a hold.
     counts_from: Sequence,
     is_candidate: bool,
-    /// Its neighbours in each list that it is in.
+    /// The neighbours of the pair in each list that it is in.
     links: [Links; 2],
 }
 
@@ -122,7 +122,7 @@ impl Pair {
         }
     }
 
-    /// Sets the steps between the last match and this one to nothing.
+    /// Sets the counts of the steps after the last match, up to this one, to zero.
     fn move_to(&mut self, step: Step) {
         let passed = usize::try_from(step.saturating_sub(self.last)).unwrap_or(STEPS).min(STEPS);
         for back in 0..passed as u64 {
@@ -131,7 +131,7 @@ impl Pair {
         self.last = self.last.max(step);
     }
 
-    /// The matches within the window that ends with this step.
+    /// Returns the number of matches within the window that ends with this step.
     fn count(&self, step: Step) -> u32 {
         let passed = usize::try_from(step.saturating_sub(self.last)).unwrap_or(STEPS).min(STEPS);
         let kept = (STEPS - passed) as u64;
@@ -140,7 +140,7 @@ impl Pair {
     }
 }
 
-/// The place of a step.
+/// Returns the index of a step in the counts.
 fn at(step: Step) -> usize {
     usize::try_from(step % STEPS as u64).unwrap_or_default()
 }
@@ -160,7 +160,7 @@ impl Tracked {
         }
     }
 
-    /// Counts one match of a pair, in an answer that has every change up to `as_of`. Steps do not go back.
+    /// Counts one match of a pair, in an answer with every change up to `as_of`. Steps never decrease.
     pub(super) fn count(&mut self, key: PairKey, as_of: Sequence, step: Step) {
         let place = self.place_of(key, step);
         self.set_newest(place);
@@ -180,7 +180,7 @@ impl Tracked {
         }
     }
 
-    /// Takes the pairs that have matched often enough to be judged. Each is noted again at its next match.
+    /// Takes the pairs that have matched often enough to be checked. Each is noted again at its next match.
     pub(super) fn take_candidates(&mut self) -> Vec<PairKey> {
         let taken = std::mem::take(&mut self.candidates);
         for key in &taken {
@@ -191,7 +191,7 @@ impl Tracked {
         taken
     }
 
-    /// Sets the count of a pair to nothing. Only matches in answers from `counts_from` on count further.
+    /// Sets the count of a pair to zero. Afterwards only matches in answers from `counts_from` on count.
     pub(super) fn begin_anew(&mut self, key: PairKey, counts_from: Sequence) {
         if let Some(pair) = self.pair_mut(key) {
             pair.counts = [0; STEPS];
@@ -199,7 +199,7 @@ impl Tracked {
         }
     }
 
-    /// The matches in the window of `len` pairs, from a place on; no more after the last place.
+    /// Returns the counts in the window of `len` pairs, from a slot on; `None` after the last slot.
     pub(super) fn counts(
         &self,
         from: usize,
@@ -211,12 +211,12 @@ impl Tracked {
         Some(pairs.iter().map(move |pair| (pair.key, pair.count(step))).filter(|(_, count)| *count > 0))
     }
 
-    /// Pairs for which memory is taken.
+    /// Returns the number of pairs for which memory is used.
     pub(super) fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    /// Takes how many pairs were dropped within their window since the last call.
+    /// Returns how many pairs were dropped within their window since the last call.
     pub(super) fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
     }
@@ -225,7 +225,8 @@ impl Tracked {
         self.places.get(&key).and_then(|place| self.pairs.get_mut(*place))
     }
 
-    /// The place of a pair, which is one of another pair where that is over or no place is left.
+    /// Returns the slot of a pair. A new pair reuses the slot of an expired pair, or that of another pair if
+    /// no slot is free.
     fn place_of(&mut self, key: PairKey, step: Step) -> usize {
         if let Some(place) = self.places.get(&key) {
             return *place;
@@ -248,8 +249,8 @@ impl Tracked {
         place
     }
 
-    /// The place that a new pair of a member takes, and whether the pair there is over; `None` where it takes
-    /// a new one.
+    /// Returns the slot that a new pair of a member reuses, and whether the pair in it has expired; `None` if
+    /// the new pair gets a new slot.
     fn place_to_take(&self, member: MemberId, step: Step) -> Option<(usize, bool)> {
         let oldest = self.pairs.get(self.all.oldest)?;
         if step >= oldest.last + STEPS as u64 {
@@ -264,7 +265,7 @@ impl Tracked {
     }
 
     fn set_newest(&mut self, place: usize) {
-        // The newest of all is the newest of its member.
+        // The newest pair of all is also the newest pair of its member.
         if self.all.newest == place {
             return;
         }

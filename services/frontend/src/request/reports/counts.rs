@@ -1,8 +1,8 @@
-//! Counts of matches and verdicts on their way to the bank, which keeps the statistics.
+//! Counts of matches and verdicts, collected for the bank, which keeps the statistics.
 //!
-//! A search is not worth a transaction of its own: it is counted here, with others of the same member, bank,
-//! class and verdict, and reported some seconds later. A frontend that is killed in between has counted for
-//! nothing; one that stops reports what is left.
+//! A search is not worth a transaction: it is counted here, with others of the same member, bank, class and
+//! verdict, and reported some seconds later. The unsent counts of a frontend that is killed are lost; a
+//! frontend that stops sends its remaining counts.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,12 +14,12 @@ use vigie_model::{BankId, Match, Matched, MemberId, Verdict};
 
 use super::reporter::Source;
 
-/// Counts of one report.
+/// The most counts of one report.
 const REPORT_COUNTS_MAX: usize = 1_000;
-/// Counts that are kept; what comes beyond is counted without its class, and then not at all.
+/// The most counts that are kept. Beyond it, matches are counted without their class, and then not at all.
 const COUNTS_MAX: usize = 20_000;
 
-/// What a count is of.
+/// The key of a count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Of {
     member: MemberId,
@@ -29,7 +29,7 @@ struct Of {
     verdict: Option<Verdict>,
 }
 
-/// Counts of one kind.
+/// The counts of one key.
 #[derive(Debug, Clone, Copy, Default)]
 struct Numbers {
     exact: u64,
@@ -37,7 +37,7 @@ struct Numbers {
     decisions: u64,
 }
 
-/// Matches and verdicts that have been counted and not been taken yet.
+/// The counted matches and verdicts that have not been taken yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recorded(Arc<Mutex<HashMap<Of, Numbers>>>);
 
@@ -48,7 +48,7 @@ impl Recorded {
         if verdict.is_none() && matched.found.matches.is_empty() {
             return;
         }
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut add = |of: Of, add: fn(&mut Numbers)| {
             let has_room = held.len() < COUNTS_MAX || held.contains_key(&of);
@@ -100,7 +100,7 @@ impl Source for Recorded {
     }
 }
 
-/// The first class of a matched item.
+/// Returns the first class of a matched item.
 fn class_of(found: &Match) -> Box<str> {
     let classes = found.facts.as_ref().map(|facts| &facts.classes);
     classes.and_then(|classes| classes.first().cloned()).unwrap_or_default()

@@ -1,8 +1,8 @@
-//! Records of decisions on their way to the bank.
+//! Records of decisions, collected for the bank.
 //!
 //! A charter may ask for records of its bank's matches. Each content with such a match is recorded: the
-//! decision, the matches, and digests of the query's hashes; never the content or its hashes. Its decision
-//! has an id in the answer, by which the member asks for it again.
+//! decision, the matches, and digests of the query's hashes; never the content or its hashes. The answer
+//! holds an id of the decision, by which the member can retrieve it later.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,18 +18,18 @@ use vigie_model::{Facts, Match, Matched, MemberId, Query, Source as Of, UnixMill
 
 use super::reporter::Source;
 
-/// Decisions that wait to be reported. One that comes beyond them has no id and is not recorded.
+/// The most decisions that wait to be reported. A decision beyond it has no id and is not recorded.
 const WAITING_MAX: usize = 20_000;
-/// Those of one member among them, so that no member takes the places of others.
+/// The most waiting decisions of one member, so that no member uses the capacity of others.
 const OF_MEMBER_MAX: usize = 5_000;
 
-/// On which matches the decisions of an answer rest, of each content that was searched for.
+/// The matches on which the decisions of an answer rest, for each content that was searched for.
 #[derive(Debug, Default)]
 pub(crate) enum Counting {
-    /// On all: no policy says otherwise.
+    /// All matches: no policy restricts them.
     #[default]
     Every,
-    /// On those at these places.
+    /// The matches at these indices, for each content.
     Of(Vec<Vec<usize>>),
 }
 
@@ -42,14 +42,14 @@ impl Counting {
     }
 }
 
-/// Decisions that have not been taken yet.
+/// The decisions that have not been taken yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Records(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
-    /// Decisions that came while too many waited.
+    /// The number of decisions that were dropped because too many waited.
     lost: Counter,
 }
 
@@ -59,7 +59,7 @@ struct Waiting {
     by_member: HashMap<MemberId, usize>,
 }
 
-/// What is recorded of the contents of one request.
+/// The data for the records of one request's contents.
 #[derive(Debug)]
 pub(crate) struct Recording {
     records: Records,
@@ -70,20 +70,20 @@ pub(crate) struct Recording {
 }
 
 impl Records {
-    /// Records of a request of a member.
+    /// Prepares the records of a member's request.
     pub(crate) fn of(&self, view: &Arc<View>, member: MemberId, now: UnixMillis, surface: &str) -> Recording {
         let (records, view) = (self.clone(), Arc::clone(view));
         Recording { records, view, member, now, surface: surface.into() }
     }
 
-    /// Counts decisions that were not recorded, because too many waited.
+    /// Returns the counter of decisions that were not recorded, because too many waited.
     pub(super) fn lost(&self) -> Counter {
         self.0.lost.clone()
     }
 
-    /// Returns whether there was room.
+    /// Adds a decision. Returns whether there was capacity.
     fn add(&self, decision: NewDecision) -> bool {
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Waiting { decisions, by_member } = &mut *waiting;
         let of_member = by_member.entry(decision.member).or_default();
@@ -126,8 +126,8 @@ impl Source for Records {
 }
 
 impl Recording {
-    /// Records the decision on the content of a number, before anything of its matches is hidden from its
-    /// member, and gives the decision its id.
+    /// Records the decision on content number `content`, before any of its matches is hidden from its member,
+    /// and gives the decision its id.
     pub(crate) fn record(
         &self,
         matched: &mut Matched,
@@ -147,7 +147,7 @@ impl Recording {
         if matches.is_empty() {
             return;
         }
-        // The nearest come first, of those that count and of the others.
+        // Matches that count come first, and then the others, each by ascending distance.
         matches.sort_by_key(|found| !found.counts);
         let omitted = matches.len().saturating_sub(RecordedMatch::MATCHES_MAX);
         matches.truncate(RecordedMatch::MATCHES_MAX);

@@ -1,4 +1,4 @@
-//! Has the bank take what was gathered, again and again, each report once.
+//! Sends collected reports to the bank repeatedly, each report once.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use tokio::time::Instant;
 use tonic::Code;
 use vigie_clients::{CallError, IdempotencyKey};
 
-/// How long a report may take.
+/// The longest time that a report may take.
 const REPORT_MAX: Duration = Duration::from_secs(3);
 
-/// Where what is reported is gathered.
+/// A collection of reports.
 pub(super) trait Source {
-    /// One thing that is reported.
+    /// One entry of a report.
     type Report: Clone;
-    /// The client that takes it to the bank.
+    /// The client that sends the reports to the bank.
     type Client;
 
-    /// How long it waits until it is reported.
+    /// The interval between reports.
     const EVERY: Duration;
-    /// How many of them one call reports.
+    /// The most entries of one call.
     const REPORTS_MAX: usize;
-    /// What they are, for the log.
+    /// The name of the entries in log lines.
     const WHAT: &'static str;
 
-    /// Takes what was gathered.
+    /// Takes the collected entries.
     fn take(&self) -> Vec<Self::Report>;
 
-    /// Notes that the bank refuses some of it.
+    /// Notes that the bank refused this number of entries.
     fn dropped(&self, _reports: usize) {}
 
-    /// Reports some of it.
+    /// Sends some entries.
     async fn send(
         client: &Self::Client,
         reports: &[Self::Report],
@@ -38,14 +38,14 @@ pub(super) trait Source {
     ) -> Result<(), CallError>;
 }
 
-/// Reports of one frontend.
+/// The reporter of one source in one frontend.
 #[derive(Debug)]
 pub(super) struct Reporter<S: Source> {
     source: S,
-    /// `None` for a frontend that knows no bank.
+    /// `None` if the frontend has no bank configured.
     client: Option<S::Client>,
-    /// Reports that the bank has not confirmed. Each keeps its key: one that was taken without a word is not
-    /// taken twice.
+    /// Reports that the bank has not confirmed. Each keeps its idempotency key, so that a report whose
+    /// confirmation was lost is not counted twice.
     pending: Vec<(IdempotencyKey, Vec<S::Report>)>,
     is_lost: bool,
 }
@@ -55,7 +55,7 @@ impl<S: Source> Reporter<S> {
         Self { source, client, pending: Vec::new(), is_lost: false }
     }
 
-    /// Reports again and again, for as long as it is polled.
+    /// Sends reports repeatedly, for as long as it is polled.
     pub(super) async fn run(&mut self) {
         loop {
             tokio::time::sleep(S::EVERY).await;
@@ -63,7 +63,7 @@ impl<S: Source> Reporter<S> {
         }
     }
 
-    /// Reports what is left, once.
+    /// Sends the remaining reports, once.
     pub(super) async fn finish(&mut self) {
         self.report(Instant::now() + REPORT_MAX).await;
         if !self.pending.is_empty() {
@@ -72,7 +72,7 @@ impl<S: Source> Reporter<S> {
     }
 
     async fn report(&mut self, deadline: Instant) {
-        // While a report is pending, what is newer waits within the bound of its source.
+        // While a report is pending, newer entries wait within the bound of their source.
         if self.pending.is_empty() {
             let taken = self.source.take();
             let reports = taken.chunks(S::REPORTS_MAX).map(|some| (IdempotencyKey::random(), some.to_vec()));
@@ -85,8 +85,8 @@ impl<S: Source> Reporter<S> {
                     self.pending.pop();
                     self.is_lost = false;
                 }
-                // A bank of an older version takes none of it, and what it will never take must not keep the
-                // rest back.
+                // A bank of an older version accepts none of these. Reports that it will never accept must
+                // not delay the rest.
                 Err(error) if matches!(error.code(), Code::InvalidArgument | Code::Unimplemented) => {
                     let reports = reports.len();
                     tracing::warn!(%error, reports, "the bank refuses {}, which are dropped", S::WHAT);

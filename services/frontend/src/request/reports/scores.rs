@@ -1,4 +1,4 @@
-//! Uses of classifiers on their way to the bank, which keeps the statistics.
+//! Uses of classifiers, collected for the bank, which keeps the statistics.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,11 @@ use vigie_model::MemberId;
 use super::reporter::Source;
 use crate::request::classifying::said::Said;
 
-/// Counts that are kept. What comes beyond is not counted: it takes more members times classes than a
+/// The most counts that are kept; further ones are dropped. The bound is more members times classes than a
 /// deployment uses in some seconds.
 const COUNTS_MAX: usize = 20_000;
 
-/// What a count is of.
+/// The key of a count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Of {
     member: MemberId,
@@ -33,14 +33,14 @@ struct Numbers {
     unavailable: u64,
 }
 
-/// Uses that have been counted and not been taken yet. No score is in them.
+/// The counted uses that have not been taken yet. They hold no score.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scores(Arc<Mutex<HashMap<Of, Numbers>>>);
 
 impl Scores {
-    /// Counts what classifiers said of one content of a member.
+    /// Counts the outcomes of the classifiers for one content of a member.
     pub(crate) fn count(&self, member: MemberId, said: &Said) {
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for used in said.uses() {
             let (model, class) = (used.model.into(), used.class.as_str().into());
@@ -63,7 +63,7 @@ impl Scores {
 
 #[cfg(test)]
 impl Scores {
-    /// What is reported next.
+    /// Takes the counts of the next report.
     pub(crate) fn taken(&self) -> Vec<CountedScores> {
         let mut taken = self.take();
         taken.sort_by(|one, other| (&one.model, &one.class).cmp(&(&other.model, &other.class)));

@@ -1,4 +1,4 @@
-//! Verdicts of versions that members try, beside those that were answered, on their way to the bank.
+//! Verdicts of trial versions, counted beside the answered verdicts and collected for the bank.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +10,18 @@ use vigie_model::{Decided, MemberId, Verdict};
 
 use super::reporter::Source;
 
-/// Which decisions are counted together: of a member and a version, what was answered, and what the version
-/// says. Members are few, each tries one version, and verdicts are five, so their number is bounded.
+/// The key of a count: member, version, answered verdict, and the version's verdict. Members are few, each
+/// has one trial version, and there are five verdicts, so the number of keys is bounded.
 type Of = (MemberId, u32, Verdict, Verdict);
 
-/// Decisions that have been counted and not been taken yet.
+/// The counted decisions that have not been taken yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trials(Arc<Mutex<HashMap<Of, u64>>>);
 
 impl Trials {
-    /// Counts what the version that a member tries says beside a decision.
+    /// Counts the verdict of a member's trial version beside a decision.
     pub(crate) fn count(&self, member: MemberId, decided: &Decided, trial: &Decided) {
-        // Nothing in there panics half way.
+        // No code that holds this lock can panic between two changes.
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *held.entry((member, trial.policy_version, decided.verdict, trial.verdict)).or_default() += 1;
     }

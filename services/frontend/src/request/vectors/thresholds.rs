@@ -1,4 +1,4 @@
-//! How far vectors may lie in the banks that a request is searched in, by the charters of these banks.
+//! The distances at which vectors match in the banks of a request, according to the charters of these banks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use vigie_consortium::View;
 use vigie_model::{BankId, BankSet, Content, HashType, MatchCall, MemberId, Threshold};
 
-/// The thresholds of a request whose banks are set: those of the types of vectors that its contents have, of
-/// banks that are searched. So a caller learns nothing of the charters of others. There are no more than a
-/// search may have: the directory lets charters have no more.
+/// Returns the thresholds of a request whose banks are set, for the vector types of its contents and the
+/// banks that are searched. So a caller learns nothing of other charters. Their number is within the bound of
+/// a search, because the directory bounds the charters.
 pub(crate) fn of(view: &View, asked: &MatchCall) -> Vec<Threshold> {
     if view.thresholds().is_empty() {
         return Vec::new();
@@ -22,7 +22,7 @@ pub(crate) fn of(view: &View, asked: &MatchCall) -> Vec<Threshold> {
     if options.banks.is_empty() {
         return of_types.cloned().collect();
     }
-    // Without members, so all banks are the host's.
+    // There are no members, so all banks are the host's.
     let id = |name: &vigie_model::BankRef| view.directory().bank_called(MemberId::HOST, &name.name);
     let named: BankSet = options.banks.iter().filter_map(id).map(|bank| bank.id).collect();
     of_types.filter_map(|one| within(one, &named)).collect()
@@ -36,7 +36,7 @@ fn vectors(contents: &[Content]) -> BTreeSet<HashType> {
     hashes.map(|one| one.hash.hash_type()).filter(|one| one.vector_class().is_some()).collect()
 }
 
-/// The threshold for those of its banks that are in the set; `None` where none is.
+/// Returns the threshold for those of its banks that are in the set; `None` if there are none.
 fn within(threshold: &Threshold, set: &BankSet) -> Option<Threshold> {
     if threshold.banks.is_within(set) {
         return Some(threshold.clone());
@@ -56,7 +56,8 @@ mod tests {
         VectorClass::ALL[2].hash_type(serial)
     }
 
-    /// Banks 1 to 3 of the host; the first two have distances for a type, and the third for another.
+    /// Returns a view with banks 1 to 3 of the host; the first two have distances for a type, and the third
+    /// for another.
     fn view() -> View {
         let (mut directory, mut sequence) = (Directory::new(), 0);
         let mut apply = |change: Change| {

@@ -7,16 +7,16 @@ use vigie_media::video::{Container, Rate, Sampling};
 use crate::decoder::ffmpeg::input;
 use crate::decoder::ffmpeg::tool::Tool;
 
-/// Frames have numbers below this. It and the latest time together fit into the 53 bits in which the program
-/// computes.
+/// Frame numbers are below this. A frame number and the latest time together fit the 53 bits of the program's
+/// arithmetic.
 pub(super) const NUMBERS: u64 = 1 << 24;
-/// The latest time that is passed on, in milliseconds: later than any that is hashed.
+/// The latest time that is passed on, in milliseconds: later than any time that is hashed.
 const TIME_MS_MAX: u64 = 1 << 24;
 
-/// What is asked of `ffprobe`: nothing whose value a file can choose freely.
+/// The fields that are asked of `ffprobe`: none with a value that a file can choose freely.
 const ENTRIES: &str = "stream=index,codec_type,width,height,avg_frame_rate,r_frame_rate,duration:stream_disposition=attached_pic:format=duration";
 
-/// Asks for the streams of the file.
+/// Lists the streams of the file.
 pub(super) fn probe(container: Container) -> Vec<OsString> {
     let words = [
         ["-hide_banner", "-v", "error", "-protocol_whitelist", "file,pipe", "-threads", "1"].as_slice(),
@@ -25,11 +25,11 @@ pub(super) fn probe(container: Container) -> Vec<OsString> {
     words.concat().into_iter().map(OsString::from).collect()
 }
 
-/// Decodes the frames that are sampled, and writes them as RGB in Matroska blocks.
+/// Decodes the sampled frames, and writes them as RGB in Matroska blocks.
 ///
 /// The demuxer is given, so that none is chosen that opens other files or reads scripts. One thread decodes,
-/// so that one video does not take the whole machine. The filters are never made anew, so that numbers and
-/// times go on where the size of frames changes: the scaler brings later frames to the first size.
+/// so that one video does not take the whole machine. The filters are never reinitialised, so that numbers
+/// and times continue when the size of frames changes: the scaler converts later frames to the first size.
 pub(super) fn decode(
     tool: &Tool,
     container: Container,
@@ -37,7 +37,7 @@ pub(super) fn decode(
     rate: Option<Rate>,
     sampling: Sampling,
 ) -> Vec<OsString> {
-    // Version 5.1 has given the option another name, and later ones have dropped the old.
+    // Version 5.1 renamed the option, and later versions dropped the old name.
     let as_they_are = if tool.has_fps_mode { "-fps_mode" } else { "-vsync" };
     let stream = format!("0:{stream}");
     let filter = filter(sampling, rate);
@@ -61,13 +61,13 @@ pub(super) fn decode(
     words.concat().into_iter().map(OsString::from).collect()
 }
 
-/// Gives each frame its number and its time, chooses those that are sampled, and converts them to RGB.
+/// Assigns each frame its number and its time, selects the sampled frames, and converts them to RGB.
 ///
-/// - Time and number are put into one: time in milliseconds x [`NUMBERS`] + number. A time that is missing,
-///   or earlier than the one before, is that of the frame before. This is what the blocks carry.
-/// - The conversion is that of vPDQ's reference, which gives a scaler nothing but size and pixel format: the
-///   matrix of BT.601 and the range of the pixel format, whatever the file says of either, and chroma by
-///   area.
+/// - Time and number are combined in one value: time in milliseconds x [`NUMBERS`] + number. A time that is
+///   missing, or earlier than the one before, is replaced by that of the frame before. The blocks carry this
+///   value.
+/// - The conversion is that of vPDQ's reference, whose scaler gets only size and pixel format: the matrix of
+///   BT.601 and the range of the pixel format, whatever the file declares of either, and chroma by area.
 fn filter(sampling: Sampling, rate: Option<Rate>) -> String {
     let time = format!("st(0,max(ld(0),if(isnan(PTS),0,min(PTS,{TIME_MS_MAX}))))");
     let stamp = format!("{time}*{NUMBERS}+min(N,{})", NUMBERS - 1);

@@ -1,13 +1,13 @@
-//! Frames as the program writes them: blocks of Matroska, each with its time and the bytes of one frame.
+//! Frames in the program's output: blocks of Matroska, each with its time and the bytes of one frame.
 //!
-//! Source: RFC 8794 (EBML) and RFC 9559 (Matroska). What is not needed is skipped, and what is needed is
-//! counted: a frame has exactly the bytes that the size in the head says.
+//! Source: RFC 8794 (EBML) and RFC 9559 (Matroska). Other elements are skipped, and the bytes of frames are
+//! counted: a frame has exactly the number of bytes that follows from the size in the header.
 
 use crate::decoder::child::Stopped;
 
-/// Where the bytes come from.
+/// The source of the bytes.
 pub(super) trait Source {
-    /// Waits for bytes, and returns how many are there. [`Stopped::Ended`] at the end.
+    /// Waits for bytes, and returns the number of bytes read. [`Stopped::Ended`] at the end.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Stopped>;
 }
 
@@ -23,14 +23,14 @@ const BLOCK_GROUP: u32 = 0xa0;
 const BLOCK: u32 = 0xa1;
 const SIMPLE_BLOCK: u32 = 0xa3;
 
-/// A block begins with the number of its track, two bytes of time and one of flags.
+/// The length of a block's header: the number of its track, two bytes of time and one of flags.
 const BLOCK_HEAD_BYTES: usize = 4;
-/// The mark of a number of one byte, and what marks frames that share a block.
+/// The marker of a one-byte number, and the flags of frames that share a block.
 const SHORT_NUMBER: u8 = 0x80;
 const LACING: u8 = 0x06;
 /// The longest element that is skipped, in bytes.
 const SKIPPED_BYTES_MAX: u64 = 1 << 20;
-/// How much is read at a time where little is wanted, in bytes.
+/// The number of bytes that are read at a time for small elements.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Reads the blocks of a source.
@@ -47,12 +47,12 @@ impl<'a, S: Source> Blocks<'a, S> {
         Self { source, chunk: vec![0; CHUNK_BYTES], at: 0, filled: 0, cluster_time: 0 }
     }
 
-    /// The source, for questions other than its bytes.
+    /// Returns the source, for questions other than its bytes.
     pub(super) const fn source(&mut self) -> &mut S {
         self.source
     }
 
-    /// Reads the head. Width and height of all frames, in pixels.
+    /// Reads the header. Returns width and height of all frames, in pixels.
     pub(super) fn begin(&mut self) -> Result<(u32, u32), Stopped> {
         let (mut width, mut height) = (None, None);
         loop {
@@ -98,7 +98,7 @@ impl<'a, S: Source> Blocks<'a, S> {
         Ok(None)
     }
 
-    /// The identifier of the next element and its length, if that is known. `None` at the end.
+    /// Returns the identifier of the next element and its length, if it is known. `None` at the end.
     fn element(&mut self) -> Result<Option<(u32, Option<u64>)>, Stopped> {
         if self.at == self.filled
             && let Err(stopped) = self.fill()
@@ -113,8 +113,8 @@ impl<'a, S: Source> Blocks<'a, S> {
         Ok(Some((identifier, (length != mask).then_some(length))))
     }
 
-    /// A number of at most so many bytes, whose first bit set marks how many there are; and how many bits
-    /// follow the mark.
+    /// Reads a number of at most `bytes_max` bytes, whose first set bit marks the number of bytes. Returns
+    /// the number, and the number of bits after the mark.
     fn marked(&mut self, bytes_max: usize) -> Result<(u64, u32), Stopped> {
         let mut first = [0];
         self.exact(&mut first)?;
@@ -129,7 +129,7 @@ impl<'a, S: Source> Blocks<'a, S> {
         Ok((value, 7 * (first[0].leading_zeros() + 1)))
     }
 
-    /// The whole number of an element.
+    /// Reads the integer of an element.
     fn number(&mut self, bytes: Option<u64>) -> Result<u64, Stopped> {
         let bytes = bytes.and_then(|bytes| usize::try_from(bytes).ok()).filter(|bytes| *bytes <= 8);
         let mut number = [0; 8];
@@ -149,7 +149,7 @@ impl<'a, S: Source> Blocks<'a, S> {
         Ok(())
     }
 
-    /// Fills all of `wanted`. Much of it comes from the source without a copy.
+    /// Fills all of `wanted`. Large parts are read from the source without a copy.
     fn exact(&mut self, wanted: &mut [u8]) -> Result<(), Stopped> {
         let ready = (self.filled - self.at).min(wanted.len());
         let (copied, mut rest) = wanted.split_at_mut(ready);
@@ -181,7 +181,7 @@ impl<'a, S: Source> Blocks<'a, S> {
 mod tests {
     use super::*;
 
-    /// Bytes that come some at a time.
+    /// A source that returns a few bytes at a time.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Source for Pieces<'_> {
@@ -215,7 +215,7 @@ mod tests {
         cluster
     }
 
-    /// The size, the frames with their times, and how it ended.
+    /// The size, the frames with their times, and the end of the source.
     type Outcome = (Result<(u32, u32), Stopped>, Vec<(u64, [u8; 6])>, Option<Stopped>);
 
     fn read(bytes: &[u8], at_once: usize) -> Outcome {
@@ -267,7 +267,7 @@ mod tests {
         }
     }
 
-    /// Never a panic, and never a frame that is not there.
+    /// Damaged bytes cause neither a panic nor an invented frame.
     #[test]
     fn damaged_bytes_end_it_without_harm() {
         let bytes = [head(2, 1), cluster(1_000, &[(0, b"frame1"), (40, b"frame2")])].concat();

@@ -1,4 +1,4 @@
-//! Why a video has no hashes, in words for the one who sent it.
+//! The reasons why a video has no hashes, in messages for its sender.
 
 use std::time::Instant;
 
@@ -9,12 +9,12 @@ use crate::decoder::failure::WorkerDeath;
 use crate::decoder::ffmpeg::failure::{FfmpegAbsence, INSTALL, RunFault};
 use crate::decoder::ffmpeg::tool::Tool;
 
-/// Why a video has no hashes.
+/// The reason why a video has no hashes.
 #[derive(Debug)]
 pub(in crate::decoder) enum VideoFault {
-    /// By the file, or for want of a program.
+    /// The file is at fault, or a program is missing.
     Failure(DecodeFailure),
-    /// The caller's deadline came first.
+    /// The caller's deadline passed first.
     OutOfTime,
 }
 
@@ -24,7 +24,7 @@ impl From<DecodeFailure> for VideoFault {
     }
 }
 
-/// The failure of a video for which there is no program.
+/// Returns the failure of a video for which a program is missing.
 pub(in crate::decoder) fn missing(absence: &FfmpegAbsence) -> DecodeFailure {
     let message = format!(
         "videos need the programs ffmpeg and ffprobe, which are not available here ({absence}): install ffmpeg ({INSTALL}); digests \
@@ -33,21 +33,21 @@ pub(in crate::decoder) fn missing(absence: &FfmpegAbsence) -> DecodeFailure {
     DecodeFailure { kind: DecodeFailureKind::DecoderMissing, message }
 }
 
-/// The failure of content that begins as no video.
+/// Returns the failure of content that does not begin like a video.
 pub(super) fn unknown() -> DecodeFailure {
     let names: Vec<&str> = Container::ALL.into_iter().map(Container::name).collect();
     let message = format!("the content is in no known video format: {} are accepted", names.join(", "));
     DecodeFailure { kind: DecodeFailureKind::UnknownFormat, message }
 }
 
-/// The failure of a file whose only streams are others.
+/// Returns the failure of a file that has streams but no video.
 pub(super) fn no_video(container: Container) -> DecodeFailure {
     let name = container.name();
     let message = format!("the {name} file has no video: sound, text or a cover picture alone");
     DecodeFailure { kind: DecodeFailureKind::NoVideo, message }
 }
 
-/// The failure of a video whose first frame comes too late.
+/// Returns the failure of a video whose first frame is too late.
 pub(super) fn late(limits: &VideoLimits) -> DecodeFailure {
     let seconds = limits.length_max.as_secs();
     let message = format!("the first frame of the video is later than the {seconds} seconds that are hashed");
@@ -55,7 +55,7 @@ pub(super) fn late(limits: &VideoLimits) -> DecodeFailure {
 }
 
 impl VideoFault {
-    /// The fault of a run that gave no frame.
+    /// Returns the fault of a run that gave no frame.
     pub(super) fn of_run(
         fault: RunFault,
         container: Container,

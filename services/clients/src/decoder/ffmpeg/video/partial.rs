@@ -1,4 +1,4 @@
-//! Whether all of a video was sampled, and if not, why.
+//! Decides whether all of a video was sampled, and if not, why.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use super::pass::{End, Ended, Unread};
 use crate::decoder::failure::WorkerDeath;
 use crate::decoder::ffmpeg::failure::RunFault;
 
-/// A frame may last so long at the end of a video, beside the time between samples.
+/// The longest time that the last frame of a video may last, in addition to the time between samples.
 const LAST_FRAME: Duration = Duration::from_secs(2);
-/// Of a video's length, the share that its container may declare too much.
+/// The share (1 in N) by which a container may overstate a video's length.
 const DECLARED_SHARE: u32 = 10;
 
-/// How long after the last sample a whole video may end.
+/// Returns the longest time between the last sample and the end of a complete video.
 pub(super) fn tolerance(sampling: Sampling, rate: Option<Rate>) -> Duration {
     let between = match (sampling, rate) {
         (Sampling::BySeconds(interval_ms), _) => Duration::from_millis(interval_ms.into()),
@@ -26,9 +26,9 @@ pub(super) fn tolerance(sampling: Sampling, rate: Option<Rate>) -> Duration {
     between + LAST_FRAME
 }
 
-/// Why only a part of a video was sampled, whose last sample is at `last_ms`.
+/// Returns why only a part of a video was sampled, whose last sample is at `last_ms`.
 ///
-/// `is_cut_off` is what the container shows; where it shows nothing, the length that it declares decides.
+/// `is_cut_off` is the state of the container; if that is unknown, the declared length decides.
 pub(super) fn reason(
     end: End,
     is_cut_off: Option<bool>,
@@ -53,7 +53,7 @@ pub(super) fn reason(
     }
 }
 
-/// The reason that a fault after some frames is.
+/// Returns the reason for a fault after some frames.
 pub(super) fn of_fault(fault: Unread, is_cut_off: Option<bool>) -> VideoPartial {
     match fault {
         Unread::Run(RunFault::Died(WorkerDeath::Deadline | WorkerDeath::ProcessorTime)) => {

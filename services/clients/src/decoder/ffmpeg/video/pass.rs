@@ -13,7 +13,7 @@ use crate::decoder::child::Stopped;
 use crate::decoder::ffmpeg::failure::RunFault;
 use crate::decoder::ffmpeg::run::Run;
 
-/// A run.
+/// The inputs of one run.
 pub(super) struct Pass<'a> {
     pub(super) running: Running<'a>,
     pub(super) probed: &'a Probed,
@@ -21,19 +21,19 @@ pub(super) struct Pass<'a> {
     pub(super) sampling: Sampling,
 }
 
-/// Which frame it is.
+/// The number and time of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// Its number among those that were decoded, from 0.
+    /// The number among the decoded frames, from 0.
     pub(super) number: u32,
-    /// When it is shown.
+    /// The presentation time, in milliseconds.
     pub(super) time_ms: u32,
 }
 
 /// The outcome of a run.
 #[derive(Debug)]
 pub(super) struct Passed {
-    /// Width and height of its frames, if it has written any head.
+    /// Width and height of the frames, if the program has written a header.
     pub(super) size: Option<(u32, u32)>,
     pub(super) end: End,
 }
@@ -41,21 +41,21 @@ pub(super) struct Passed {
 /// How a run ended.
 pub(super) type End = Result<Ended, Unread>;
 
-/// A run that ended as it should.
+/// A run that ended normally.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// All frames were written. The program may have complained about some.
+    /// All frames were written. The program may have reported errors about some.
     Whole { has_complained: bool },
-    /// Who takes the frames wants no more, for this reason.
+    /// The receiver of the frames wants no more, for this reason.
     Stopped(VideoPartial),
 }
 
-/// A run that did not.
+/// A run that failed.
 #[derive(Debug)]
 pub(super) enum Unread {
-    /// By its fault, or at a bound.
+    /// The program failed, or a bound was reached.
     Run(RunFault),
-    /// Its frames are larger than accepted.
+    /// The frames are larger than accepted.
     Refused(DecodeFailure),
 }
 
@@ -66,7 +66,7 @@ impl Source for Run {
 }
 
 impl Pass<'_> {
-    /// Hands each frame on as it comes, until all are there or one is the last that is wanted.
+    /// Passes each frame on as it arrives, until all have arrived or `visit` wants no more.
     pub(super) fn run(
         &self,
         mut visit: impl FnMut(Stamp, RgbFrame<'_>) -> ControlFlow<VideoPartial>,
@@ -103,7 +103,7 @@ impl Pass<'_> {
     ) -> Result<ControlFlow<VideoPartial>, Halt> {
         let mut blocks = Blocks::new(run);
         let (width, height) = blocks.begin()?;
-        // A file may declare another size than its frames have.
+        // The declared size of a file may differ from that of its frames.
         self.limits.check_dimensions(width, height).map_err(Halt::Refused)?;
         let bytes = RgbFrame::bytes(width, height).ok_or(Stopped::Malformed)?;
         *size = Some((width, height));
@@ -121,21 +121,21 @@ impl Pass<'_> {
 }
 
 impl Stamp {
-    /// What a block carries as its time.
+    /// Reads the value that a block carries as its time.
     fn of(stamp: u64) -> Option<Self> {
         let number = u32::try_from(stamp % NUMBERS).ok()?;
         Some(Self { number, time_ms: u32::try_from(stamp / NUMBERS).ok()? })
     }
 }
 
-/// Whether a line is an error of the program or of one of its parts, such as
-/// `[h264 @ 0x55d0c8a2f1c0] error while decoding MB 3 7`. Libraries too write lines when they start without
-/// the rights that they would like to have.
+/// Returns whether a line is an error of the program or of one of its parts, such as
+/// `[h264 @ 0x55d0c8a2f1c0] error while decoding MB 3 7`. Libraries also write lines at their start, about
+/// missing rights.
 fn is_complaint(line: &str) -> bool {
     line.starts_with("Error") || (line.starts_with('[') && line.contains(" @ 0x"))
 }
 
-/// Why frames are not read to their end.
+/// The reason why frames are not read to their end.
 enum Halt {
     Run(Stopped),
     Refused(DecodeFailure),

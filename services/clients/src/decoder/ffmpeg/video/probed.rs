@@ -1,7 +1,7 @@
-//! What `ffprobe` says of a file: its streams, and of the one that is decoded size, rate and length.
+//! The answer of `ffprobe` about a file: its streams, and the size, rate and length of the decoded stream.
 //!
-//! The answer is that of a stranger, who has read a hostile file: each number is checked, and a size is
-//! believed only when frames of that size have been counted.
+//! The answer is untrusted, because the program has read a hostile file: each number is checked, and a size
+//! is used only when frames of that size have been counted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,26 +14,26 @@ use super::{Running, arguments, fault};
 use crate::decoder::ffmpeg::failure::RunFault;
 use crate::decoder::ffmpeg::run::Run;
 
-/// The longest answer, in bytes: some hundred for each stream.
+/// The longest answer, in bytes. A stream takes some hundred.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// The stream that is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Probed {
-    /// Its number in the file.
+    /// The index of the stream in the file.
     pub(super) stream: u32,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// The average frame rate; the one that all times are multiples of, where there is no average.
+    /// The average frame rate; if there is none, the rate of which all times are multiples.
     pub(super) rate: Option<Rate>,
-    /// How long it is, or else the whole file.
+    /// The length of the stream, or else that of the whole file.
     pub(super) duration: Option<Duration>,
 }
 
 /// The streams of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Streams {
-    /// The first one with moving pictures that is no cover.
+    /// The first stream with moving pictures that is not a cover.
     first: Option<Probed>,
 }
 
@@ -43,7 +43,7 @@ impl Streams {
     }
 }
 
-/// Asks the program at this path.
+/// Runs the program at this path, and reads its answer.
 pub(super) fn probe(running: &Running<'_>, prober: &Path) -> Result<Streams, RunFault> {
     let Running { settings, container, input, memory_bytes_max, bounds, .. } = *running;
     let file = input.stdio().map_err(|_| RunFault::NotStarted)?;
@@ -51,7 +51,7 @@ pub(super) fn probe(running: &Running<'_>, prober: &Path) -> Result<Streams, Run
     let run = Run::start(settings, prober.to_owned(), memory_bytes_max, arguments, file, bounds);
     let mut run = run.ok_or_else(|| running.not_started())?;
     match run.text(ANSWER_BYTES_MAX) {
-        // A program that writes so much is not waited for.
+        // A program with so long an answer is not waited for.
         Ok(answer) if answer.len() == ANSWER_BYTES_MAX => Err(RunFault::Refused),
         Ok(answer) => {
             run.finish()?;
@@ -61,7 +61,7 @@ pub(super) fn probe(running: &Running<'_>, prober: &Path) -> Result<Streams, Run
     }
 }
 
-/// Reads lines such as `streams.stream.0.width=320` and `format.duration="6.000000"`. `None` where there is
+/// Reads lines such as `streams.stream.0.width=320` and `format.duration="6.000000"`. `None` if there is
 /// no stream.
 fn streams(answer: &str) -> Option<Streams> {
     let mut streams: BTreeMap<u32, BTreeMap<&str, &str>> = BTreeMap::new();
@@ -98,13 +98,13 @@ fn streams(answer: &str) -> Option<Streams> {
     Some(Streams { first })
 }
 
-/// A rate such as `30000/1001`. `0/0` is none.
+/// Reads a rate such as `30000/1001`. `0/0` is no rate.
 fn rate(text: &str) -> Option<Rate> {
     let (frames, seconds) = text.split_once('/')?;
     Rate::new(frames.parse().ok()?, seconds.parse().ok()?)
 }
 
-/// A length in seconds, as far as a hash can hold it.
+/// Reads a length in seconds, cut to the longest length of a hash.
 fn seconds(text: &str) -> Option<Duration> {
     let seconds: f64 = text.parse().ok().filter(|seconds| *seconds > 0.0)?;
     Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(VideoLimits::LENGTH_MAX))

@@ -1,4 +1,4 @@
-//! Classifiers that are slow, away, or answer what they must not.
+//! Classifiers that are slow, unavailable, or give invalid answers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,22 +17,22 @@ use vigie_proto::pb::classifier::v1::classifier_service_server::{
 use super::*;
 use crate::request::classifying::cards::{self, CLASS, SIDE};
 
-/// Deeds of the stand-in.
+/// The behaviour of the stand-in.
 #[derive(Debug, Clone)]
 enum Does {
-    /// Answers these scores of each model, or of one class too few.
+    /// Answers these scores of each model, or with one class too few.
     Scores(f32),
-    /// Answers so much later.
+    /// Answers after this delay.
     Slow(Duration),
     /// Never answers.
     Hangs,
     /// Fails each call.
     Fails(Code),
-    /// Answers so many results.
+    /// Answers this number of results.
     Results(usize),
     /// Answers these raw scores.
     Raw(Vec<(&'static str, f32)>),
-    /// Says why it has no score.
+    /// Answers a reason instead of a score.
     Refuses(pb::ScoreFailureKind),
 }
 
@@ -86,7 +86,7 @@ impl ClassifierService for StandIn {
 
 /// A wait that is long for a loopback call, and short for a test.
 const WAIT: Duration = Duration::from_millis(400);
-/// Longer than any call here takes that ends by itself.
+/// Longer than any call here that ends without a deadline.
 const LONG: Duration = Duration::from_secs(60);
 
 struct Bench {
@@ -117,7 +117,7 @@ impl Bench {
         self.stand_in.calls.load(Ordering::Relaxed)
     }
 
-    /// Asks about a picture, in a call that has this time.
+    /// Asks about a picture, in a call with this time.
     async fn ask_within(&self, time: Duration) -> Vec<Classification> {
         let pixels = vec![Some(Arc::new(picture()))];
         let until = self.classifiers.until(Instant::now() + time);
@@ -133,7 +133,7 @@ impl Bench {
         self.ask_within(LONG).await
     }
 
-    /// The kind of the reason why the one model has no score.
+    /// Returns why the one model has no score.
     async fn kind(&self) -> ScoreFailureKind {
         let [one] = &self.ask().await[..] else { panic!("one model is asked") };
         one.unavailable.as_ref().unwrap().kind
@@ -192,7 +192,7 @@ async fn whatever_is_no_score_of_the_card_is_none() {
         bench.does(Does::Raw(wrong.clone()));
         assert_eq!(bench.kind().await, ScoreFailureKind::Failed, "{wrong:?}");
     }
-    // All of that was heard, so classifiers are asked on.
+    // All of these were answers, so classifiers are still asked.
     bench.does(Does::Scores(0.5));
     assert_eq!(bench.ask().await[0].scores.len(), 2);
 }
@@ -221,7 +221,7 @@ async fn an_answer_waits_for_a_slow_classifier_no_longer_than_it_may() {
     assert_eq!(bench.kind().await, ScoreFailureKind::OutOfTime);
     let waited = begun.elapsed();
     assert!(waited >= WAIT.mul_f64(0.9) && waited < LONG / 2, "{waited:?}");
-    // Of a call that has less time, it leaves some for the rest.
+    // A call with less time keeps some of it for other work.
     let begun = Instant::now();
     let time = WAIT / 4;
     assert!(bench.ask_within(time).await[0].unavailable.is_some());
@@ -284,7 +284,7 @@ async fn a_request_names_models_of_images_and_a_policy_may_name_any() {
     let until = bench.classifiers.until(Instant::now() + LONG);
     let said = bench.classifiers.ask(&plan, asked, Counted::No, Priority::Bulk, until).said().await;
     let answered = said.classifications();
-    // By name, and a retired model is not run.
+    // Sorted by name; a retired model is not run.
     assert_eq!([&*answered[0].model, &*answered[1].model], ["old", "one"]);
     assert_eq!(answered[0].unavailable.as_ref().unwrap().kind, ScoreFailureKind::NotServed);
     let seen = bench.stand_in.seen.lock().unwrap();
@@ -297,7 +297,7 @@ async fn a_content_that_no_model_reads_is_answered_by_those_that_the_request_nam
     let plan = plan();
     let kind = |said: Said| said.classifications()[0].unavailable.as_ref().unwrap().kind;
     assert_eq!(kind(bench.classifiers.unread(&plan, false, "hashes")), ScoreFailureKind::Content);
-    // A picture that cannot be brought to a form.
+    // A picture that cannot be converted to a form.
     let until = bench.classifiers.until(Instant::now() + LONG);
     let asked = Asked::Pictures(vec![None]);
     let said = bench.classifiers.ask(&plan, asked, Counted::Yes, Priority::Bulk, until).said().await;

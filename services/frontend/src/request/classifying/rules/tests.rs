@@ -1,4 +1,4 @@
-//! What scores do to verdicts, and what they do not.
+//! The effect of scores on verdicts, and its limits.
 
 use proptest::prelude::*;
 use vigie_classifiers::{Kind, Mode, Scored};
@@ -29,7 +29,7 @@ fn scored(card: &CardVersion, score: f32) -> Vec<Scored> {
     card.card().scored(&scores)
 }
 
-/// The outcomes of all models: each a score for the class, or nothing.
+/// Returns the outcomes of all models: each has a score for the class, or none.
 fn said(policy: &Arc<Policy>, scores: [Option<f32>; 3]) -> Said {
     let directory = cards::directory(MODELS.map(|(name, mode)| cards::draft(name, Kind::Image, mode)));
     let policies = MemberPolicies::default().with(Arc::clone(policy), false);
@@ -42,7 +42,7 @@ fn said(policy: &Arc<Policy>, scores: [Option<f32>; 3]) -> Said {
             None => Err(ScoreFailure::new(ScoreFailureKind::Away, "away")),
         })
     });
-    // A model that a rule names and that has no card is in the plan, too.
+    // A model that a rule names and that has no card is in the plan as well.
     let outcomes = outcomes.collect::<Vec<_>>();
     Said::new(plan, outcomes)
 }
@@ -96,12 +96,12 @@ fn a_score_from_the_threshold_on_asks_for_a_review_and_names_its_rule() {
 fn a_rule_with_a_rate_has_its_own_threshold_and_none_where_the_calibration_supports_none() {
     let one_in = |count| rules(vec![ScoreRuleDraft { at_most_one_in: count, ..rule("a", "m0", CLASS) }]);
     let verdict = |policy: &Arc<Policy>, score| judged(Verdict::Allow, policy, [Some(score), None, None]).0;
-    // The rate of the card: the same threshold.
+    // The rate of the card gives the same threshold.
     let at = own_threshold();
     let same = one_in(ONE_IN.into());
     assert!(verdict(&same, at).by_score && !verdict(&same, at.next_down()).by_score);
-    // By hand: of 2,000 a rate of at most 1 in 10 allows 178 false positives (Clopper and Pearson), which are
-    // above 0.4555.
+    // By hand: among 2,000, a rate of at most 1 in 10 allows 178 false positives (Clopper and Pearson), which
+    // score above 0.4555.
     let wider = one_in(10);
     assert!(verdict(&wider, 0.46).by_score && !verdict(&wider, 0.44).by_score);
     assert!(!verdict(&one_in(100_000), 1.0).by_score, "a sample of 2,000 supports no such rate");
@@ -133,7 +133,7 @@ fn what_is_answered_of_a_model_in_shadow_has_no_score() {
     assert_eq!((first.is_shadow, first.scores.len(), first.version), (false, 2, 1));
     assert!(second.unavailable.is_some() && second.scores.is_empty());
     assert!(third.is_shadow && third.scores.is_empty() && third.unavailable.is_none());
-    // It is counted all the same.
+    // The score is counted nevertheless.
     let counted: Vec<_> = said.uses().filter(|used| used.model == "m2").map(|used| used.is_above).collect();
     assert_eq!(counted, [Some(false), Some(true)]);
 }
@@ -182,7 +182,7 @@ fn what_is_reported_is_counts_and_no_score() {
         counted("m2", CLASS, [2, 1, 0, 1]),
         counted("m2", "other", [2, 0, 0, 1]),
     ];
-    // These fields are all that a report has, and nothing of a score is in them.
+    // A report has only these fields, and none of them holds a score.
     assert_eq!(scores.taken(), expected);
     assert!(scores.taken().is_empty());
 }
@@ -207,11 +207,11 @@ proptest! {
         let policy = rules(drafts.collect());
         let (mut after, mut said) = (decided(before, shadow_before), said(&policy, scores));
         apply(&mut after, policy.scores(), &mut said, &Thresholds::default());
-        // The same, or REVIEW where it was below.
+        // The verdict is unchanged, or REVIEW if it was below.
         prop_assert_eq!(after.verdict, if after.by_score { Verdict::Review } else { before });
         prop_assert!(!after.by_score || before < Verdict::Review);
         prop_assert_eq!(after.by_score, said.uses().any(|used| used.is_review));
-        // The rule that is named is one that does not count in shadow, of a model that does not either.
+        // The named rule does not count in shadow, and its model is not in shadow.
         let named = policy.scores().iter().find(|rule| rule.name() == &*after.rule);
         prop_assert_eq!(named.is_some(), after.by_score);
         prop_assert!(named.is_none_or(|rule| !rule.is_shadow() && rule.model().as_str() != "m2"));
@@ -221,7 +221,7 @@ proptest! {
         } else {
             prop_assert!(shadow_before.is_none());
         }
-        // What is tried decides likewise, and a second time nothing changes.
+        // A trial decides equally, and applying the rules twice changes nothing.
         let mut tried = decided(before, shadow_before);
         try_out(&mut tried, policy.scores(), &said, &Thresholds::default());
         prop_assert_eq!(&tried, &after);

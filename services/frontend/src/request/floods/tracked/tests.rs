@@ -12,7 +12,7 @@ fn key(member: u32, item: u64) -> PairKey {
 fn counts(tracked: &Tracked, step: Step) -> Vec<(PairKey, u32)> {
     let mut all = Vec::new();
     let mut from = 0;
-    // Parts that do not end where the pairs do.
+    // Parts whose length does not divide the number of pairs.
     while let Some(part) = tracked.counts(from, 3, step) {
         all.extend(part);
         from += 3;
@@ -21,11 +21,11 @@ fn counts(tracked: &Tracked, step: Step) -> Vec<(PairKey, u32)> {
     all
 }
 
-/// Matches as they were counted, each by itself.
+/// Matches as they were counted, each stored separately.
 #[derive(Default)]
 struct Naive {
     matches: Vec<(PairKey, Step)>,
-    /// Pairs, the one that matched last at the end.
+    /// The pairs, ordered by their last match.
     order: Vec<Known>,
     dropped: u64,
 }
@@ -33,7 +33,7 @@ struct Naive {
 #[derive(Clone, Copy)]
 struct Known {
     key: PairKey,
-    /// The state from which on its matches count.
+    /// The sequence from which its matches count.
     counts_from: Sequence,
     last: Step,
 }
@@ -59,8 +59,8 @@ impl Naive {
         }
     }
 
-    /// Where the first pair is of the member with the most pairs: of the one that asks, if it has as many,
-    /// else of the last one.
+    /// Returns the index of the first pair of the member with the most pairs: the member that asks, if it has
+    /// as many as any, else the one with the highest id.
     fn first_of_the_most(&self, asks: MemberId) -> usize {
         let members = || self.order.iter().map(|one| one.key.0);
         let len = |member| members().filter(|one| *one == member).count();
@@ -133,7 +133,7 @@ fn a_match_counts_for_the_window_and_no_longer() {
     assert_eq!(counts(&tracked, 15), [(one, 1)]);
     assert_eq!(counts(&tracked, 23), [(one, 1)]);
     assert_eq!(counts(&tracked, 24), []);
-    // Long afterwards, at the same places.
+    // Long afterwards, in the same slots.
     tracked.count(one, NOW, 1_000_014);
     assert_eq!(counts(&tracked, 1_000_014), [(one, 1)]);
 }
@@ -178,7 +178,7 @@ fn the_pair_that_matched_least_recently_is_dropped_and_one_that_is_over_makes_wa
     tracked.count(key(2, 5), NOW, STEPS as u64);
     assert_eq!((tracked.len(), tracked.take_dropped()), (3, 0));
     assert_eq!(counts(&tracked, STEPS as u64), [(key(2, 5), 1)]);
-    // A place is not left before the others are needed.
+    // A slot is not reused before the others are needed.
     let mut roomy = Tracked::new(1_000, 100);
     for step in 0..1_000 {
         roomy.count(key(2, step), NOW, step);
