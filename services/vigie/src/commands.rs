@@ -1,4 +1,4 @@
-//! One file for each command.
+//! The commands, each in a file of its own.
 
 mod bank_address;
 mod deadline;
@@ -22,7 +22,7 @@ mod new_file;
 mod cluster;
 mod banks;
 mod members;
-/// Commands about what members say of items.
+/// Opinions of members about items, and disputes.
 mod opinions {
     pub(crate) mod opinion;
     pub(crate) mod dispute;
@@ -63,7 +63,8 @@ use crate::commands::opinions::{dispute, opinion};
 use crate::commands::state::{health, statistics, status, try_out};
 use crate::output::{Exit, Output};
 
-/// Runs the command that was typed. Boxed, so that the commands are compiled here and not in the program.
+/// Runs the command that was typed. The future is boxed, so that the commands are compiled in this crate and
+/// not in each program that calls it.
 pub fn run(cli: Cli, output: &mut Output) -> LocalBoxFuture<'_, anyhow::Result<Exit>> {
     Box::pin(run_command(cli, output))
 }
@@ -116,7 +117,7 @@ async fn run_command(cli: Cli, output: &mut Output) -> anyhow::Result<Exit> {
     }
 }
 
-/// Runs a command in the trace of whoever runs it, if the environment names one.
+/// Runs a command within the caller's trace, if the environment names one.
 fn traced<F: Future>(command: F) -> Pin<Box<Scoped<F>>> {
     Box::pin(trace::scope(trace::from_environment(), command))
 }

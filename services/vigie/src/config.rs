@@ -1,13 +1,14 @@
-//! Configuration of the roles: defaults, then the file, then the environment, then arguments.
+//! Configuration of the roles. Each source overrides the one before it: defaults, file, environment,
+//! arguments.
 //!
-//! A file is TOML with a key `listen` and one table for each role, named as the role: `[bank]`, `[matcher]`,
-//! `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`, `[classifier]`; and what all roles share:
-//! `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. A variable `VIGIE__MATCHER__SHARD=2`
-//! sets the key `matcher.shard`; so does the argument `--set matcher.shard=2`. Only this module and the
-//! command line read the environment.
+//! A file is TOML. It has a key `listen`, and one table for each role with the role's name: `[bank]`,
+//! `[matcher]`, `[coordinator]`, `[frontend]`, `[gateway]`, `[exchange]`, `[classifier]`. The keys that all
+//! roles share are `[tls]` and `allow_plaintext` ([`Transport`]), and `[telemetry]`. The variable
+//! `VIGIE__MATCHER__SHARD=2` sets the key `matcher.shard`, and so does the argument `--set matcher.shard=2`.
+//! Only this module and the command line read the environment.
 //!
-//! Reading order: `sources` (file, environment, arguments), `fitting` (a table as a type), `fault`,
-//! `transport`, then [`reference`] (every key, for people), which `fields` helps.
+//! Reading order: `sources` (file, environment, arguments), `fitting` (converts a table to a type), `fault`,
+//! `transport`, then [`reference`] (describes every key for people), which uses `fields`.
 
 pub(crate) mod names;
 mod fields;
@@ -39,25 +40,25 @@ use names::{
 };
 use sources::{Merged, merged};
 
-/// What one role is told. Every key has a default.
+/// The configuration of one role. Every key has a default.
 pub(crate) trait RoleConfig: DeserializeOwned {
-    /// The role's name, which is that of its table.
+    /// Name of the role, and of its table.
     const NAME: &'static str;
 
-    /// Whether it listens for calls.
+    /// Whether the role listens for calls.
     const LISTENS: bool = true;
 
-    /// Every fault of the values, each as `field: what is wrong`.
+    /// Returns every fault of the values, each as `field: what is wrong`.
     fn faults(&self) -> Vec<String>;
 
-    /// Takes what it needs to know of other roles from their tables.
+    /// Copies values that the role needs from the tables of other roles.
     fn complete(&mut self, _table: &Table, _transport: &Transport, _faults: &mut Vec<String>) {}
 
-    /// The endpoints that it calls, each with its field.
+    /// Returns the endpoints that the role calls, each with the field that contains it.
     fn endpoints(&self) -> Vec<(&'static str, String)>;
 }
 
-/// Says of every endpoint in a list which field it is of.
+/// Pairs every endpoint of a list with the field that contains it.
 fn endpoints_of(field: &'static str, endpoints: &[String]) -> Vec<(&'static str, String)> {
     endpoints.iter().map(|endpoint| (field, endpoint.clone())).collect()
 }
@@ -101,7 +102,7 @@ role_config!(CLASSIFIER, vigie_classifier::Config, |of: &Self| {
 impl RoleConfig for vigie_exchange::Config {
     const NAME: &'static str = EXCHANGE;
 
-    /// It calls others, and nobody calls it.
+    /// An exchange process calls others, and nobody calls it.
     const LISTENS: bool = false;
 
     fn faults(&self) -> Vec<String> {
@@ -120,7 +121,7 @@ impl RoleConfig for vigie_frontend::Config {
         self.faults()
     }
 
-    /// An embedded coordinator is told what a coordinator of its own would be.
+    /// An embedded coordinator uses the table of the coordinator role.
     fn complete(&mut self, table: &Table, transport: &Transport, faults: &mut Vec<String>) {
         if self.coordinator == CoordinatorAt::Embedded
             && let Some(config) = told(table, transport, faults)
@@ -132,7 +133,7 @@ impl RoleConfig for vigie_frontend::Config {
     fn endpoints(&self) -> Vec<(&'static str, String)> {
         let mut all = endpoints_of("frontend.classifiers.endpoints", &self.classifiers.endpoints);
         match &self.coordinator {
-            // RoleSettings with the coordinator's table.
+            // The endpoints of an embedded coordinator are checked with the coordinator's table.
             CoordinatorAt::Embedded => {}
             CoordinatorAt::Endpoints(endpoints) => {
                 all.extend(endpoints_of("frontend.coordinator", endpoints));
@@ -142,22 +143,22 @@ impl RoleConfig for vigie_frontend::Config {
     }
 }
 
-/// The settings of one role, with those that all roles share.
+/// The settings of one role, including those that all roles share.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RoleSettings<C> {
-    /// Where it listens.
+    /// The address that the role listens on.
     pub(crate) listen: SocketAddr,
-    /// How it is reached, and how it reaches others.
+    /// The settings of TLS and plain text for incoming and outgoing connections.
     pub(crate) transport: Transport,
-    /// Where its metrics, probes and traces are.
+    /// The settings of metrics, probes and traces.
     pub(crate) telemetry: TelemetryConfig,
-    /// The rest.
+    /// The role's own table.
     pub(crate) config: C,
 }
 
-/// Puts together what the file, the environment and the arguments say to one role.
+/// Loads the settings of one role from the file, the environment and the arguments.
 ///
-/// The tables of other roles are theirs to check.
+/// The tables of other roles are not checked.
 pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<RoleSettings<C>> {
     let file = args.config.as_deref();
     let Merged { mut table, mut origins, mut faults, is_unread } = merged(file, &args.set)?;
@@ -184,8 +185,8 @@ pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<RoleSetting
     }
 }
 
-/// What the file, the environment and the arguments say of a bank's store: the bank is not to run, and need
-/// not know where to listen.
+/// Loads the settings of a bank's store from the file, the environment and the arguments. The bank does not
+/// run, so it needs no address to listen on.
 pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config> {
     let file = args.config.as_deref();
     let Merged { table, origins, mut faults, is_unread } = merged(file, &args.set)?;
@@ -199,8 +200,8 @@ pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config>
     }
 }
 
-/// What a file says of the classifier of a cluster in one process, which sets the bank and the processes
-/// itself.
+/// Loads the classifier's table for a cluster in one process. The cluster itself sets the bank and the
+/// processes in it.
 pub(crate) fn load_classifiers(file: &Path) -> anyhow::Result<vigie_classifier::Config> {
     let Merged { table, origins, mut faults, is_unread } = merged(Some(file), &[])?;
     if is_unread {
@@ -222,7 +223,7 @@ pub(crate) fn load_classifiers(file: &Path) -> anyhow::Result<vigie_classifier::
     }
 }
 
-/// The role's table, which has to be there.
+/// Converts the role's table. It is a fault if the table is missing.
 fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
     let config = role::<C>(table, transport, faults);
     if !table.contains_key(C::NAME) {
@@ -231,7 +232,8 @@ fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<St
     config
 }
 
-/// Every fault of a file, the environment and these `--set` arguments: of every table that is there.
+/// Returns every fault of a file, the environment and these `--set` arguments, in every table that is
+/// present.
 ///
 /// # Errors
 ///
@@ -239,7 +241,7 @@ fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<St
 pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result<Vec<Fault>> {
     let Merged { table, origins, mut faults, is_unread } = merged(file, arguments)?;
     if is_unread {
-        // Which keys a file holds that is no TOML is not certain.
+        // If the file is not valid TOML, its keys are not known, so they cannot be checked.
         return Ok(located(faults, &origins, file));
     }
     faults.extend(unknown_keys(&table));
@@ -257,7 +259,7 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     role::<vigie_gateway::Config>(&table, &transport, &mut faults);
     role::<vigie_exchange::Config>(&table, &transport, &mut faults);
     role::<vigie_classifier::Config>(&table, &transport, &mut faults);
-    // An embedded coordinator's are those of its table.
+    // The table of an embedded coordinator is checked twice, so its faults are deduplicated.
     let mut told = BTreeSet::new();
     faults.retain(|fault| told.insert(fault.clone()));
     if !ROLES.iter().any(|role| table.contains_key(*role)) {
@@ -274,7 +276,8 @@ fn unknown_keys(table: &Table) -> Vec<String> {
     unknown.map(|key| format!("{key}: {}", unknown_key(key, known.iter().copied(), ""))).collect()
 }
 
-/// What is said of telemetry, which no rule about plain text is for: it tells nothing that came with a call.
+/// Converts the `[telemetry]` table. The rule about plain text does not apply to it, because telemetry
+/// contains nothing that callers sent.
 fn telemetry(table: &Table, faults: &mut Vec<String>) -> TelemetryConfig {
     let fitted = table.get(TELEMETRY).and_then(|value| fitting::<TelemetryConfig>(TELEMETRY, value, faults));
     let Some(fitted) = fitted else { return TelemetryConfig::default() };
@@ -287,7 +290,7 @@ fn telemetry(table: &Table, faults: &mut Vec<String>) -> TelemetryConfig {
     told
 }
 
-/// Whether the role listens at this address.
+/// Returns whether the role listens on this address.
 fn is_taken(table: &Table, address: SocketAddr) -> bool {
     let listen = table.get(LISTEN).and_then(Value::as_str).and_then(|text| text.parse().ok());
     listen.is_some_and(|listen: SocketAddr| {
@@ -310,7 +313,7 @@ fn listen(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Opt
     address
 }
 
-/// The role's table, if it is there and every key fits.
+/// Converts the role's table; `None` if it is missing or a key does not fit.
 fn role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
     let value = table.get(C::NAME)?;
     let known = faults.len();
@@ -325,7 +328,8 @@ fn role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<St
     (faults.len() == known).then_some(fitted.config)
 }
 
-/// Sets up logs: quiet for clients, telling for servers.
+/// Sets up logs. The default level is `error` for clients, `warn` for `vigie up`, and `info` for the other
+/// servers.
 pub fn init_logs(cli: &Cli) -> anyhow::Result<()> {
     let default = match &cli.command {
         Command::Matcher(_) | Command::Coordinator(_) | Command::Frontend(_) | Command::Gateway(_) => "info",

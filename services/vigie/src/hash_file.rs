@@ -1,4 +1,4 @@
-//! Lines of hashes to ask about. Files of hashes to bank are read by `vigie_formats::files`.
+//! Reads lines of hashes to look up. `vigie_formats::files` reads files of hashes to bank.
 
 mod query_hashes;
 mod queries;

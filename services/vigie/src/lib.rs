@@ -1,11 +1,12 @@
-//! The one binary: the whole cluster in one process, one role of it, or a client of it.
+//! The `vigie` program: runs a whole cluster in one process, runs one role of a cluster, or is a client of
+//! one.
 //!
-//! The library behind `main.rs` holds what the tests need too: [`local_cluster`] runs every role in this
+//! The library behind `main.rs` also contains what tests need: [`local_cluster`] runs every role in this
 //! process.
 //!
-//! Reading order: `cli` (what can be typed), `config` (defaults, file, environment, arguments), `output`
+//! Reading order: `cli` (the command line), `config` (defaults, file, environment, arguments), `output`
 //! (lines for people, JSON for scripts, exit codes), `hash_file`, `traces`, `open_files`, [`local_cluster`],
-//! then `commands`, a file for each.
+//! then `commands`, with one file for each command.
 
 mod cli;
 mod config;
@@ -22,6 +23,6 @@ pub use config::init_logs;
 pub use open_files::raise_open_files;
 pub use output::{Exit, Output};
 
-/// Of every program that the crate is part of.
+/// The memory allocator of every program that links this crate.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,8 +1,7 @@
-//! Every role of a cluster in this process, on loopback ports, with the bank's data in one folder.
+//! Runs every role of a cluster in this process, on loopback ports, with the bank's data in one folder.
 //!
-//! `vigie up` is this and nothing else; the demonstration and the tests use it too. Each role has its own
-//! listener. They speak gRPC to each other, as they do in processes of their own, or some call others as
-//! functions ([`Calls`]).
+//! `vigie up` runs this, and so do the demonstration and the tests. Each role has its own listener. The roles
+//! call each other over gRPC, as separate processes do, or some calls are direct function calls ([`Calls`]).
 
 mod ports;
 mod config;
@@ -41,12 +40,12 @@ use crate::local_cluster::role::Role;
 use crate::local_cluster::secrets::Secrets;
 use crate::traces;
 
-/// How long one look at a cluster that starts may take, before the next.
+/// Timeout of one readiness check of a cluster that starts.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Bank, coordinator, frontend, gateway and classifier.
+/// Number of servers besides the matchers: bank, coordinator, frontend, gateway and classifier.
 const OTHER_SERVERS: usize = 5;
-/// The port of the classifier, from the first one on.
+/// Offset of the classifier's port from the first port.
 const CLASSIFIER_PORT: u16 = 6;
 
 /// A cluster that runs until it is stopped.
@@ -64,22 +63,22 @@ pub struct LocalCluster {
     telemetry: TelemetryConfig,
     data: PathBuf,
     matcher_addresses: Vec<SocketAddr>,
-    /// By what its processes know each other.
+    /// The credentials by which the cluster's processes authenticate to each other.
     processes: ProcessesConfig,
-    /// How the cluster calls itself.
+    /// Network settings for calls of the cluster's own processes.
     own: Network,
-    /// How the gateway makes calls for its callers.
+    /// Network settings for the calls that the gateway makes for its callers.
     callers: Network,
-    /// Where metrics are served.
+    /// Address where metrics and probes are served, if they are.
     telemetry_address: Option<SocketAddr>,
-    /// Ends with the cluster.
+    /// The server of metrics and probes, which ends with the cluster.
     _shown: JoinSet<()>,
-    /// Held while the cluster runs: two banks on one folder would overwrite each other.
+    /// Lock that is held while the cluster runs: two banks in one folder would overwrite each other's data.
     _lock: File,
 }
 
 impl LocalCluster {
-    /// Starts every role. They listen when this returns; [`Self::wait_ready`] waits until they answer.
+    /// Starts every role. They listen when this returns, and [`Self::wait_ready`] waits until they answer.
     pub async fn start(config: LocalClusterConfig) -> anyhow::Result<Self> {
         // The configurations of all roles are large, and callers hold this future in theirs.
         Box::pin(Self::started(Box::new(config))).await
@@ -104,11 +103,11 @@ impl LocalCluster {
             Calls::OverSockets => (None, None),
             Calls::AsFunctions => (Some(Neighbours::default()), Some(LocalServers::default())),
         };
-        // Its servers share the files that one process may have open.
+        // All servers share the limit of open files of this process.
         let connections = OpenFiles::now().connections(usize::from(shard_count) + OTHER_SERVERS);
         let bounded = |serving: ServingConfig| serving.with_connections_at_most(connections);
         let bank = vigie_bank::Config {
-            // All matchers are of one host.
+            // All matchers run on one host.
             followers_per_client_max: bank.followers_max,
             serving: bounded(bank.serving),
             ..bank
@@ -119,7 +118,7 @@ impl LocalCluster {
         let told = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
         remove_other_matchers(&data, shard_count)?;
-        // From the start, so that members may be turned on while the cluster runs.
+        // The secrets exist from the start, so that members may be turned on while the cluster runs.
         let Secrets { cluster_key, audit_key } = Secrets::prepare(&data)?;
         let processes =
             || ProcessesConfig { cluster_key: Some(cluster_key.clone()), ..ProcessesConfig::default() };
@@ -227,7 +226,7 @@ impl LocalCluster {
             shown = shown.with(&[("role", CLASSIFIER)], classifier.telemetry());
         }
         for (shard, matcher) in matchers.iter().enumerate() {
-            // `shard` is a label of coordinators.
+            // The label is not `shard`, because coordinators use that one.
             shown = shown.with(&[("role", MATCHER), ("of_shard", &shard.to_string())], matcher.telemetry());
         }
         let mut serving = JoinSet::new();
@@ -263,91 +262,91 @@ impl LocalCluster {
         })
     }
 
-    /// Where the frontend listens.
+    /// Returns the URL of the frontend.
     #[must_use]
     pub fn frontend_url(&self) -> String {
         self.frontend.url()
     }
 
-    /// Where the gateway listens, if it does.
+    /// Returns the URL of the gateway, if there is one.
     #[must_use]
     pub fn http_url(&self) -> Option<String> {
         self.gateway.as_ref().map(Role::url)
     }
 
-    /// The console in a browser, if there is a gateway.
+    /// Returns the URL of the console in a browser, if there is a gateway.
     #[must_use]
     pub fn console_url(&self) -> Option<String> {
         self.http_url().map(|url| format!("{url}/console/"))
     }
 
-    /// Where the metrics and probes of all roles are, if they are served. A matcher that was started again is
-    /// not among them.
+    /// Returns the URL of the metrics and probes of all roles, if they are served. They do not include a
+    /// matcher that was restarted.
     #[must_use]
     pub fn telemetry_url(&self) -> Option<String> {
         self.telemetry_address.map(|address| format!("http://{address}"))
     }
 
-    /// Where the coordinator listens.
+    /// Returns the URL of the coordinator.
     #[must_use]
     pub fn coordinator_url(&self) -> String {
         self.coordinator.url()
     }
 
-    /// Where the classifier listens, if there is one.
+    /// Returns the URL of the classifier, if there is one.
     #[must_use]
     pub fn classifier_url(&self) -> Option<String> {
         self.classifier.as_ref().map(Role::url)
     }
 
-    /// Where the bank listens.
+    /// Returns the URL of the bank.
     #[must_use]
     pub fn bank_url(&self) -> String {
         self.bank_url.clone()
     }
 
-    /// Where the matcher of a shard listens, or listened.
+    /// Returns the URL of a shard's matcher, also while the matcher is stopped.
     #[must_use]
     pub fn matcher_url(&self, shard: u16) -> String {
         format!("http://{}", self.matcher_addresses[usize::from(shard)])
     }
 
-    /// By what its processes know each other: for further processes that are to be of the cluster.
+    /// Returns the credentials of the cluster's processes, for further processes that join the cluster.
     #[must_use]
     pub fn processes(&self) -> &ProcessesConfig {
         &self.processes
     }
 
-    /// How its processes call each other. Matchers answer nobody else.
+    /// Returns the network settings for calls of the cluster's own processes. Matchers answer nobody else.
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.own
     }
 
-    /// How the gateway reaches the others for its callers, whose credentials it adds: the frontend over a
-    /// socket or as a function.
+    /// Returns the network settings with which the gateway calls other roles for its callers; it adds their
+    /// credentials. It calls the frontend over a socket or as a function.
     #[must_use]
     pub fn callers(&self) -> &Network {
         &self.callers
     }
 
-    /// A client of the frontend.
+    /// Returns a client of the frontend.
     pub fn match_client(&self) -> anyhow::Result<MatchClient> {
         Ok(MatchClient::new(&self.frontend_url())?)
     }
 
-    /// A client of the bank.
+    /// Returns a client of the bank.
     pub fn bank_client(&self) -> anyhow::Result<BankClient> {
         Ok(BankClient::new(&self.bank_url())?)
     }
 
-    /// A client of the coordinator.
+    /// Returns a client of the coordinator.
     pub fn coordinator_client(&self) -> anyhow::Result<CoordinatorClient> {
         Ok(CoordinatorClient::new(&self.coordinator_url())?)
     }
 
-    /// Waits until every shard is ready and the bank answers; gives up at `deadline`, or when a role has
-    /// ended, with that role's own error.
+    /// Waits until every shard is ready and the bank answers. Fails at `deadline`, or when a role has ended,
+    /// with the error of that role.
     pub async fn wait_ready(&mut self, deadline: Deadline) -> anyhow::Result<()> {
         let bank = BankClient::new_on(&self.bank_url(), &self.own)?;
         let coordinator = CoordinatorClient::new_on(&[self.coordinator_url()], &self.own)?;
@@ -356,8 +355,8 @@ impl LocalCluster {
                 return Err(error);
             }
             let soon = Deadline::now() + PROBE_WITHIN;
-            // First the matchers themselves: what the coordinator knows may be from before one was started
-            // again.
+            // The matchers are asked first: the state that the coordinator knows may be from before a matcher
+            // was restarted.
             let matchers_ready = self.matchers_ready(soon).await?;
             let (head, topology) = tokio::join!(bank.log_head(soon), coordinator.describe_topology(soon));
             if matchers_ready
@@ -393,7 +392,7 @@ impl LocalCluster {
         topology.ready_count() == self.matchers.iter().flatten().count()
     }
 
-    /// Why a role has ended by itself, if one has.
+    /// Returns the error of a role that has ended by itself; `None` if all roles run.
     async fn ended(&mut self) -> Option<anyhow::Error> {
         let fixed = [&mut self.bank, &mut self.coordinator, &mut self.frontend];
         let mut roles = fixed
@@ -407,7 +406,7 @@ impl LocalCluster {
         Some(outcome.err().unwrap_or_else(|| anyhow!("the {} ended by itself", role.name())))
     }
 
-    /// Waits for a role to end by itself, which none should, and tells why.
+    /// Waits until a role ends by itself, which none should, and returns the reason.
     pub async fn wait_ended(&mut self) -> anyhow::Error {
         loop {
             if let Some(error) = self.ended().await {
@@ -417,7 +416,7 @@ impl LocalCluster {
         }
     }
 
-    /// Stops the matcher of a shard, as if its machine were gone.
+    /// Stops the matcher of a shard, as if its machine had failed.
     pub async fn stop_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
         match self.matchers[usize::from(shard)].take() {
             Some(matcher) => matcher.stop().await,
@@ -425,7 +424,7 @@ impl LocalCluster {
         }
     }
 
-    /// Starts the matcher of a shard again, where it listened before. It goes on from its last snapshot.
+    /// Restarts the matcher of a shard at its previous address. It continues from its last snapshot.
     pub async fn start_matcher(&mut self, shard: u16) -> anyhow::Result<()> {
         let listener = TcpListener::bind(self.matcher_addresses[usize::from(shard)]).await?;
         let place = MatcherPlace { shard, shard_count: u16::try_from(self.matchers.len())?, listener };
@@ -435,8 +434,7 @@ impl LocalCluster {
         Ok(())
     }
 
-    /// Stops every role, those that are asked before those that answer them, and reports the first that
-    /// failed.
+    /// Stops every role, callers before the roles that they call, and returns the first error.
     pub async fn stop(self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for role in [self.exchange, self.gateway].into_iter().flatten() {
@@ -454,7 +452,7 @@ impl LocalCluster {
     }
 }
 
-/// Which matcher one is.
+/// The shard of a matcher, and its listener.
 struct MatcherPlace {
     shard: u16,
     shard_count: u16,

@@ -1,5 +1,5 @@
-//! Is a decoder or classifier process if that is asked for; else reads the command line, sets up logs, runs
-//! the command, and exits with its code.
+//! The program `vigie`. Runs a decoder or classifier process if the arguments ask for one. Otherwise parses
+//! the command line, sets up logs, runs the command, and exits with its code.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use clap::Parser as _;
 use vigie::{Cli, Exit, Output};
 
 fn main() -> ExitCode {
-    // Before anything else: such a process has one thread, and no more than that.
+    // This comes first, because such a process must have exactly one thread.
     if let Some(code) = vigie_decoder::run_if_asked(std::env::args_os().skip(1)) {
         return code;
     }
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Err(error) => return output.fail(&anyhow::Error::new(error).context("cannot start the runtime")),
     };
     let outcome = runtime.block_on(vigie::run(cli, &mut output));
-    // Blocking work that nobody waits for any more does not keep the process.
+    // The process does not wait for blocking work whose result nobody needs any more.
     runtime.shutdown_background();
     match outcome {
         Ok(exit) => exit.into(),

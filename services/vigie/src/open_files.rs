@@ -2,7 +2,7 @@
 
 use vigie_telemetry::OpenFiles;
 
-/// Raises the soft limit of open files of this process to the hard one, and logs what it is.
+/// Raises the soft limit of open files of this process to the hard limit, and logs the result.
 pub fn raise_open_files() {
     let before = OpenFiles::now();
     let raised = OpenFiles::raise();

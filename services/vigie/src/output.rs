@@ -1,7 +1,7 @@
-//! Lines for people, JSON for scripts, exit codes for both.
+//! Output of commands: lines for people, JSON for scripts, and exit codes for both.
 //!
-//! Results go to standard output, everything about the way there to standard error. With `--json` every line
-//! of standard output is one object.
+//! Results go to standard output, and all other messages to standard error. With `--json`, every line of
+//! standard output is one JSON object.
 
 mod table;
 pub(crate) mod style;
@@ -19,20 +19,20 @@ use vigie_rpc::code;
 
 use style::Style;
 
-/// How the command ended, as scripts see it.
+/// The result of a command, and its exit code for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Everything was done.
     Done = 0,
-    /// Refused or failed.
+    /// The command was refused, or it failed.
     Failed = 1,
     /// Done, but some of the inputs could not be used.
     SomeInputsFailed = 3,
     /// The cluster is not reachable, not complete or too busy.
     Unavailable = 4,
-    /// Something matched, and the caller asked for this code then.
+    /// Something matched, and the caller requested this code for that case.
     Matched = 10,
-    /// Stopped by an interrupt, after a report of what was done.
+    /// The command was interrupted, and has reported what it had done.
     Interrupted = 130,
 }
 
@@ -49,47 +49,47 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Where results go. Colours go with them where that is a terminal, unless `NO_COLOR` is set;
-/// `CLICOLOR_FORCE` has them anywhere.
+/// The output of a command. Lines have colours if standard output is a terminal and `NO_COLOR` is not set;
+/// `CLICOLOR_FORCE` enables colours everywhere.
 #[derive(Debug)]
 pub struct Output {
     json: bool,
     to: AutoStream<io::Stdout>,
-    /// The progress bar that is shown, or was.
+    /// The latest progress bar, which may be finished.
     bar: Arc<Mutex<ProgressBar>>,
 }
 
-/// The time after which a person is informed that a call takes long.
+/// Time after which a line reports that a call takes long.
 const NOTICE_AFTER: Duration = Duration::from_secs(1);
-/// The shortest time between two such lines.
+/// Minimum time between two such lines.
 const NOTICE_EVERY: Duration = Duration::from_secs(5);
 
-/// An error as scripts see it.
+/// An error in the form for scripts.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ErrorLine {
-    /// A word that does not change: a gRPC code in lower case, or the kind of a file's fault.
+    /// A fixed word for the error: a gRPC code in lower case, or the kind of a file's fault.
     pub(crate) code: String,
-    /// What was wrong, for a person.
+    /// A description of the error, for a person.
     pub(crate) message: String,
 }
 
-/// A result could not be printed. Of all errors only this one can mean that nobody reads the output any more:
-/// a connection that broke says `BrokenPipe` too.
+/// The error of a result that could not be printed. Only this error can mean that nobody reads the output any
+/// more: a broken connection also gives `BrokenPipe`, in other errors.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot print")]
 pub(crate) struct PrintError(#[from] io::Error);
 
-/// What printing gives.
+/// The result of printing.
 pub(crate) type Printed = Result<(), PrintError>;
 
 impl Output {
-    /// Results for people, or for scripts.
+    /// Creates the output, for scripts if `json` is set and otherwise for people.
     #[must_use]
     pub fn new(json: bool) -> Self {
         Self { json, to: anstream::stdout(), bar: Arc::new(Mutex::new(ProgressBar::hidden())) }
     }
 
-    /// Prints a line for people; nothing with `--json`.
+    /// Prints a line for people. Does nothing with `--json`.
     pub(crate) fn say(&mut self, line: impl AsRef<str>) -> Printed {
         if self.json {
             return Ok(());
@@ -97,7 +97,7 @@ impl Output {
         self.print(line.as_ref())
     }
 
-    /// Prints an object for scripts; nothing without `--json`.
+    /// Prints an object for scripts. Does nothing without `--json`.
     pub(crate) fn object(&mut self, object: &impl Serialize) -> Printed {
         if !self.json {
             return Ok(());
@@ -105,7 +105,7 @@ impl Output {
         self.print(&serde_json::to_string(object).map_err(io::Error::other)?)
     }
 
-    /// Standard output for what is neither a line for people nor an object: the text of a file.
+    /// Returns standard output for the text of a file, which is neither a line for people nor a JSON object.
     pub(crate) fn raw(&self) -> BufWriter<Stdout> {
         BufWriter::new(io::stdout())
     }
@@ -115,17 +115,17 @@ impl Output {
         Ok(self.to.flush()?)
     }
 
-    /// Tells something about the way there, on standard error.
+    /// Prints a message that is not a result, on standard error.
     pub(crate) fn note(&self, line: impl AsRef<str>) {
-        // Standard error may be closed; nobody is left to be told that.
+        // If standard error is closed, nobody is left to receive a message about that.
         let _ = writeln!(anstream::stderr(), "{}", line.as_ref());
     }
 
-    /// Writes a line to standard error when a call of the command takes long, and what it waits for.
+    /// Returns a callback that prints to standard error when a call takes long, and what it waits for.
     pub(crate) fn notice(&self) -> Notice {
         let (bar, newest) = (Arc::clone(&self.bar), Mutex::new(None::<Instant>));
         Notice::new(NOTICE_AFTER, move |wait| {
-            // Many calls may wait at once.
+            // Several calls may wait at the same time.
             let mut newest = newest.lock().unwrap_or_else(PoisonError::into_inner);
             if newest.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
                 *newest = Some(Instant::now());
@@ -136,12 +136,14 @@ impl Output {
         })
     }
 
-    /// A table for people: columns as wide as their widest cell, and the whole no wider than the terminal.
+    /// Prints a table for people. Columns are as wide as their widest cell, and the table is at most as wide
+    /// as the terminal.
     pub(crate) fn table(&mut self, header: &[&str], rows: &[Vec<String>]) -> Printed {
         self.styled_table(header, rows, |_, _| style::PLAIN)
     }
 
-    /// The same with a style for each cell, by the number of its column and its text.
+    /// Prints a table in the same way, with a style for each cell. `style_of` receives the number of the
+    /// cell's column, from 0, and its text.
     pub(crate) fn styled_table(
         &mut self,
         header: &[&str],
@@ -151,18 +153,18 @@ impl Output {
         if self.json {
             return Ok(());
         }
-        // In a file or a pipe, every row is one line.
+        // If standard output is not a terminal, the width is not limited, so every row is one line.
         let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
         self.print(&table::lines(header, rows, width, style_of).join("\n"))
     }
 
-    /// A progress bar on standard error, where that is a terminal and people are looking.
+    /// Returns a progress bar on standard error. It is hidden if that is not a terminal, and with `--json`.
     #[must_use]
     pub(crate) fn progress(&self, length: u64, what: &'static str) -> ProgressBar {
         self.bar(length, what, "{msg:>12} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}")
     }
 
-    /// A progress bar over the bytes of a file.
+    /// Returns a progress bar over the bytes of a file, otherwise like [`Self::progress`].
     #[must_use]
     pub(crate) fn byte_progress(&self, bytes: u64, what: &'static str) -> ProgressBar {
         self.bar(bytes, what, "{msg:>12} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
@@ -179,14 +181,14 @@ impl Output {
         bar
     }
 
-    /// Whether the error is that nobody reads the output any more (`vigie ... | head`).
+    /// Returns whether the error means that nobody reads the output any more (`vigie ... | head`).
     #[must_use]
     pub fn is_closed(error: &anyhow::Error) -> bool {
         let printing = error.downcast_ref::<PrintError>();
         printing.is_some_and(|PrintError(error)| error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// Tells why the command failed, and gives its code.
+    /// Prints why the command failed, and returns its exit code.
     pub fn fail(&mut self, error: &anyhow::Error) -> ExitCode {
         self.note(format!("{} {}", style::styled(style::BAD, "vigie:"), sentence(error)));
         let call = error.downcast_ref::<CallError>();
@@ -203,7 +205,7 @@ impl Output {
     }
 }
 
-/// What a call waits for, for a person.
+/// Describes for a person what a call waits for.
 fn waiting(wait: &Wait<'_>) -> String {
     let Wait { service, endpoint, left, failure } = wait;
     let left = left.as_secs_f64();
@@ -213,7 +215,7 @@ fn waiting(wait: &Wait<'_>) -> String {
     }
 }
 
-/// What a person may look up or change after a call that failed so.
+/// Returns advice for a person after a call that failed with this error, if there is any.
 #[must_use]
 pub(crate) fn hint(call: &CallError) -> Option<String> {
     const HINTS: [(Code, &str); 3] = [
@@ -249,19 +251,19 @@ pub(crate) fn hint(call: &CallError) -> Option<String> {
     HINTS.iter().find(|(of, _)| *of == code).map(|(_, hint)| (*hint).to_owned())
 }
 
-/// A number of things: `1 file`, `2 files`.
+/// Formats a count of things: `1 file`, `2 files`.
 #[must_use]
 pub(crate) fn counted(count: u64, thing: &str) -> String {
     counted_as(count, thing, &format!("{thing}s"))
 }
 
-/// A number of things whose plural is not regular: `1 hash`, `2 hashes`.
+/// Formats a count of things with an irregular plural: `1 hash`, `2 hashes`.
 #[must_use]
 pub(crate) fn counted_as(count: u64, thing: &str, things: &str) -> String {
     format!("{count} {}", if count == 1 { thing } else { things })
 }
 
-/// The error and its causes in one line, each said once.
+/// Formats an error and its causes in one line, without repetitions.
 #[must_use]
 pub(crate) fn sentence(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -277,20 +279,20 @@ pub(crate) fn sentence(error: &anyhow::Error) -> String {
     text
 }
 
-/// The exit code of a call that failed: [`Exit::Unavailable`] where the same command may succeed later.
+/// Returns the exit code of a call that failed: [`Exit::Unavailable`] if the same command may succeed later.
 #[must_use]
 pub(crate) fn exit_of(code: Code) -> Exit {
     if code::retryable(code) || code == Code::DeadlineExceeded { Exit::Unavailable } else { Exit::Failed }
 }
 
-/// The exit code of a call that failed: [`Exit::Failed`] also where no connection can be made until somebody
-/// changes a certificate.
+/// Returns the exit code of a call that failed. It is [`Exit::Failed`] also if no connection is possible
+/// until somebody changes a certificate.
 #[must_use]
 pub(crate) fn exit_of_call(call: &CallError) -> Exit {
     if call.is_for_good() { Exit::Failed } else { exit_of(call.code()) }
 }
 
-/// A gRPC code as scripts see it.
+/// Formats a gRPC code for scripts.
 #[must_use]
 pub(crate) fn code_name(code: Code) -> String {
     code::word(code).to_ascii_lowercase()

@@ -1,4 +1,4 @@
-//! Where the traces of a role go.
+//! Sends the traces of a role to a collector.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use vigie_clients::Network;
 use vigie_telemetry::trace::{EXPORT_TIMEOUT, Tracer};
 use vigie_telemetry::{Telemetry, TelemetryConfig};
 
-/// How long a role that ends tries to send its last traces.
+/// Maximum time that a role that ends spends on sending its last traces.
 const LAST_WITHIN: Duration = Duration::from_secs(2);
 
-/// The telemetry of a service, whose traces go to the collector of `config` if that names one.
+/// Returns the telemetry of a service. Traces are sent to the collector that `config` names, if it names one.
 pub(crate) fn start(
     service: &'static str,
     config: &TelemetryConfig,
@@ -27,9 +27,9 @@ pub(crate) fn start(
     Ok(telemetry.with_tracer(started?))
 }
 
-/// Sends what was done last, if there is somebody to tell it.
+/// Sends the last traces, if there is a collector.
 pub(crate) async fn stop(telemetry: &Telemetry) {
     let tracer = telemetry.tracer();
-    // It fails where the runtime is ending, and then nothing can be sent.
+    // This fails if the runtime is ending; then nothing can be sent.
     let _ = tokio::task::spawn_blocking(move || tracer.stop(LAST_WITHIN)).await;
 }

@@ -1,5 +1,5 @@
-//! Commands about the audit against a bank whose answers are written here: what is printed where, which files
-//! are written, and what is refused.
+//! Tests the audit commands against a bank with scripted answers: the printed output, the files that are
+//! written, and what is refused.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,17 +21,17 @@ use vigie_proto::pb::consortium::v1::audit_service_server::{AuditService, AuditS
 
 const ORIGIN: &str = "vigie.example/audit";
 
-/// The audit of a bank.
+/// The audit log of the bank.
 #[derive(Debug)]
 struct Log {
     entries: Vec<Vec<u8>>,
     stored: Vec<NodeHash>,
     frontier: Frontier,
-    /// The size of the newest checkpoint.
+    /// Size of the newest checkpoint.
     signed: u64,
-    /// The member whose auditor calls; 0 for the host's.
+    /// Id of the member whose auditor calls; 0 for the host's auditor.
     caller: u32,
-    /// Whether there is a key to sign with.
+    /// Whether the bank has a key to sign checkpoints with.
     has_key: bool,
 }
 
@@ -46,7 +46,7 @@ impl ReadHashes for Log {
     }
 }
 
-/// A bank's service of the audit.
+/// A bank's service of the audit, with scripted answers.
 #[derive(Clone)]
 struct Bank(Arc<Mutex<Log>>);
 
@@ -77,7 +77,7 @@ fn entry(index: u64, salt: u8) -> pb::AuditEntry {
 }
 
 impl Bank {
-    /// A bank whose newest checkpoint has so many entries, and which has logged some more.
+    /// Returns a bank whose newest checkpoint has `signed` entries, and that has logged `more` further ones.
     fn of(signed: u64, more: u64) -> Self {
         let log = Log {
             entries: Vec::new(),
@@ -131,7 +131,7 @@ fn bytes(hashes: Vec<NodeHash>) -> Vec<Vec<u8>> {
 
 #[tonic::async_trait]
 impl AuditService for Bank {
-    /// Looks at seven entries a call, so that pages are short, and some are empty.
+    /// Scans seven entries in each call, so that pages are short and some are empty.
     async fn list_entries(
         &self,
         request: Request<pb::ListEntriesRequest>,
@@ -195,7 +195,7 @@ impl AuditService for Bank {
     }
 }
 
-/// Runs the binary in a folder with this bank, and nothing of whoever runs the tests.
+/// Runs the program in a folder with this bank, and without any `VIGIE_` variables of the test run.
 fn vigie(folder: &Path, bank: &str, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VIGIE_")) {
@@ -209,12 +209,12 @@ fn texts(output: &Output) -> (String, String) {
     (text(&output.stdout), text(&output.stderr))
 }
 
-/// A folder, a bank, and the commands in it.
+/// A folder, a bank, and the key for the commands.
 struct Fixture {
     folder: tempfile::TempDir,
     bank: Bank,
     endpoint: String,
-    /// The public key of the log.
+    /// Public key of the log.
     key: String,
 }
 
@@ -225,13 +225,13 @@ impl Fixture {
         Self { folder, bank, endpoint, key: log_key().public().to_string() }
     }
 
-    /// Runs `vigie audit`, with the log's key for `LOG`.
+    /// Runs `vigie audit` with `args`, in which the log's key replaces `LOG`.
     fn run(&self, args: &str) -> Output {
         let args: Vec<&str> = args.split(' ').map(|arg| if arg == "LOG" { &self.key } else { arg }).collect();
         vigie(self.folder.path(), &self.endpoint, &[&["audit"], &args[..]].concat())
     }
 
-    /// The standard output of a command that succeeds.
+    /// Runs a command that must succeed, and returns its standard output.
     fn done(&self, args: &str) -> String {
         let output = self.run(args);
         assert_eq!(output.status.code(), Some(0), "{args}: {}", texts(&output).1);
@@ -242,7 +242,7 @@ impl Fixture {
         serde_json::from_str(&self.done(&format!("{args} --json"))).unwrap()
     }
 
-    /// The standard error of a command that fails with a code.
+    /// Runs a command that must fail with `code`, and returns its standard error.
     fn fails(&self, code: i32, args: &str) -> String {
         let output = self.run(args);
         let error = texts(&output).1;
@@ -358,7 +358,7 @@ async fn an_export_of_the_whole_log_is_complete_and_one_of_a_member_is_proven() 
     it.write("some", &dropped.concat());
     assert!(it.fails(1, "verify some --log-key LOG").contains("counts 7 entries, and 6 are there"));
 
-    // The bank shows an entry that is not the one that it has signed.
+    // The bank returns an entry that differs from the one that it has signed.
     it.bank.log().entries[4] = entry(4, 8).encode_to_vec();
     assert!(it.fails(1, "export other").contains("entry 4 is not in the tree that the bank has signed"));
     it.bank.log().caller = 0;
@@ -387,7 +387,7 @@ async fn a_witness_signs_a_log_that_goes_on_and_no_other() {
         assert_eq!(it.read("w.state"), it.read("signed"));
     }
 
-    // What a bank hands out with this signature is proven with it.
+    // An export is verified with the witness only if its checkpoint has the witness's signature.
     it.done("export all");
     let all = it.read("all");
     let without = it.fails(1, "verify all --log-key LOG --witness w.pub");

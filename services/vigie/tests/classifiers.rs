@@ -1,5 +1,5 @@
-//! Commands about classifiers against a bank and a frontend whose answers are written here: what is put, and
-//! what is printed.
+//! Tests the classifier commands against a bank and a frontend with scripted answers: the cards that are put,
+//! and the printed output.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::path::Path;
@@ -28,8 +28,8 @@ const CARD: &str = r#"{
         "expected": [{"class": "other", "score": 0.5}, {"class": "nude", "score": 0.5}]}
 }"#;
 
-/// A bank's service of cards with one model, and a frontend whose model takes the first byte of a file for
-/// its score.
+/// A bank's service of model cards with one model, and a frontend whose model uses the first byte of a file
+/// as its score.
 #[derive(Clone, Default)]
 struct Deployment(Arc<Mutex<Vec<CardVersion>>>);
 
@@ -138,7 +138,8 @@ fn printed(output: &Output, code: i32) -> String {
     all
 }
 
-/// A folder of labelled files: 100 of no class with first bytes 0 to 99, ten of the class with 150 to 159.
+/// Writes a folder of labelled files: 100 of no class, with first bytes 0 to 99, and ten of the class, with
+/// first bytes 150 to 159.
 fn labelled(folder: &Path) {
     for (sub_folder, bytes) in [("holiday", 0..100_u8), ("nude", 150..160)] {
         std::fs::create_dir(folder.join(sub_folder)).unwrap();
@@ -169,7 +170,7 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
     assert!(none.contains("0 classifiers"), "{none}");
     let unknown = run(&["show", "nsfw"], 1).await;
     assert!(unknown.contains("there is no model called nsfw"), "{unknown}");
-    // Every fault is shown without a call.
+    // All faults are shown without a call.
     let wrong = run(&["add", "--card", &at("wrong.json").display().to_string()], 1).await;
     assert!(wrong.contains("output.classes[1].index: ") && wrong.contains("licence: "), "{wrong}");
     assert!(deployment.versions().is_empty());
@@ -191,7 +192,7 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
     ] {
         assert!(shown.contains(says), "{shown} lacks {says}");
     }
-    // Without a threshold nothing is answered, and without a calibration there is none.
+    // A model that is not in shadow needs a threshold, and without a calibration there is none.
     let early = run(&["activate", "nsfw"], 1).await;
     assert!(early.contains("an active model has a threshold"), "{early}");
     let early = run(&["threshold", "nsfw", "--class", "nude", "--at-most-one-in", "10"], 1).await;
@@ -205,7 +206,7 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
     let measured = run(&calibrate, 0).await;
     assert!(measured.contains("110 files measured"), "{measured}");
     assert!(measured.contains("calibration of nude: 100 other contents, 10 of the class"), "{measured}");
-    // 299 others would do for 1 in 100.
+    // 299 other contents would suffice for 1 in 100.
     assert!(measured.contains("it would take 299"), "{measured}");
     let calibration = deployment.newest().card().calibration().cloned().unwrap();
     assert_eq!(calibration.source(), "drawn by a test");
@@ -248,7 +249,7 @@ async fn files_that_cannot_be_scored_are_named_and_stop_the_calibration_unless_t
     let endpoint = deployment.serve().await;
     labelled(folder.path());
     std::fs::write(folder.path().join("holiday/broken"), "bad").unwrap();
-    // The same content under another label.
+    // The same content is also under another label.
     std::fs::write(folder.path().join("nude/twice"), [7, 1, 2, 3]).unwrap();
     let folder = folder.path().display().to_string();
     let args = ["classifier", "calibrate", "nsfw", &folder, "--bank-url", &endpoint, "--frontend", &endpoint];
@@ -266,7 +267,7 @@ async fn files_that_cannot_be_scored_are_named_and_stop_the_calibration_unless_t
     let card = deployment.newest();
     let classes = card.card().calibration().unwrap().classes();
     assert_eq!((classes.len(), classes[0].negatives(), classes[0].positives()), (1, 100, 10));
-    // Nobody answers: the first failure ends it.
+    // Nobody answers, so the command ends at the first failure.
     let nobody = [
         "classifier",
         "calibrate",

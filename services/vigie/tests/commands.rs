@@ -1,10 +1,10 @@
-//! Commands that need no cluster, as scripts and people use them.
+//! Tests commands that need no cluster, as scripts and people use them.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs the binary with an environment that holds nothing of whoever runs the tests.
+/// Runs the program with `environment`, and without any `VIGIE_` and colour variables of the test run.
 fn vigie(args: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VIGIE_") || name.contains("COLOR"))
@@ -53,7 +53,7 @@ fn a_shown_file_has_no_faults_and_neither_have_all_its_defaults() {
             is_unset = line.ends_with("Not set by default.");
         }
         for text in [&shown, &set] {
-            // A coordinator alone has no matchers to begin with.
+            // A coordinator without matchers is not valid.
             let text = text.replace("matchers = []", "matchers = ['http://127.0.0.1:7750']");
             let text = if role == "coordinator" { text.replace("#matchers", "matchers") } else { text };
             std::fs::write(&file, text).unwrap();
@@ -139,7 +139,7 @@ fn colours_are_where_a_person_wants_them() {
     assert!(!coloured(&[("NO_COLOR", "1")]));
 }
 
-/// Faults of certificates and addresses stay until somebody mends them.
+/// Faults of certificates and addresses remain until somebody corrects them, so they are not retried.
 #[test]
 fn what_trying_again_cannot_mend_exits_with_1() {
     let nowhere = "https://127.0.0.1:1";

@@ -1,4 +1,4 @@
-//! Exchanges of a cluster in one process: added, followed and removed by commands.
+//! Tests exchanges in a cluster in one process: they are added, followed and removed by commands.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::collections::BTreeSet;
@@ -16,15 +16,15 @@ struct Fixture {
     folder: tempfile::TempDir,
 }
 
-/// A StopNCII that shares nothing, and keeps what is submitted to it.
+/// A StopNCII server that shares no hashes, and records what is submitted to it.
 struct Programme {
     origin: String,
-    /// The path and the body of each request that was not a reading one.
+    /// Path and body of each request that was not a read.
     submitted: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl Programme {
-    /// Answers until the test ends.
+    /// Starts the server, which answers until the test ends.
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -38,7 +38,7 @@ impl Programme {
         self.submitted.lock().unwrap().len()
     }
 
-    /// The path of the last request, and its hashes.
+    /// Returns the path of the last request, and its hashes.
     fn last(&self) -> (String, Vec<String>) {
         let submitted = self.submitted.lock().unwrap();
         let (path, body) = submitted.last().unwrap();
@@ -84,7 +84,7 @@ impl Fixture {
         Self::start_with(Vec::new()).await
     }
 
-    /// With these origins of programmes beside the known ones.
+    /// Starts a cluster that accepts these origins of programmes in addition to the known ones.
     async fn start_with(origins: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = LocalClusterConfig::new(folder.path().join("data"));
@@ -102,7 +102,7 @@ impl Fixture {
         Self { cluster, folder }
     }
 
-    /// What a command of words that exits with `code` prints.
+    /// Runs a command, which must exit with `code`, and returns its standard output.
     fn exits(&self, code: i32, words: &str) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
         command.args(words.split(' ')).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -131,7 +131,7 @@ impl Fixture {
         std::fs::write(self.folder.path().join("list.txt"), lines).unwrap();
     }
 
-    /// Sets the credentials of StopNCII, and this line beside them.
+    /// Writes the credentials of StopNCII, followed by `line`.
     fn credentials(&self, line: &str) {
         let folder = self.folder.path().join("credentials");
         std::fs::create_dir_all(&folder).unwrap();
@@ -139,7 +139,7 @@ impl Fixture {
         std::fs::write(folder.join("stop_ncii"), lines).unwrap();
     }
 
-    /// The hashes of a bank.
+    /// Returns the hashes of a bank.
     fn hashes(&self, bank: &str) -> BTreeSet<String> {
         let listed = self.done(&format!("--json item list {bank} --limit 1000"));
         let hash = |line: &str| {
@@ -170,12 +170,12 @@ async fn a_file_is_followed_by_commands_and_withdrawn_from() {
     );
     assert_eq!(fixture.hashes("known"), (1..=20).map(digest).collect());
 
-    // What is no longer in the file is withdrawn; what another source has stays.
+    // Items that are no longer in the file are withdrawn; items that another source has stay.
     fixture.write((3..=20).chain(30..=31));
     fixture.done("exchange fetch list --wait");
     assert_eq!(fixture.hashes("known"), (3..=20).chain(30..=31).map(digest).collect());
 
-    // An empty file removes nothing, and is an alarm until it is mended.
+    // An empty file removes nothing, and raises an alarm until it is corrected.
     fixture.write(std::iter::empty());
     let failed = fixture.exits(1, "exchange fetch list --wait");
     assert!(failed.contains("would remove 20 of 20"), "{failed}");
@@ -192,7 +192,7 @@ async fn a_file_is_followed_by_commands_and_withdrawn_from() {
     fixture.done("exchange fetch --all --wait");
     fixture.done("exchange remove list");
     assert!(fixture.exits(1, "exchange status list").contains("list"));
-    // What it brought stays.
+    // The items that the exchange added stay.
     assert_eq!(fixture.hashes("known").len(), 18);
     fixture.cluster.stop().await.unwrap();
 }
@@ -225,7 +225,7 @@ async fn own_items_are_submitted_and_withdrawn_with_members_and_without() {
     assert!(added.contains("submit_key") && added.contains("bank_key"), "{added}");
     fixture.done("exchange fetch s --wait");
     assert_eq!(programme.last(), ("/SubmitHashes".to_owned(), vec![digest(1), digest(2)]));
-    // Nothing new, nothing sent.
+    // There is nothing new, so nothing is sent.
     fixture.done("exchange fetch s --wait");
     assert_eq!(programme.count(), 1);
 
@@ -237,7 +237,7 @@ async fn own_items_are_submitted_and_withdrawn_with_members_and_without() {
     fixture.done("exchange fetch s --wait");
     assert_eq!(programme.last(), ("/SubmitFeedback".to_owned(), vec![digest(1)]));
 
-    // What came by a programme goes to none, and its end neither.
+    // Items that came from a programme are not submitted to any programme, and neither is their removal.
     fixture.write(7..=7);
     fixture.done("item add own-list --hashes list.txt --programme ncmec");
     fixture.done("exchange fetch s --wait");
@@ -245,7 +245,7 @@ async fn own_items_are_submitted_and_withdrawn_with_members_and_without() {
     fixture.done("exchange fetch s --wait");
     assert_eq!(programme.count(), 2);
 
-    // With members it reads as a principal of the bank's owner.
+    // With members, the exchange reads as a principal of the bank's owner.
     fixture.done("principal add --role administrator,operator --key-file admin.key --turn-on");
     fixture.exits(1, "exchange fetch s --wait");
     assert!(fixture.done("exchange status s").contains("bank_key"));

@@ -1,4 +1,4 @@
-//! Files of hashes against a cluster: added, compared with a bank, written.
+//! Tests files of hashes against a cluster: they are added, compared with a bank, and written.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::collections::BTreeSet;
@@ -32,12 +32,12 @@ impl Fixture {
         command
     }
 
-    /// Runs a command of words.
+    /// Runs a command; `words` are its arguments, separated by spaces.
     fn run(&self, words: &str) -> Output {
         self.command(&words.split(' ').collect::<Vec<_>>()).output().unwrap()
     }
 
-    /// What a command that exits with `code` prints on standard output, and on standard error.
+    /// Runs a command, which must exit with `code`, and returns its standard output and its standard error.
     fn exits(&self, code: i32, words: &str) -> (String, String) {
         let output = self.run(words);
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
@@ -64,7 +64,8 @@ impl Fixture {
         std::fs::read_to_string(self.folder.path().join(file)).unwrap()
     }
 
-    /// The items of a bank, each as its hashes; the same hashes twice are there twice.
+    /// Returns the items of a bank, each as its set of hashes. Two items with the same hashes are both
+    /// returned.
     fn items(&self, bank: &str) -> Vec<BTreeSet<String>> {
         let listed = self.done(&format!("--json item list {bank} --limit 100000"));
         let mut items: Vec<BTreeSet<String>> = listed.lines().map(hashes_of).collect();
@@ -88,7 +89,7 @@ fn digits(number: u64, bytes: usize) -> String {
     format!("{number:0width$x}", width = 2 * bytes)
 }
 
-/// A table of named MD5 digests.
+/// Returns a table of named MD5 digests.
 fn table(numbers: impl Iterator<Item = u64>) -> String {
     let lines: Vec<String> =
         numbers.map(|number| format!("{},name-{number}\n", digits(number, 16))).collect();
@@ -177,7 +178,7 @@ async fn a_sync_makes_a_bank_equal_to_a_file_and_changes_nothing_the_second_time
     check("two.csv", "", [2, 28, 2]);
     assert_eq!(it.items("known"), md5s(3..=32));
 
-    // The same hashes under another name, and without names.
+    // The same hashes, first with one item renamed, then without names.
     it.write("renamed.csv", &table(3..=32).replace("name-9\n", "other-9\n"));
     check("renamed.csv", "", [0, 30, 0]);
     check("renamed.csv", "", [0, 30, 0]);
@@ -185,12 +186,12 @@ async fn a_sync_makes_a_bank_equal_to_a_file_and_changes_nothing_the_second_time
     check("bare.txt", " --type md5", [0, 30, 0]);
     assert_eq!(it.items("known"), md5s(3..=32));
 
-    // All of them under other names is no removal, which would be refused.
+    // If all items get other names, this does not count as a removal, which would be refused.
     it.write("others.csv", &table(3..=32).replace("name-", "another-"));
     check("others.csv", "", [0, 30, 0]);
     assert_eq!(it.items("known"), md5s(3..=32));
 
-    // Items that others have added, and one that is there twice, go like any other.
+    // Items that others have added, and an item that is there twice, are removed like any other.
     it.write("more.csv", "md5\n00000000000000000000000000000003\n000000000000000000000000000000ff\n");
     it.done("item add known --hashes more.csv");
     check("two.csv", "", [0, 30, 2]);

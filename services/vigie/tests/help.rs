@@ -1,5 +1,5 @@
-//! The binary starts and tells what it can do. Because of this file, `cargo test --workspace` builds the
-//! binary, which the tests of the whole cluster use.
+//! Tests that the program starts and prints its help. Because of this file, `cargo test --workspace` builds
+//! the program, which the tests of the whole cluster use.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::process::Command;

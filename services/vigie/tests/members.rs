@@ -1,5 +1,4 @@
-//! Commands about members against a bank whose answers are written here: what is printed where, and what is
-//! sent.
+//! Tests the member commands against a bank with scripted answers: the printed output, and the requests.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,17 +14,17 @@ use vigie_proto::pb::consortium::v1::consortium_service_server::{
     ConsortiumService, ConsortiumServiceServer,
 };
 
-/// The method of a call, and its header `Authorization`.
+/// The method of a call, and its `Authorization` header.
 type Called = (&'static str, Option<String>);
 
-/// A bank's service of members.
+/// A bank's service of members, with scripted answers.
 #[derive(Clone)]
 struct Bank {
     /// Whether there are principals.
     is_on: bool,
-    /// Whether the answer to a change of a principal does not arrive.
+    /// Whether the answers to changes of principals are lost.
     loses_answers: bool,
-    /// The keys that callers have made for principals.
+    /// The keys that callers have generated for principals.
     keys: Arc<Mutex<Vec<String>>>,
     calls: Arc<Mutex<Vec<Called>>>,
 }
@@ -52,14 +51,14 @@ impl Bank {
         if is_refused { Err(Status::unauthenticated("the call needs a credential")) } else { Ok(()) }
     }
 
-    /// Takes the key of a new principal, which is in no answer.
+    /// Stores the key of a new principal. No answer contains it.
     fn take_key(&self, key: &str) -> Result<(), Status> {
         let mut keys = self.keys.lock().unwrap();
         keys.push(key.to_owned());
         if !self.loses_answers {
             return Ok(());
         }
-        // The client asks again, and now there are members, of whom it shows no credential.
+        // The client sends the call again. Now there are members, and the call has none of their credentials.
         let is_again = keys.len().is_multiple_of(2);
         Err(if is_again { Status::unauthenticated("who is it?") } else { Status::unavailable("lost") })
     }
@@ -149,7 +148,7 @@ bank! {
     get_charter(bank, request: GetCharterRequest) -> GetCharterResponse { not_here(bank, request) }
 }
 
-/// Runs the binary with this bank and environment, and nothing of whoever runs the tests.
+/// Runs the program with this bank and `environment`, and without any `VIGIE_` variables of the test run.
 fn vigie(args: &[&str], bank: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VIGIE_")) {
@@ -250,7 +249,7 @@ async fn a_new_key_is_alone_on_standard_output_or_in_a_file_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_lost_is_no_success_and_loses_no_key() {
-    // The first operator among them, without whose key nobody could do anything.
+    // The second case creates the first operator. If its key were lost, nobody could do anything.
     for (is_on, credentials) in [(true, &[("VIGIE_TOKEN", "a.b.c")][..]), (false, &[])] {
         let bank = Bank { loses_answers: true, ..Bank::of(is_on) };
         let endpoint = bank.serve().await;

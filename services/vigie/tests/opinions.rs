@@ -1,4 +1,4 @@
-//! Commands about opinions against a bank whose answers are written here: what is sent, and what is printed.
+//! Tests the opinion commands against a bank with scripted answers: the requests, and the printed output.
 #![allow(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
 
 use std::process::{Command, Output};
@@ -11,10 +11,10 @@ use vigie_proto::pb::consortium::v1 as pb;
 use vigie_proto::pb::consortium::v1::opinion_service_server::{OpinionService, OpinionServiceServer};
 use vigie_proto::pb::model::v1 as pb_model;
 
-/// A moment: 2026-11-29 00:00 UTC.
+/// A fixed time: 2026-11-29 00:00 UTC, in milliseconds since 1970.
 const AT: u64 = 1_795_910_400_000;
 
-/// A bank's service of opinions, which keeps the requests as text.
+/// A bank's service of opinions, which records the requests as text.
 #[derive(Clone, Default)]
 struct Bank(Arc<Mutex<Vec<String>>>);
 
@@ -28,7 +28,7 @@ impl Bank {
         endpoint
     }
 
-    /// The requests since this was asked last.
+    /// Returns the requests since the last call of this.
     fn asked(&self) -> Vec<String> {
         self.0.lock().unwrap().drain(..).collect()
     }
@@ -71,7 +71,7 @@ bank! {
             ..Default::default()
         };
         let taken_back = pb::Opinion { item_id: 9, member: "umbrella".into(), at_unix_ms: AT, sequence: 30, ..Default::default() };
-        // Two pages.
+        // The list has two pages.
         let is_first = request.after_sequence < 12;
         pb::ListOpinionsResponse {
             opinions: vec![if is_first { negative } else { taken_back }],
@@ -110,7 +110,7 @@ bank! {
     }
 }
 
-/// Runs the binary with this bank, and nothing of whoever runs the tests.
+/// Runs the program with this bank, and without any `VIGIE_` variables of the test run.
 fn vigie(line: &str, bank: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vigie"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VIGIE_")) {

@@ -1,8 +1,8 @@
-//! `vigie audit`: reads the audit, and checks it.
+//! `vigie audit`: reads and verifies the bank's audit.
 //!
-//! Reading order: `connect` (the bank's service), `keys`, `lines` (entries as they are shown), then `list`,
-//! `prove`, `export_file` and `order` (the form of an export, and its check), `export`, `verify`, `cosign`,
-//! `key`.
+//! Reading order: `connect` (the bank's service), `keys`, `lines` (the printed form of entries), then `list`,
+//! `prove`, `export_file` and `order` (the format of an export, and its verification), `export`, `verify`,
+//! `cosign`, `key`.
 
 mod connect;
 mod keys;

@@ -1,4 +1,4 @@
-//! The bank that a command speaks to.
+//! The connection to the bank that a command calls.
 
 use std::time::Duration;
 
@@ -8,18 +8,19 @@ use crate::cli::BankAddressArgs;
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 
-/// The bank, or that one of the banks named which serves; and until when a call may take.
+/// Returns a client of the bank, and the deadline of a call that starts now. If several banks are named, the
+/// client uses the one that serves.
 pub(crate) fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(BankClient, Deadline)> {
     let client = BankClient::among(&address.bank_urls, &network(address, output)?)?;
     Ok((client.with_patience(patience(address)), deadline(address.timeout_ms)))
 }
 
-/// The network on which the bank is reached.
+/// Returns the network settings for calls to the bank.
 pub(crate) fn network(address: &BankAddressArgs, output: &Output) -> anyhow::Result<Network> {
     Ok(address.tls.network(&address.bank_urls)?.noticing(output.notice()))
 }
 
-/// How long a call to the bank is tried again.
+/// Returns for how long a call to the bank is retried while no connection can be made.
 pub(crate) const fn patience(address: &BankAddressArgs) -> Patience {
     Patience::Connecting(Duration::from_millis(address.connect_timeout_ms))
 }

@@ -1,4 +1,4 @@
-//! Commands that start something, or prepare its start.
+//! Commands that start a cluster or a role, or prepare the start.
 
 pub(crate) mod up;
 pub(crate) mod role;

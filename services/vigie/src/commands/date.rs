@@ -1,9 +1,9 @@
-//! Moments as people read them, and the present one.
+//! Formats times for people, and returns the present time.
 
 use time::OffsetDateTime;
 use vigie_model::UnixMillis;
 
-/// Returns a moment to the minute, in UTC: `2026-11-28 16:20`.
+/// Formats a time to the minute, in UTC: `2026-11-28 16:20`.
 pub(crate) fn date(at: UnixMillis) -> String {
     let seconds = i64::try_from(at.0 / 1_000).ok();
     let Some(at) = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()) else {
@@ -13,12 +13,12 @@ pub(crate) fn date(at: UnixMillis) -> String {
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", at.hour(), at.minute())
 }
 
-/// Returns a moment to the second, in UTC, as it is typed: `2026-11-28T16:20:05`.
+/// Formats a time to the second, in UTC, as it is typed: `2026-11-28T16:20:05`.
 pub(crate) fn to_the_second(at: UnixMillis) -> String {
     format!("{}:{:02}", date(at).replace(' ', "T"), at.0 / 1_000 % 60)
 }
 
-/// Returns the present moment, by this machine's clock.
+/// Returns the present time of this machine's clock.
 pub(crate) fn now() -> UnixMillis {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))

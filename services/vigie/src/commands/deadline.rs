@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vigie_clients::Deadline;
 
-/// Returns the moment that is `timeout_ms` milliseconds from now.
+/// Returns the deadline that is `timeout_ms` milliseconds from now.
 pub(crate) fn deadline(timeout_ms: u64) -> Deadline {
     Deadline::now() + Duration::from_millis(timeout_ms)
 }

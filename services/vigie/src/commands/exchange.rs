@@ -1,4 +1,4 @@
-//! `vigie exchange`: hash-sharing programmes and files that banks follow.
+//! `vigie exchange`: manages the hash-sharing programmes and files that banks follow.
 
 mod lines;
 
@@ -16,9 +16,9 @@ use crate::commands::deadline::deadline;
 use crate::commands::exchange::lines::{ExchangeObject, details, row};
 use crate::output::{Exit, Output, counted};
 
-/// Exchanges of one page.
+/// Maximum number of exchanges in one page.
 const PAGE: u16 = 100;
-/// How often a round that is waited for is looked at.
+/// The interval at which a requested round is checked for completion.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub(crate) async fn run(command: ExchangeCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -41,7 +41,8 @@ fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<(Exchan
 }
 
 async fn add(args: ExchangeAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
-    // RoleSettings here, where they are typed, and not by an alarm of the process later.
+    // The settings are parsed here, so that the person who types them sees the error. Otherwise it would be
+    // an alarm of the exchange process later.
     let (_, common) = Settings::parse(args.api, &args.settings)?;
     let new = NewExchange {
         name: args.name,
@@ -133,7 +134,7 @@ async fn fetch(args: ExchangeFetchArgs, output: &mut Output) -> anyhow::Result<E
     Ok(exit)
 }
 
-/// Waits until a round that was asked for has ended.
+/// Waits until the requested round has ended.
 async fn answered(
     client: &ExchangeClient,
     name: &ExchangeName,
@@ -171,7 +172,7 @@ async fn remove(args: &OneExchangeArgs, output: &mut Output) -> anyhow::Result<E
     Ok(Exit::Done)
 }
 
-/// Every exchange that the caller sees.
+/// Returns every exchange that the caller may see.
 async fn all(client: &ExchangeClient, address: &BankAddressArgs) -> Result<Vec<ExchangeListing>, CallError> {
     let mut all: Vec<ExchangeListing> = Vec::new();
     let mut after: Option<ExchangeId> = None;

@@ -24,37 +24,37 @@ pub(crate) use decisions::{DecisionObject, FactsObject, decision_words};
 pub(crate) use hashed_video::VideoLine;
 pub(crate) use videos::{EvidenceObject, VideoObject, evidence_words, likeness};
 
-/// A file whose fingerprints were computed. The fields up to `variants` are of the first frame.
+/// A file whose fingerprints were computed. The fields up to `variants` describe the first frame.
 #[derive(Debug, Serialize)]
 pub(crate) struct HashLine<'a> {
-    /// The path as it was typed.
+    /// Path of the file, as it was typed.
     pub(crate) file: &'a str,
-    /// Pixels.
+    /// Width in pixels.
     pub(crate) width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub(crate) height: u32,
-    /// 64 hexadecimal digits.
+    /// PDQ hash, as 64 hexadecimal digits.
     pub(crate) pdq: String,
-    /// 0 to 100.
+    /// PDQ's quality, from 0 to 100.
     pub(crate) quality: u8,
-    /// Original, rotate 90, 180, 270, flip x, flip y, flip +1, flip -1.
+    /// PDQ hashes of the eight variants: original, rotate 90, 180, 270, flip x, flip y, flip +1, flip -1.
     pub(crate) variants: [String; 8],
-    /// Further query hashes of the first frame.
+    /// Query hashes of the first frame in further ways.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ways: Vec<WayObject>,
-    /// Every frame that was hashed, where there are several.
+    /// All frames that were hashed, if there are several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) frames: Vec<FrameObject>,
-    /// At least so many frames were not hashed.
+    /// Minimum number of frames that were not hashed.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) frames_left_out: u32,
-    /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
+    /// Digests of the file's bytes as hexadecimal digits, by the name of their type: `md5`, `sha256` ...
     #[serde(flatten)]
     pub(crate) digests: BTreeMap<String, String>,
 }
 
 impl<'a> HashLine<'a> {
-    /// The line of a file.
+    /// Returns the line of a file.
     #[must_use]
     pub(crate) fn new(file: &'a str, fingerprint: &ImageFingerprint) -> Self {
         let picture = &fingerprint.picture;
@@ -85,14 +85,14 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// A further query hash of a frame.
+/// The query hash of a frame in a further way.
 #[derive(Debug, Serialize)]
 pub(crate) struct WayObject {
-    /// `scaled`, `unbordered`, `palette_indices` or `as_stored`.
+    /// The way: `scaled`, `unbordered`, `palette_indices` or `as_stored`.
     pub(crate) way: &'static str,
-    /// 64 hexadecimal digits.
+    /// PDQ hash, as 64 hexadecimal digits.
     pub(crate) pdq: String,
-    /// 0 to 100.
+    /// PDQ's quality, from 0 to 100.
     pub(crate) quality: u8,
 }
 
@@ -102,18 +102,18 @@ impl From<&(Way, PictureHashes)> for WayObject {
     }
 }
 
-/// One frame of a file of several.
+/// A frame of a file that has several.
 #[derive(Debug, Serialize)]
 pub(crate) struct FrameObject {
-    /// Its number, from 0.
+    /// Number of the frame, from 0.
     pub(crate) frame: u32,
-    /// When it is shown, in seconds from the beginning; `null` for a page.
+    /// Time of the frame, in seconds from the beginning; `null` for a page.
     pub(crate) time_s: Option<f64>,
-    /// 64 hexadecimal digits.
+    /// PDQ hash, as 64 hexadecimal digits.
     pub(crate) pdq: String,
-    /// 0 to 100.
+    /// PDQ's quality, from 0 to 100.
     pub(crate) quality: u8,
-    /// Further query hashes of the frame.
+    /// Query hashes of the frame in further ways.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ways: Vec<WayObject>,
 }
@@ -130,41 +130,41 @@ impl From<&FrameFingerprint> for FrameObject {
     }
 }
 
-/// A file that could not be used.
+/// A file that could not be read or hashed.
 #[derive(Debug, Serialize)]
 pub(crate) struct FailedFileLine<'a> {
-    /// The path as it was typed, or found in a folder.
+    /// Path of the file, as it was typed or found in a folder.
     pub(crate) file: &'a str,
-    /// Why.
+    /// The reason.
     pub(crate) error: ErrorLine,
 }
 
-/// What `vigie match` was asked about, as its lines name it.
+/// The input of a query, as the lines of `vigie match` name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Subject {
     /// An image file.
     File {
-        /// The path as it was typed, or found in a folder; `-` for an image of standard input.
+        /// Path of the file, as it was typed or found in a folder; `-` for an image from standard input.
         file: String,
     },
     /// A hash that was typed.
     Hash {
-        /// As it was typed.
+        /// The hash, as it was typed.
         hash: String,
     },
     /// A line of standard input.
     Line {
-        /// Its number, from 1.
+        /// Number of the line, from 1.
         line: u64,
-        /// What the line calls its hashes.
+        /// Name that the line gives to its hashes.
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
 }
 
 impl Subject {
-    /// The name in a message of an error, in which no hash is repeated in full.
+    /// Returns the name for error messages. It shortens a hash, so that no message contains one in full.
     pub(crate) fn in_errors(&self) -> String {
         match self {
             Self::Hash { hash } => {
@@ -175,7 +175,7 @@ impl Subject {
         }
     }
 
-    /// Letters by which a person finds a hash among those that were typed.
+    /// Number of characters by which a person recognises a hash among those that were typed.
     const HASH_BEGIN: usize = 8;
 }
 
@@ -190,86 +190,88 @@ impl fmt::Display for Subject {
     }
 }
 
-/// Something that was asked about in vain.
+/// An input that could not be looked up.
 #[derive(Debug, Serialize)]
 pub(crate) struct UnmatchedLine<'a> {
-    /// What.
+    /// The input.
     #[serde(flatten)]
     pub(crate) subject: &'a Subject,
-    /// Why.
+    /// The reason.
     pub(crate) error: ErrorLine,
 }
 
-/// A file or a hash that was asked about.
+/// An input that was looked up, with its matches.
 #[derive(Debug, Serialize)]
 pub(crate) struct MatchLine<'a> {
-    /// Which.
+    /// The input.
     #[serde(flatten)]
     pub(crate) subject: &'a Subject,
-    /// The items, the nearest first.
+    /// Items that match, the nearest first.
     pub(crate) matches: Vec<MatchObject>,
-    /// More items match than are given: than the limit let through, or than the answer holds.
+    /// Whether more items match than `matches` has, because of the limit or of the size of the answer.
     pub(crate) limit_reached: bool,
-    /// Matches that were left out because the answer would have been too large.
+    /// Number of matches that were left out because the answer would have been too large.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) matches_left_out: u32,
-    /// The answer repeats an earlier one: the member's budget of near queries for an item is spent.
+    /// Whether the answer repeats an earlier one, because the member's budget of near queries for an item is
+    /// spent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) near_budget_spent: bool,
-    /// What the caller's policy decided. Left out where it has none, and where the call failed.
+    /// The decision of the caller's policy. Left out if the caller has no policy, and if the call failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decision: Option<DecisionObject>,
-    /// What classifiers say of the image's first frame: likelihoods, never verdicts. Left out where none was
-    /// asked.
+    /// Results of classifiers for the image's first frame: scores, never verdicts. Left out if no classifier
+    /// was requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) classifications: Vec<ClassificationObject>,
-    /// PDQ's quality of the image.
+    /// PDQ's quality of the image, from 0 to 100.
     pub(crate) quality: Option<u8>,
-    /// The frames of the image that were searched, and those that were not.
+    /// Numbers of the image's frames that were searched, and that were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) frames: Option<FramesObject>,
-    /// What was decoded of a video.
+    /// The decoded part of a video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) video: Option<VideoObject>,
-    /// Frames of a video that are in so many known videos that not all of these were compared.
+    /// Number of frames of a video that are in so many known videos that not all of those were compared.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) common_frames: u32,
-    /// Why the image's picture, or the video's frames, were not searched; the digests were.
+    /// The reason why the image, or the frames of the video, could not be decoded. Only the digests were
+    /// searched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) decode_failure: Option<ErrorLine>,
-    /// Hash types that were not searched, and why.
+    /// Hash types that were not searched, with the reasons.
     pub(crate) skipped: Vec<SkippedObject>,
-    /// Hash types whose index may have missed a match.
+    /// Names of the hash types whose index may have missed a match.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) approximate: Vec<String>,
-    /// What was searched.
+    /// Shards and hashes that were searched.
     pub(crate) coverage: CoverageObject,
-    /// The answer holds every change up to this one.
+    /// The answer includes every change up to this sequence.
     pub(crate) sequence: u64,
-    /// The call failed, and what was found was too much to come with the error: `matches` is empty for that
-    /// reason.
+    /// Whether the call failed and its results were too large to be sent with the error; `matches` is then
+    /// empty.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) results_omitted: bool,
-    /// The call failed, because less was searched than was asked for.
+    /// The error of a call that failed because less was searched than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<ErrorLine>,
 }
 
-/// How much of an image an answer covers.
+/// The part of an image that an answer covers.
 #[derive(Debug, Serialize)]
 pub(crate) struct FramesObject {
-    /// Frames that were decoded and are not left out.
+    /// Number of frames that were decoded and not left out.
     pub(crate) seen: u32,
-    /// At least so many were not searched.
+    /// Minimum number of frames that were not searched.
     pub(crate) left_out: u32,
-    /// Of the frames seen, those that hold too little detail to be searched.
+    /// Number of the seen frames that have too little detail to be searched.
     pub(crate) below_floor: u32,
-    /// Of the frames seen, hashes in further ways that were not searched.
+    /// Number of hashes of the seen frames in further ways that were not searched.
     pub(crate) ways_left_out: u32,
 }
 
 impl FramesObject {
-    /// The frames of a content; `None` where none were decoded.
+    /// Returns the object for an image; `None` if no frames were decoded.
     #[must_use]
     pub(crate) fn of(source: &Source) -> Option<Self> {
         let Source::Decoded(decoded) = source else { return None };
@@ -282,7 +284,7 @@ impl FramesObject {
     }
 }
 
-/// The object of a failure to decode.
+/// Returns the object of a failure to decode.
 #[must_use]
 pub(crate) fn decode_failure(failure: &DecodeFailure) -> ErrorLine {
     ErrorLine { code: failure.kind.name().to_owned(), message: failure.message.clone() }
@@ -291,14 +293,14 @@ pub(crate) fn decode_failure(failure: &DecodeFailure) -> ErrorLine {
 /// A hash type that was not searched.
 #[derive(Debug, Serialize)]
 pub(crate) struct SkippedObject {
-    /// Its name.
+    /// Name of the hash type.
     pub(crate) hash_type: String,
-    /// `quality_below_floor`, `not_decoded`, or `other` for a reason that this version does not know.
+    /// The reason: `quality_below_floor`, `not_decoded`, or `other` for one that this version does not know.
     pub(crate) reason: &'static str,
 }
 
 impl SkippedObject {
-    /// The object of a skipped type.
+    /// Returns the object of a hash type that was not searched.
     #[must_use]
     pub(crate) fn new(hash_type: vigie_model::HashType, reason: SkipReason) -> Self {
         let reason = match reason {
@@ -313,40 +315,40 @@ impl SkippedObject {
 /// An item that matched.
 #[derive(Debug, Serialize)]
 pub(crate) struct MatchObject {
-    /// Its id; 0 where the bank is shared with the caller's member without its details.
+    /// Id of the item; 0 if its bank is shared with the caller's member without details.
     pub(crate) item_id: u64,
-    /// Its bank's name.
+    /// Name of its bank.
     pub(crate) bank: String,
-    /// Its bank's id.
+    /// Id of its bank.
     pub(crate) bank_id: u32,
-    /// The contributor's own name for it.
+    /// The contributor's own reference for the item.
     pub(crate) external_reference: Option<String>,
     /// The contributor's labels.
     pub(crate) labels: Vec<String>,
-    /// The type of the hash that matched.
+    /// Name of the type of the hash that matched.
     pub(crate) hash_type: String,
-    /// Differing bits.
+    /// Number of differing bits.
     pub(crate) distance: u32,
-    /// Which way round the image was when it matched.
+    /// The variant of the image that matched, such as turned or mirrored.
     pub(crate) variant: &'static str,
-    /// Whether the index that found it finds everything.
+    /// Whether the index that found the item finds all matches.
     pub(crate) exact: bool,
-    /// Further hashes that matched.
+    /// Number of further hashes of the item that matched.
     pub(crate) other_matches: u32,
-    /// The frame of the image that matched, from 0.
+    /// Number of the image's frame that matched, from 0.
     pub(crate) frame: u32,
     /// The way in which that frame was hashed.
     pub(crate) way: &'static str,
-    /// Milliseconds since 1970: when the item was added; `null` where it is not known.
+    /// Time at which the item was added, in milliseconds since 1970; `null` if it is not known.
     pub(crate) added_at_unix_ms: Option<u64>,
-    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it
-    /// is near an image.
+    /// Time in milliseconds of the frame in the item's video that the image is near; left out if the item is
+    /// an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) item_time_ms: Option<u32>,
-    /// How the video that was asked about matches the item's; left out where a hash of another type matched.
+    /// Evidence that the queried video matches the item's; left out if a hash of another type matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) video: Option<EvidenceObject>,
-    /// What the members say of the item; `null` where they say nothing.
+    /// Opinions of members about the item; `null` if there are none.
     pub(crate) facts: Option<FactsObject>,
 }
 
@@ -376,28 +378,28 @@ impl From<&Match> for MatchObject {
 /// A bank.
 #[derive(Debug, Serialize)]
 pub(crate) struct BankObject {
-    /// The caller's name for it.
+    /// The caller's name for the bank.
     pub(crate) bank: String,
-    /// Its id.
+    /// Id of the bank.
     pub(crate) bank_id: u32,
-    /// The name of the member that it belongs to; `null` where the bank names none.
+    /// Name of the member that owns the bank; `null` if the answer does not contain it.
     pub(crate) owner: Option<String>,
-    /// Whether it is searched.
+    /// Whether the bank is searched.
     pub(crate) enabled: bool,
-    /// Milliseconds since 1970.
+    /// Time at which the bank was created, in milliseconds since 1970.
     pub(crate) created_at_unix_ms: u64,
-    /// Living items.
+    /// Number of its items, without removed ones.
     pub(crate) items: u64,
-    /// Their hashes.
+    /// Number of the hashes of these items.
     pub(crate) hashes: u64,
-    /// The share of lookups over the HMA-compatible API in which it takes part.
+    /// Share of lookups over the HMA-compatible API that search the bank, from 0 to 1.
     pub(crate) match_ratio: f64,
-    /// As of this change, or the change that made it so.
+    /// Sequence of the state that is shown, or of the change that was made.
     pub(crate) sequence: u64,
 }
 
 impl BankObject {
-    /// The object of a bank as of a sequence.
+    /// Returns the object of a bank, as of a sequence.
     #[must_use]
     pub(crate) fn new(bank: &BankListing, sequence: vigie_model::Sequence) -> Self {
         Self {
@@ -414,29 +416,29 @@ impl BankObject {
     }
 }
 
-/// An item, with its hashes: for those who may read the bank.
+/// An item with its hashes, for callers that may read the bank.
 #[derive(Debug, Serialize)]
 pub(crate) struct ItemObject {
-    /// Its id.
+    /// Id of the item.
     pub(crate) item_id: u64,
-    /// Its bank's name.
+    /// Name of its bank.
     pub(crate) bank: String,
-    /// Milliseconds since 1970.
+    /// Time at which the item was added, in milliseconds since 1970.
     pub(crate) added_at_unix_ms: u64,
-    /// The contributor's own name for it.
+    /// The contributor's own reference for the item.
     pub(crate) external_reference: Option<String>,
     /// The contributor's labels.
     pub(crate) labels: Vec<String>,
-    /// Its hashes.
+    /// Hashes of the item.
     pub(crate) hashes: Vec<HashObject>,
 }
 
-/// One hash of an item.
+/// A hash of an item.
 #[derive(Debug, Serialize)]
 pub(crate) struct HashObject {
-    /// Its type.
+    /// Name of the hash type.
     pub(crate) hash_type: String,
-    /// Hexadecimal digits.
+    /// The hash, as hexadecimal digits.
     pub(crate) hash: String,
 }
 
@@ -461,7 +463,7 @@ impl HashObject {
 }
 
 impl ItemObject {
-    /// The object of an item of the bank called `bank`.
+    /// Returns the object of an item in the bank `bank`.
     #[must_use]
     pub(crate) fn new(item: &Item, bank: &BankRef) -> Self {
         Self {

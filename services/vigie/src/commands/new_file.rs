@@ -1,4 +1,4 @@
-//! Files that appear whole, or not at all.
+//! Files that are created completely, or not at all.
 
 use std::fs::{File, Permissions};
 use std::io::{self, BufWriter, Seek as _, Write};
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use tempfile::NamedTempFile;
 
-/// A file that is written beside its path, and gets its name when it is whole. Dropped before, it leaves
-/// nothing.
+/// A file that is written under a temporary name beside its path, and renamed when it is complete. Dropping
+/// it before that removes it.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -18,34 +18,34 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Creates a file, which must not be there yet unless it `replaces` the one that is.
+    /// Creates a file. It must not exist yet, unless `replaces` is set.
     pub(crate) fn create(path: &Path, replaces: bool) -> anyhow::Result<Self> {
         check_free(path, replaces)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            // As other files: the mask of the process decides who may read.
+            // The file gets the usual permissions: the umask of the process decides who may read it.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder(path))
             .with_context(|| format!("cannot create {}", path.display()))?;
         Ok(Self { path: path.to_owned(), replaces, to: BufWriter::new(file) })
     }
 
-    /// Creates a file with a text.
+    /// Creates a complete file that contains `text`.
     pub(crate) fn write(path: &Path, replaces: bool, text: &str) -> anyhow::Result<()> {
         let mut file = Self::create(path, replaces)?;
         file.write_all(text.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
         file.finish()
     }
 
-    /// Forgets what was written.
+    /// Removes everything that was written.
     pub(crate) fn restart(&mut self) -> io::Result<()> {
         self.to.flush()?;
         self.to.rewind()?;
         self.to.get_ref().as_file().set_len(0)
     }
 
-    /// Gives the file its name; from then on it survives a crash of the machine.
+    /// Renames the file to its final name, and flushes it so that it survives a crash of the machine.
     pub(crate) fn finish(self) -> anyhow::Result<()> {
         let Self { path, replaces, to } = self;
         let failed = || format!("cannot write {}", path.display());
@@ -70,7 +70,7 @@ impl Write for NewFile {
     }
 }
 
-/// Checks that no file is at a path, unless it may be replaced.
+/// Checks that no file exists at a path, unless it may be replaced.
 pub(crate) fn check_free(path: &Path, replaces: bool) -> anyhow::Result<()> {
     ensure!(replaces || path.symlink_metadata().is_err(), "{}", already(path));
     Ok(())

@@ -1,4 +1,5 @@
-//! `vigie completions` and `vigie man`: what a shell and `man` need to know of the command line.
+//! `vigie completions` and `vigie man`: generate shell completions and manual pages from the command line's
+//! definition.
 
 use std::io;
 
@@ -8,7 +9,7 @@ use clap::CommandFactory as _;
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::output::{Exit, Output};
 
-/// Prints the script that completes the command line.
+/// Prints the script that completes the command line in a shell.
 pub(crate) fn completions(args: &CompletionsArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "vigie", &mut script);
@@ -23,7 +24,7 @@ pub(crate) fn man(args: &ManArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let folder = &args.folder;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let mut command = Cli::command();
-    // Names the pages of commands after those of which they are a part.
+    // After this, the name of each page contains the names of its parent commands.
     command.build();
     let pages =
         pages(command, folder).with_context(|| format!("cannot write pages to {}", folder.display()))?;

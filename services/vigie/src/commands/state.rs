@@ -1,4 +1,4 @@
-//! Commands that look at a running cluster.
+//! Commands that query or test a running cluster.
 
 pub(crate) mod statistics;
 pub(crate) mod status;

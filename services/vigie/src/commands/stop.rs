@@ -1,20 +1,20 @@
-//! Requests to stop: SIGTERM, which orchestrators send, and SIGINT, which a person types.
+//! Requests to stop: SIGTERM, which orchestrators send, and SIGINT, which Ctrl-C sends.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a command that adds items says to the first request.
+/// The message of a command that adds items, at the first request to stop.
 pub(crate) const STOPPING: &str =
     "stopping when what is on its way is acknowledged; Ctrl-C again stops at once";
 
-/// Receives requests to stop, from its making on: one that comes between two waits is not lost.
+/// Receives requests to stop. A request that arrives between two waits is not lost.
 #[derive(Debug)]
 pub(crate) struct StopRequests {
-    /// Without handlers the signals end the process by themselves.
+    /// If this is `None`, the signals end the process as usual.
     signals: Option<(Signal, Signal)>,
 }
 
 impl StopRequests {
-    /// Receives requests from now on; within a runtime.
+    /// Starts to receive requests. Must be called within a runtime.
     pub(crate) fn listen() -> Self {
         let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
         Self {
@@ -49,7 +49,7 @@ mod tests {
     #[tokio::test]
     async fn a_request_between_two_waits_is_not_lost() {
         let mut stop = StopRequests::listen();
-        // A wait that ends by something else, as at the moment when a cluster is ready.
+        // This wait ends for another reason, as it does when a cluster becomes ready.
         tokio::select! {
             biased;
             () = std::future::ready(()) => {}

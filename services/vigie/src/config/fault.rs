@@ -1,4 +1,4 @@
-//! A fault of a configuration: which key, where it was set, and which values are taken.
+//! A fault of a configuration: the key, the source of its value, and the accepted values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,16 +9,16 @@ use serde::Serialize;
 
 use super::reference;
 
-/// One fault.
+/// A fault of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Fault {
-    /// What set the value: the path of the file, the name of a variable of the environment, or an argument.
+    /// The source of the value: the path of the file, the name of an environment variable, or an argument.
     pub(crate) source: String,
-    /// The key with its table, such as `matcher.shard`; `None` where the fault is one of the whole file.
+    /// The key with its table, such as `matcher.shard`; `None` if the whole file is at fault.
     pub(crate) key: Option<String>,
-    /// What is wrong.
+    /// Description of the fault.
     pub(crate) message: String,
-    /// The values that the key takes, where there is such a key.
+    /// The values that the key accepts; `None` if there is no such key.
     pub(crate) accepts: Option<String>,
 }
 
@@ -38,24 +38,24 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What set each key that is not from the file.
+/// The source of each key that is not from the file.
 #[derive(Debug, Default)]
 pub(super) struct Origins(BTreeMap<String, String>);
 
 impl Origins {
-    /// The key is from a variable or an argument of this name.
+    /// Records that a key was set by the variable or argument `source`.
     pub(super) fn set(&mut self, key: String, source: String) {
         self.0.insert(key, source);
     }
 
-    /// What set the key, or a table around it.
+    /// Returns the source of the key, or of a table that contains it.
     fn of(&self, key: &str) -> Option<&str> {
         let mut tables = std::iter::successors(Some(key), |key| Some(key.rsplit_once('.')?.0));
         tables.find_map(|key| self.0.get(key)).map(String::as_str)
     }
 }
 
-/// Reads faults that are written as `key: what is wrong`, and says of each where it is from.
+/// Parses faults of the form `key: what is wrong`, and adds the source of each.
 pub(super) fn located(faults: Vec<String>, origins: &Origins, file: Option<&Path>) -> Vec<Fault> {
     let file = file.map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
     let locate = |fault: String| {
@@ -76,7 +76,8 @@ fn is_key(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_part)
 }
 
-/// The error of a role that does not start because of these faults, each of several in a line of its own.
+/// Returns the error of a role that does not start because of these faults. If there are several, each has
+/// its own line.
 pub(super) fn error_of(faults: &[Fault]) -> anyhow::Error {
     if let [fault] = faults {
         return anyhow!("the configuration has a fault: {fault}");

@@ -1,18 +1,18 @@
-//! The keys of a table in the order of their declaration, which a schema does not keep.
+//! Lists the keys of a table in the order of their declaration, which a schema does not keep.
 
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Returns the names under which serde reads the fields of `T`; none where `T` is no struct.
+/// Returns the names under which serde reads the fields of `T`; none if `T` is not a struct.
 pub(super) fn fields<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
-    // It always fails: there are names, and no values.
+    // This always fails, because the deserializer has names but no values.
     let _ = T::deserialize(Names(&mut names));
     names
 }
 
-/// Keeps the names that a struct asks for.
+/// A deserializer that records the field names that a struct asks for.
 struct Names<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Names<'_> {

@@ -1,4 +1,4 @@
-//! Reads a table of the configuration, and reports every key that does not fit.
+//! Converts a table of the configuration to a type, and reports every key that does not fit.
 
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
@@ -6,27 +6,27 @@ use toml::{Table, Value};
 use super::names::ROLES;
 use super::reference;
 
-/// Two names that are as much alike as this are taken for a slip.
+/// Minimum Jaro-Winkler similarity at which an unknown name is taken for a misspelling of a known one.
 const ALIKE: f64 = 0.8;
 
-/// A table without the keys that do not fit.
+/// A table after conversion, without the keys that do not fit.
 pub(super) struct Fitted<C> {
     pub(super) config: C,
-    /// The keys that were left out, with their tables.
+    /// The keys that were left out, with the names of their tables.
     unfit: Vec<String>,
 }
 
 impl<C> Fitted<C> {
-    /// Whether a fault is of the values as they were written: one of a key that was left out is of its
-    /// default, and is reported already.
+    /// Returns whether a fault is about a value as it was written. If the key was left out, the fault is
+    /// about its default, and the key is reported already.
     pub(super) fn is_of_a_value(&self, fault: &str) -> bool {
         let key = fault.split([':', '[']).next().unwrap_or_default();
         !self.unfit.iter().any(|unfit| unfit == key)
     }
 }
 
-/// Reads the table of this name. Keys that do not fit are reported and left out, so that the values of the
-/// others can be checked too: each key has a default.
+/// Converts the table `name`. Keys that do not fit are reported and left out, so that the other values can be
+/// checked too: each key has a default.
 pub(super) fn fitting<C: DeserializeOwned>(
     name: &str,
     value: &Value,
@@ -42,8 +42,7 @@ pub(super) fn fitting<C: DeserializeOwned>(
     Some(Fitted { config: config.ok()?, unfit })
 }
 
-/// The keys of `table` that fit. `place` puts a table where this one is, within the table that `C` is read
-/// from.
+/// Returns the keys of `table` that fit. `place` wraps a table in the outer tables from which `C` is read.
 fn without_unfit<C: DeserializeOwned>(
     name: &str,
     table: &Table,
@@ -60,7 +59,7 @@ fn without_unfit<C: DeserializeOwned>(
             continue;
         };
         match value.as_table() {
-            // A table is right here, and something in it is not.
+            // The key does accept a table, so the fault is within it.
             Some(inner) if alone(Value::Table(Table::new())).try_into::<C>().is_ok() => {
                 let within = |inner: Table| alone(Value::Table(inner));
                 let inner = without_unfit::<C>(&full, inner, &within, unfit, faults);
@@ -85,7 +84,7 @@ fn unfit_because(table: &str, key: &str, error: &toml::de::Error) -> String {
     }
 }
 
-/// The fault of a key that is not there, with the one that was meant, if any is like it.
+/// Describes the fault of an unknown key, with the most similar known one if it is similar enough.
 pub(super) fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>, shown_by: &str) -> String {
     let alike = known.map(|name| (strsim::jaro_winkler(name, key), name));
     let closest = alike.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|(alike, _)| *alike >= ALIKE);
@@ -94,8 +93,8 @@ pub(super) fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str>, shown
     format!("is unknown{meant}; `vigie config show{role}` lists the keys")
 }
 
-/// The error's own words, without the excerpt that its `Display` draws, and without the names of Rust's
-/// types.
+/// Returns the message of the error in one line, without the excerpt that its `Display` prints, and without
+/// the names of Rust types.
 pub(super) fn one_line(error: &toml::de::Error) -> String {
     const TYPES: [&str; 10] = ["u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "f64"];
     let text = error.message().lines().map(str::trim).collect::<Vec<_>>().join(", ");

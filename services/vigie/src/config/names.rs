@@ -1,46 +1,46 @@
-//! The names of keys and tables that the configuration itself reads.
+//! Names of the keys and tables that the configuration itself reads.
 
-/// The key of the address where a role listens.
+/// Name of the key of the address that a role listens on.
 pub(crate) const LISTEN: &str = "listen";
-/// The key that allows plain text.
+/// Name of the key that allows plain text.
 pub(crate) const ALLOW_PLAINTEXT: &str = "allow_plaintext";
-/// The table of TLS.
+/// Name of the table of TLS.
 pub(crate) const TLS: &str = "tls";
-/// The table of metrics, probes and traces.
+/// Name of the table of metrics, probes and traces.
 pub(crate) const TELEMETRY: &str = "telemetry";
-/// The table of limits within that of each role.
+/// Name of the table of limits, within the table of each role.
 pub(crate) const SERVING: &str = "serving";
-/// The table of the directory of members within that of a role that follows it.
+/// Name of the table of the members' directory, within the table of each role that follows it.
 pub(crate) const DIRECTORY: &str = "directory";
-/// The table of access within that of a role that members call.
+/// Name of the table of access, within the table of each role that members call.
 pub(crate) const ACCESS: &str = "access";
-/// The table of credentials within that of access.
+/// Name of the table of credentials, within the table of access.
 pub(crate) const CREDENTIALS: &str = "credentials";
-/// The table of the deployment's processes within that of each role.
+/// Name of the table of the deployment's processes, within the table of each role.
 pub(crate) const PROCESSES: &str = "processes";
-/// The table of the audit within that of the bank.
+/// Name of the table of the audit, within the bank's table.
 pub(crate) const AUDIT: &str = "audit";
-/// A role, and its table.
+/// Name of the bank role, and of its table.
 pub(crate) const BANK: &str = "bank";
-/// A role, and its table.
+/// Name of the matcher role, and of its table.
 pub(crate) const MATCHER: &str = "matcher";
-/// A role, and its table.
+/// Name of the coordinator role, and of its table.
 pub(crate) const COORDINATOR: &str = "coordinator";
-/// A role, and its table.
+/// Name of the frontend role, and of its table.
 pub(crate) const FRONTEND: &str = "frontend";
-/// A role, and its table.
+/// Name of the gateway role, and of its table.
 pub(crate) const GATEWAY: &str = "gateway";
-/// The table of the classifiers that are asked within that of a frontend.
+/// Name of the table of the classifiers that a frontend calls, within the frontend's table.
 pub(crate) const CLASSIFIERS: &str = "classifiers";
-/// The table of fetching within that of the gateway.
+/// Name of the table of fetching, within the gateway's table.
 pub(crate) const FETCH: &str = "fetch";
-/// The table of the console within that of the gateway.
+/// Name of the table of the console, within the gateway's table.
 pub(crate) const CONSOLE: &str = "console";
-/// The table of signing in at an identity provider within that of the console.
+/// Name of the table of signing in at an identity provider, within the console's table.
 pub(crate) const OIDC: &str = "oidc";
-/// A role, and its table.
+/// Name of the exchange role, and of its table.
 pub(crate) const EXCHANGE: &str = "exchange";
-/// A role, and its table.
+/// Name of the classifier role, and of its table.
 pub(crate) const CLASSIFIER: &str = "classifier";
-/// Every role.
+/// The names of all roles.
 pub(crate) const ROLES: [&str; 7] = [BANK, MATCHER, COORDINATOR, FRONTEND, GATEWAY, EXCHANGE, CLASSIFIER];

@@ -1,7 +1,8 @@
-//! Every key of the configuration: default, unit, bound and comment, from the types that the roles read.
+//! Describes every key of the configuration: default, unit, bounds and comment, derived from the types that
+//! the roles read.
 //!
-//! The comments are those of the fields, the defaults those of the types, and the bounds those of their
-//! attributes; a test holds the bounds to what each role accepts. Nothing is written a second time.
+//! The comments are the doc comments of the fields, the defaults are those of the types, and the bounds come
+//! from attributes. A test checks that each role accepts exactly these bounds. Nothing is written twice.
 
 mod accepts;
 mod units;
@@ -25,7 +26,7 @@ use super::names::{
     FETCH, FRONTEND, GATEWAY, LISTEN, MATCHER, OIDC, PROCESSES, ROLES, SERVING, TELEMETRY, TLS,
 };
 
-/// Keys that are in no table.
+/// The keys that are not in a table.
 #[derive(Deserialize, JsonSchema)]
 #[expect(dead_code, reason = "only its schema is used: each key is read alone, so that all faults are found")]
 struct Shared {
@@ -38,50 +39,50 @@ struct Shared {
     allow_plaintext: bool,
 }
 
-/// One key.
+/// A key of the configuration.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Key {
-    /// Its name, with that of its table: `matcher.serving.drain_ms_max`.
+    /// Name of the key with its table: `matcher.serving.drain_ms_max`.
     pub(crate) key: String,
-    /// The default as TOML; `None` where the key is not set.
+    /// The default as TOML; `None` if the key is not set by default.
     pub(crate) default: Option<String>,
-    /// The unit of a number.
+    /// Unit of the value, if it is a number.
     pub(crate) unit: Option<&'static str>,
-    /// The values that are taken, in words.
+    /// The accepted values, in words.
     pub(crate) accepts: String,
-    /// A word for a value, where there is no default to show.
+    /// An example value, for a key without a default.
     #[serde(skip)]
     pub(crate) placeholder: String,
-    /// What it is for.
+    /// The comment: the meaning of the key.
     pub(crate) comment: String,
 }
 
 impl Key {
-    /// The name without that of the table.
+    /// Returns the name without that of the table.
     pub(crate) fn name(&self) -> &str {
         self.key.rsplit('.').next().unwrap_or_default()
     }
 }
 
-/// The keys of one table.
+/// A table of the configuration, with its keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Section {
-    /// Its name, such as `matcher.serving`; empty for the keys that stand in no table.
+    /// Name of the table, such as `matcher.serving`; empty for the keys that are not in a table.
     pub(crate) table: String,
-    /// What it is for.
+    /// The comment: the meaning of the table.
     pub(crate) comment: String,
-    /// In the order of their declaration.
+    /// The keys, in the order of their declaration.
     pub(crate) keys: Vec<Key>,
 }
 
 impl Section {
-    /// Whether the table is of a role, which may be given to [`of_role`].
+    /// Returns whether the table belongs to a role, which may be given to [`of_role`].
     pub(crate) fn is_of(&self, role: &str) -> bool {
         self.table.split('.').next() == Some(role)
     }
 }
 
-/// Every table, the shared ones first; a table within another follows it.
+/// Returns every table, the shared ones first. A table within another follows it.
 pub(crate) fn sections() -> &'static [Section] {
     static SECTIONS: LazyLock<Vec<Section>> = LazyLock::new(|| {
         let mut sections = Vec::new();
@@ -94,25 +95,25 @@ pub(crate) fn sections() -> &'static [Section] {
     &SECTIONS
 }
 
-/// The tables that one role reads.
+/// Returns the tables that one role reads.
 pub(crate) fn of_role(role: &str) -> impl Iterator<Item = &'static Section> {
     sections()
         .iter()
         .filter(move |section| section.is_of(role) || !ROLES.iter().any(|other| section.is_of(other)))
 }
 
-/// The key of this name, such as `matcher.shard`.
+/// Returns the key of this name, such as `matcher.shard`.
 pub(crate) fn key(name: &str) -> Option<&'static Key> {
     sections().iter().flat_map(|section| &section.keys).find(|key| key.key == name)
 }
 
-/// Whether a table has such a key, or such a table within.
+/// Returns whether a table contains a key or a table of this name.
 pub(crate) fn is_known(table: &str, name: &str) -> bool {
     let full = format!("{table}.{name}");
     key(&full).is_some() || sections().iter().any(|section| section.table == full)
 }
 
-/// The JSON Schema of a file for one role, or for any of them.
+/// Returns the JSON Schema of a file for one role, or for any of them.
 pub(crate) fn schema(role: Option<&str>) -> Value {
     let mut shared = schema_of::<Shared>();
     let mut properties = shared["properties"].take();
@@ -131,14 +132,14 @@ pub(crate) fn schema(role: Option<&str>) -> Value {
     })
 }
 
-/// A table of the file.
+/// A table at the top level of the file.
 struct Table {
     name: &'static str,
     schema: fn() -> Value,
     fields: Fields,
 }
 
-/// Tells the keys of a table, in order.
+/// Returns the keys of a table, in the order of their declaration.
 type Fields = fn() -> &'static [&'static str];
 
 fn tables() -> [Table; 9] {
@@ -158,7 +159,7 @@ fn tables() -> [Table; 9] {
     ]
 }
 
-/// The tables that roles share within their own.
+/// The tables within a role's table that several roles share.
 const INNER: [(&str, Fields); 10] = [
     (SERVING, fields::<ServingConfig>),
     (DIRECTORY, fields::<DirectoryConfig>),
@@ -172,20 +173,21 @@ const INNER: [(&str, Fields); 10] = [
     (OIDC, fields::<vigie_gateway::OidcConfig>),
 ];
 
-/// The keys of a table within another, in order; where it is not named here they are sorted.
+/// Returns the keys of an inner table in the order of their declaration; none if the table is not in
+/// [`INNER`]. The keys of such a table are sorted by name.
 fn inner_fields(table: &str) -> &'static [&'static str] {
     let inner = INNER.iter().find(|(name, _)| *name == table);
     inner.map_or(&[], |(_, fields)| fields())
 }
 
-/// The schema without references.
+/// Returns the schema of a type, with references replaced by their definitions.
 fn schema_of<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    // The name of a Rust type, which all tables share.
+    // The title is the name of a Rust type, and all tables have the same.
     schema.remove("title");
     schema.to_value()
 }
@@ -219,12 +221,12 @@ fn read(key: String, name: &str, property: &Value) -> Key {
     }
 }
 
-/// The comment of a field in one line.
+/// Returns the comment of a field, in one line.
 fn comment(schema: &Value) -> String {
     schema["description"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A default as TOML; `None` for a key that is not set.
+/// Formats a default as TOML; `None` for a key that is not set.
 fn toml_of(value: &Value) -> Option<String> {
     Some(match value {
         Value::Null => return None,
@@ -242,7 +244,7 @@ fn toml_of(value: &Value) -> Option<String> {
     })
 }
 
-/// A whole number of more than four digits with `_` between thousands, as TOML allows.
+/// Formats a whole number of more than four digits with `_` between thousands, as TOML allows.
 fn grouped(number: &str) -> String {
     if number.len() <= 4 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return number.to_owned();

@@ -1,4 +1,4 @@
-//! The file, over it the environment, and over that the arguments.
+//! Merges the sources of the configuration: the file, then the environment, then the arguments.
 
 use std::path::Path;
 
@@ -9,21 +9,21 @@ use toml::{Table, Value};
 use super::fault::Origins;
 use super::fitting::one_line;
 
-/// Variables that set keys of the configuration begin so.
+/// Prefix of the environment variables that set keys.
 const ENVIRONMENT_PREFIX: &str = "VIGIE__";
 
-/// What all sources say together.
+/// The merged values of all sources.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) table: Table,
     pub(super) origins: Origins,
-    /// What could not be read, each as `key: what is wrong`.
+    /// The values that could not be read, each as `key: what is wrong`.
     pub(super) faults: Vec<String>,
-    /// The file is no TOML, so its keys are unknown.
+    /// Whether the file is not valid TOML, so that its keys are unknown.
     pub(super) is_unread: bool,
 }
 
-/// Puts the sources together.
+/// Merges the sources.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ pub(super) fn merged(file: Option<&Path>, arguments: &[String]) -> anyhow::Resul
 }
 
 impl Merged {
-    /// Sets a key to what `source` says. The value may hold a password: no fault shows it.
+    /// Sets a key from `source`. The value may be a password, so no fault contains it.
     fn set(&mut self, path: &[String], value: &str, source: String) {
         match set(&mut self.table, path, value) {
             Ok(()) => {}
@@ -73,7 +73,7 @@ impl Merged {
     }
 }
 
-/// Every fault of the text as TOML, with its line.
+/// Parses TOML. The error has every fault with its line.
 fn parse(text: &str) -> Result<Table, Vec<String>> {
     let (_, mut errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
@@ -87,8 +87,8 @@ fn parse(text: &str) -> Result<Table, Vec<String>> {
     Err(errors.into_iter().map(fault).collect())
 }
 
-/// Sets the key at `path` to `value`, read as TOML where it can be and as text where not. Fails with what is
-/// no table on the way there.
+/// Sets the key at `path` to `value`, which is parsed as TOML if possible and otherwise used as text. The
+/// error names a key on the path that is not a table.
 fn set(table: &mut Table, path: &[String], value: &str) -> Result<(), String> {
     match path {
         [] => Err("the empty name".to_owned()),

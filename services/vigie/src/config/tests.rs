@@ -1,4 +1,5 @@
-// Endpoints are checked by making a channel, which needs a runtime, as `main` gives.
+// The check of an endpoint creates a channel, which needs a runtime such as the one of `main`. So these tests
+// have one.
 
 use super::*;
 
@@ -14,7 +15,7 @@ fn load_matcher(text: &str, set: &[&str]) -> anyhow::Result<RoleSettings<vigie_m
     load(&RoleArgs { config: Some(file.path().to_owned()), listen: None, set })
 }
 
-/// The faults of a file as they are printed, without the name of the file.
+/// Returns the faults of a file as they are printed, without the name of the file.
 fn faults_of(text: &str, set: &[&str]) -> Vec<String> {
     let file = file(text);
     let set: Vec<String> = set.iter().map(|one| (*one).to_owned()).collect();
@@ -23,7 +24,7 @@ fn faults_of(text: &str, set: &[&str]) -> Vec<String> {
     faults.iter().map(|fault| fault.to_string().replace(&of_file, "")).collect()
 }
 
-/// Each of these beginnings is that of a fault, in any order, and there is no other fault.
+/// Checks that there is one fault for each of these beginnings, in any order, and no other fault.
 fn check_faults(text: &str, places: &[&str]) {
     let faults = faults_of(text, &[]);
     for place in places {
@@ -161,7 +162,7 @@ async fn telemetry_is_told_apart_and_its_faults_with_the_others() {
     let role = "listen = '127.0.0.1:9'\n[matcher]\n";
     let told = load_matcher(role, &[]).unwrap();
     assert_eq!(told.telemetry, TelemetryConfig::default());
-    // Any address does, without TLS and without a word about plain text.
+    // Telemetry accepts any address without TLS and without `allow_plaintext`.
     let told = load_matcher(&format!("{role}[telemetry]\nlisten = '0.0.0.0:9464'\n"), &[]).unwrap();
     assert_eq!(told.telemetry.listen.unwrap().port(), 9_464);
     check_faults(

@@ -1,8 +1,8 @@
-//! What a process is told of TLS, and the rule about plain text.
+//! The settings of TLS, and the rule about plain text.
 //!
-//! Plain text is for one machine. Who listens on, or calls, an address that is not a loopback one, without
-//! TLS, has to say that this is meant: a cluster that was forgotten in plain text looks like one that is
-//! safe.
+//! Plain text is meant for one machine. A process that listens on or calls an address other than a loopback
+//! one, without TLS, must be configured to allow that. Otherwise a cluster that is in plain text by mistake
+//! would look like a secure one.
 
 use std::net::SocketAddr;
 
@@ -16,17 +16,17 @@ use super::names::{ALLOW_PLAINTEXT, TLS};
 
 const REMEDIES: &str = "add a [tls] table, or set allow_plaintext = true where everybody on the way may read and change what is said";
 
-/// How a process is reached, and how it reaches others.
+/// The settings of TLS and plain text for incoming and outgoing connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Transport {
-    /// None for plain text.
+    /// The settings of TLS; `None` for plain text.
     pub(crate) tls: Option<TlsConfig>,
     /// Whether plain text may leave the machine.
     pub(crate) allow_plaintext: bool,
 }
 
 impl Transport {
-    /// What the configuration says, with the faults of the files that it names.
+    /// Reads the settings, and adds the faults of the files that they name.
     pub(super) fn told(table: &Table, faults: &mut Vec<String>) -> Self {
         let allow_plaintext = match table.get(ALLOW_PLAINTEXT) {
             None => false,
@@ -40,7 +40,7 @@ impl Transport {
         if let Some(fitted) = &fitted {
             let found = fitted.config.faults(Sides::ServerAndClient).into_iter();
             let found = found.map(|fault| format!("{TLS}.{fault}"));
-            // An authority that does not fit may be the one that is missed.
+            // If `ca` does not fit, it may be the authority that `client_ca` is missing.
             let is_of_ca = |fault: &String| {
                 fault.starts_with("tls.client_ca: is missing") && !fitted.is_of_a_value("tls.ca")
             };
@@ -49,10 +49,10 @@ impl Transport {
         Self { tls: fitted.map(|fitted| fitted.config), allow_plaintext }
     }
 
-    /// Adds the fault of an address to listen on that needs TLS and has none.
+    /// Adds a fault if an address to listen on needs TLS and there is none.
     pub(super) fn check_listen(&self, listen: SocketAddr, table: &Table, faults: &mut Vec<String>) {
         let is_near = listen.ip().to_canonical().is_loopback();
-        // A table that has a fault is there all the same.
+        // A `[tls]` table with a fault is still present, so this is not another fault.
         if !is_near && !self.allow_plaintext && !table.contains_key(TLS) {
             faults.push(format!(
                 "listen: {listen} can be reached from other machines, in plain text: {REMEDIES}"
@@ -60,8 +60,8 @@ impl Transport {
         }
     }
 
-    /// Adds the fault of an endpoint that is called in plain text and should not be, or over TLS of which
-    /// nothing is said.
+    /// Adds a fault if an endpoint is called in plain text and must not be, or is called over TLS without a
+    /// `[tls]` table.
     pub(super) fn check_endpoint(
         &self,
         field: &str,
@@ -80,7 +80,7 @@ impl Transport {
         }
     }
 
-    /// Begins to keep the certificates up, within a runtime.
+    /// Loads the certificates, and starts to reload them when they change. Must be called within a runtime.
     pub(crate) fn start(&self) -> anyhow::Result<Option<Tls>> {
         let Some(config) = self.tls.clone() else { return Ok(None) };
         match Tls::start(config, Sides::ServerAndClient) {

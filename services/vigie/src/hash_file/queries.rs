@@ -1,5 +1,5 @@
-//! Hashes to ask about, one line each: a hash, which a name may follow, or the JSON of a hashed file or an
-//! item. A text of the frames of one video, as the tools of vPDQ write them, is one query.
+//! Parses hashes to look up, one query in each line: a hash with an optional name, or the JSON of a hashed
+//! file or an item. A text that lists the frames of one video, as the tools of vPDQ write it, is one query.
 
 use std::io::{self, Read};
 
@@ -8,21 +8,21 @@ use vigie_model::{Hash, HashType, frames};
 
 use super::query_hashes::QueryHashes;
 
-/// The longest text of one video.
+/// Maximum size of the text of one video, in bytes.
 const VIDEO_BYTES_MAX: usize = 2 << 20;
 
-/// One line.
+/// A line with a query.
 #[derive(Debug)]
 pub(crate) struct QueryLine {
-    /// Its number, from 1.
+    /// Number of the line, from 1.
     pub(crate) line: u64,
-    /// What the line calls its hashes.
+    /// Name that the line gives to its hashes.
     pub(crate) name: Option<String>,
-    /// The hashes, or why there are none. No reason repeats a hash.
+    /// The hashes, or the reason why there are none. No reason contains a hash.
     pub(crate) hashes: Result<QueryHashes, String>,
 }
 
-/// Reads the lines of a text; empty ones are left out.
+/// Reads the lines of a text. Empty lines are skipped.
 pub(crate) fn query_lines<'a>(source: impl Read + 'a) -> impl Iterator<Item = io::Result<QueryLine>> {
     let mut lines = Lines::new(Box::new(source));
     let mut is_first = true;
@@ -36,12 +36,12 @@ pub(crate) fn query_lines<'a>(source: impl Read + 'a) -> impl Iterator<Item = io
     })
 }
 
-/// The text of a line that is one frame of a video.
+/// Returns the text of a line if it is a frame of a video.
 fn is_frame(line: &Line<'_>) -> Option<String> {
     line.text.as_ref().ok().filter(|text| frames::text::is_line(text.trim())).map(|text| (*text).to_owned())
 }
 
-/// Reads the rest of a text whose first line is a frame: all of it is one video.
+/// Reads the rest of a text whose first line is a frame. The whole text is one video.
 fn video(first: String, line: u64, lines: &mut Lines<'_>) -> io::Result<QueryLine> {
     let (mut text, mut fault) = (first, None);
     while let Some(Line { number, text: more }) = lines.next_line()? {
@@ -72,20 +72,21 @@ fn query(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     if text.starts_with('{') {
         return query_of_json(text);
     }
-    // The list of a video's frames may have spaces between them, and no bracket within.
+    // The list of a video's frames may contain spaces, but no closing bracket before its end.
     let list = text.starts_with('[').then(|| text.find(']')).flatten();
     let (hash, name) = match list {
         Some(end) => text.split_at(end + 1),
         None => text.split_once(char::is_whitespace).unwrap_or((text, "")),
     };
-    // `md5sum` writes a star before the name of a file that it read as bytes.
+    // `md5sum` writes an asterisk before the name of a file that it read in binary mode.
     let name = name.trim().trim_start_matches('*');
     let name = (!name.is_empty()).then(|| name.chars().filter(|letter| !letter.is_control()).collect());
     (name, any_hash(hash).map(QueryHashes::plain))
 }
 
-/// Reads a line of JSON: what it calls its content, and the hashes. Of a hashed file the turned and mirrored
-/// variants are among them, and its quality, by which the frontend leaves out what is not to be trusted.
+/// Parses a line of JSON to the name of its content and its hashes. For a hashed file, the hashes include the
+/// turned and mirrored variants and the quality, so that the frontend can leave out hashes of too low
+/// quality.
 fn query_of_json(text: &str) -> (Option<String>, Result<QueryHashes, String>) {
     let item = match ItemJson::read(text) {
         Ok(item) => item,
@@ -141,7 +142,7 @@ mod tests {
         assert_eq!((hash.frames().unwrap().len(), line.line), (3, 1));
         let [bad] = &all(&format!("{video}\nx"))[..] else { panic!() };
         assert!(bad.hashes.as_ref().unwrap_err().contains("line 4"));
-        // Lists of frames are a query each, and may have names.
+        // Each list of frames is a query of its own, and may have a name.
         let list = hash.to_line();
         let lines = all(&format!("{MD5} a\n{list} film.mp4\n{}\n", list.replace("\",\"", "\", \"")));
         assert_eq!(lines.len(), 3);

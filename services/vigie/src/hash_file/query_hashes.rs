@@ -1,24 +1,24 @@
-//! The hashes of one content that is asked about.
+//! The hashes of one content to look up.
 
 use vigie_model::{Hash, Quality, Query, QueryHash, Variant};
 
-/// Hashes of one content.
+/// The hashes of one content to look up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct QueryHashes {
-    /// At least one.
+    /// The hashes; at least one.
     pub(crate) hashes: Vec<QueryHash>,
-    /// PDQ's quality of the image, where it is known.
+    /// PDQ's quality of the image, if it is known.
     pub(crate) quality: Option<Quality>,
 }
 
 impl QueryHashes {
-    /// Hashes as they are, of an unturned image.
+    /// Returns hashes without variants: the image is not turned or mirrored.
     pub(crate) fn plain(hashes: Vec<Hash>) -> Self {
         let hashes = hashes.into_iter().map(|hash| QueryHash { hash, variant: Variant::Original });
         Self { hashes: hashes.collect(), quality: None }
     }
 
-    /// Checks that there are as many as a query may have.
+    /// Checks that the number of hashes is at most that of a query.
     pub(super) fn bounded(self) -> Result<Self, String> {
         match self.hashes.len() {
             0 => Err("has no hash".to_owned()),

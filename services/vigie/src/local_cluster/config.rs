@@ -1,4 +1,4 @@
-//! What a cluster in this process is to be.
+//! The configuration of a cluster in this process.
 
 use std::path::PathBuf;
 
@@ -8,53 +8,54 @@ use vigie_telemetry::TelemetryConfig;
 use crate::local_cluster::gateway::HttpAt;
 use crate::local_cluster::ports::Ports;
 
-/// How lookups go from role to role.
+/// How the roles call each other for lookups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {
-    /// Over sockets, as in a cluster of many machines: from the gateway to the frontend, the coordinator and
-    /// the matchers.
+    /// Over sockets, as in a cluster of several machines: the gateway calls the frontend, the frontend the
+    /// coordinator, and the coordinator the matchers.
     OverSockets,
-    /// As functions. The coordinator and the frontend, which has one inside, call the matchers: nothing is
-    /// sent, nothing is converted, and a search is admitted once. The gateway calls the frontend's server:
-    /// nothing is sent, and the call passes every layer of the server.
+    /// As functions. The coordinator, and the frontend with its embedded coordinator, call the matchers
+    /// directly: nothing is sent or converted, and a search is admitted once. The gateway calls the
+    /// frontend's server in this process: nothing is sent, and the call passes every layer of the server.
     AsFunctions,
 }
 
-/// What the cluster is to be.
+/// The configuration of the cluster.
 #[derive(Debug, Clone)]
 pub struct LocalClusterConfig {
     /// The folder of the bank's data; created if it is missing.
     pub data: PathBuf,
-    /// Shards, each with one matcher.
+    /// Number of shards; each has one matcher.
     pub shard_count: u16,
-    /// How lookups go from role to role.
+    /// How the roles call each other for lookups.
     pub calls: Calls,
-    /// Where to listen.
+    /// The ports that the roles listen on.
     pub ports: Ports,
-    /// What the bank is told; its store is set from `data`.
+    /// Configuration of the bank; its store is derived from `data`.
     pub bank: vigie_bank::Config,
-    /// What every matcher is told; its bank, shard and folder are set.
+    /// Configuration of every matcher; its bank, shard and folder are replaced.
     pub matcher: vigie_matcher::Config,
-    /// What the frontend is told; its coordinator is set.
+    /// Configuration of the frontend; its coordinator is replaced.
     pub frontend: vigie_frontend::Config,
-    /// Where the gateway listens.
+    /// The address that the gateway listens on.
     pub http: HttpAt,
-    /// What the gateway is told; the roles behind it are set.
+    /// Configuration of the gateway; the roles that it calls are replaced.
     pub gateway: vigie_gateway::Config,
-    /// What the exchange process is told, if there is one; its bank is set.
+    /// Configuration of the exchange process; its bank is replaced. `None` for no exchange process.
     pub exchange: Option<vigie_exchange::Config>,
-    /// What the classifier is told, if there is one; its bank is set, and the frontend asks it.
+    /// Configuration of the classifier; its bank is replaced, and the frontend calls it. `None` for no
+    /// classifier.
     pub classifier: Option<vigie_classifier::Config>,
-    /// Where the traces of all roles go, if anywhere, and where the metrics of all roles are served, if
-    /// anywhere.
+    /// The collector of the traces of all roles, and the address where the metrics of all roles are served;
+    /// both are optional.
     pub telemetry: TelemetryConfig,
 }
 
 impl LocalClusterConfig {
-    /// The defaults, with data in `data`, on any free ports.
+    /// Returns the defaults, with data in the folder `data`, on any free ports.
     #[must_use]
     pub fn new(data: impl Into<PathBuf>) -> Self {
-        // There is no balancer to be warned.
+        // No load balancer needs a warning before the servers stop.
         let serving = ServingConfig::default().without_lame_duck();
         let mut frontend = vigie_frontend::Config::default();
         frontend.serving = frontend.serving.without_lame_duck();

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-/// The folder of a matcher, before the number of its shard.
+/// Prefix of the folder of a matcher, before the number of its shard.
 pub(super) const MATCHER_FOLDER: &str = "matcher-";
 
-/// Removes the folders of matchers that a cluster of more shards left: nobody would take out of them what is
-/// removed from the bank.
+/// Removes the folders of matchers that an earlier cluster with more shards left behind. Nothing would delete
+/// from them the items that are later removed from the bank.
 pub(super) fn remove_other_matchers(data: &Path, shard_count: u16) -> anyhow::Result<()> {
     let entries = std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
     for entry in entries {
@@ -24,7 +24,7 @@ pub(super) fn remove_other_matchers(data: &Path, shard_count: u16) -> anyhow::Re
     Ok(())
 }
 
-/// Creates the folder and takes its lock.
+/// Creates the folder if necessary, and locks it.
 pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
     std::fs::create_dir_all(data).with_context(|| format!("cannot create {}", data.display()))?;
     let path = data.join("lock");
@@ -33,7 +33,7 @@ pub(super) fn lock(data: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// The path as text, which a URL of a store needs.
+/// Returns the path as text, as the URL of a store requires.
 pub(super) fn path_text(path: &Path) -> anyhow::Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
 }

@@ -10,23 +10,23 @@ use vigie_telemetry::Telemetry;
 use crate::local_cluster::ports::Ports;
 use crate::local_cluster::role::Role;
 
-/// The port of the gateway, from the first one on.
+/// Offset of the gateway's port from the first port.
 const PORT: u16 = 40;
 
-/// Where the gateway listens.
+/// The address that the gateway listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HttpAt {
-    /// Nowhere.
+    /// The gateway does not run.
     Off,
-    /// On loopback, at the fortieth port after the first; any free one where that is any.
+    /// On loopback, at port `first + 40`, or at any free port with [`Ports::Any`].
     #[default]
     Beside,
-    /// Here.
+    /// At this address.
     Address(SocketAddr),
 }
 
 impl HttpAt {
-    /// The listener, if there is to be one.
+    /// Binds the listener; `None` if the gateway does not run.
     pub(super) async fn bind(self, ports: Ports) -> anyhow::Result<Option<TcpListener>> {
         let address = match self {
             Self::Off => return Ok(None),
@@ -49,16 +49,16 @@ impl HttpAt {
     }
 }
 
-/// What the gateway calls.
+/// The roles that the gateway calls.
 pub(super) struct Behind<'r> {
     pub(super) frontend: &'r Role,
     pub(super) coordinator: &'r Role,
     pub(super) bank: &'r Role,
-    /// By which it calls them.
+    /// Network settings for these calls.
     pub(super) network: &'r Network,
 }
 
-/// Starts the gateway of these roles.
+/// Starts the gateway in front of these roles.
 pub(super) fn start(
     config: vigie_gateway::Config,
     listener: TcpListener,

@@ -5,17 +5,17 @@ use std::net::Ipv4Addr;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
-/// Which ports to listen on.
+/// The ports that the roles listen on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ports {
-    /// Any that are free.
+    /// Any free ports.
     Any,
-    /// Frontend here, coordinator and bank next, a classifier at the sixth after it, matchers from the tenth
-    /// on.
+    /// The frontend listens on this port, the coordinator and the bank on the next two, a classifier on the
+    /// sixth after it, and matchers from the tenth after it on.
     From(u16),
 }
 
-/// Listens on loopback, so many ports after the first.
+/// Listens on loopback, at port `first + offset`, or at any free port with [`Ports::Any`].
 pub(super) async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {
     let port = match ports {
         Ports::Any => 0,

@@ -1,4 +1,4 @@
-//! One role in this process.
+//! A role that runs as a task in this process.
 
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,14 +12,14 @@ use vigie_telemetry::Telemetry;
 
 use crate::traces;
 
-/// A role that runs until it is stopped. When it is dropped it goes on, for as long as the runtime does.
+/// A role that runs until it is stopped. If it is dropped, it keeps running for as long as the runtime does.
 #[derive(Debug)]
 pub struct Role {
     name: String,
     address: SocketAddr,
     shutdown: Shutdown,
     telemetry: Telemetry,
-    /// Taken when its outcome is known.
+    /// The task; `None` once its outcome has been returned.
     task: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
@@ -75,7 +75,7 @@ impl Role {
         })
     }
 
-    /// Starts a gateway, which reaches the others by `network`.
+    /// Starts a gateway. It calls the other roles with the settings of `network`.
     pub fn gateway(
         config: vigie_gateway::Config,
         listener: TcpListener,
@@ -147,37 +147,37 @@ impl Role {
         Self { name, address, shutdown, telemetry, task: Some(task) }
     }
 
-    /// Its name in errors.
+    /// Returns the name of the role in errors.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it listens.
+    /// Returns the address that the role listens on; 0.0.0.0:0 if it does not listen.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its metrics and condition.
+    /// Returns the metrics and the condition of the role.
     #[must_use]
     pub fn telemetry(&self) -> Telemetry {
         self.telemetry.clone()
     }
 
-    /// Its endpoint.
+    /// Returns the URL of the role.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Whether it has ended, by itself or because it was stopped.
+    /// Returns whether the role has ended, by itself or because it was stopped.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.task.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// Waits until it ends. An error is its own; a second call returns at once.
+    /// Waits until the role ends, and returns its error if it failed. A second call returns at once.
     pub async fn outcome(&mut self) -> anyhow::Result<()> {
         let Some(task) = self.task.take() else { return Ok(()) };
         let name = &self.name;
@@ -186,13 +186,13 @@ impl Role {
             .with_context(|| format!("the {name} failed"))
     }
 
-    /// Tells it to stop, and does not wait.
+    /// Requests the role to stop, and does not wait for that.
     pub fn cancel(&self) {
         self.telemetry.stopping();
         self.shutdown.cancel();
     }
 
-    /// Stops it, and waits until it has ended.
+    /// Stops the role, and waits until it has ended.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         self.telemetry.stopping();
         self.shutdown.cancel();

@@ -1,5 +1,5 @@
-//! The secrets of a local cluster: by which its processes know each other, and with which its bank signs the
-//! audit.
+//! The secrets of a local cluster: the key by which its processes authenticate to each other, and the key
+//! with which its bank signs the audit.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -9,20 +9,20 @@ use anyhow::Context as _;
 use rand::RngExt as _;
 use vigie_audit::note::{KeyKind, SignerKey};
 
-/// The origin of a local cluster's audit.
+/// Origin of the log of a local cluster's audit.
 const AUDIT: &str = "vigie.local/audit";
 
-/// The files with the secrets, in the cluster's folder.
+/// The paths of the secrets in the cluster's folder.
 #[derive(Debug)]
 pub(super) struct Secrets {
-    /// The key of the cluster's processes.
+    /// File with the key of the cluster's processes.
     pub(super) cluster_key: PathBuf,
-    /// The key that signs checkpoints of the audit.
+    /// File with the key that signs checkpoints of the audit.
     pub(super) audit_key: PathBuf,
 }
 
 impl Secrets {
-    /// Draws those that are not there yet. Only their owner may read them.
+    /// Generates the secrets that do not exist yet. Only their owner may read the files.
     pub(super) fn prepare(data: &Path) -> anyhow::Result<Self> {
         let drawn = || rand::rng().random::<u128>();
         let cluster_key =
@@ -34,7 +34,7 @@ impl Secrets {
     }
 }
 
-/// A file with a secret, which is drawn where the file is not there.
+/// Returns the path of a secret, and generates it first if the file does not exist.
 fn drawn_once(path: PathBuf, draw: impl FnOnce() -> anyhow::Result<String>) -> anyhow::Result<PathBuf> {
     if !path.exists() {
         let secret = draw()?;

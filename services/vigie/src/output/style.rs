@@ -1,21 +1,21 @@
-//! Colours, which are left out where output is no terminal or `NO_COLOR` is set.
+//! Styles of text. Their colours are left out if the output is not a terminal or `NO_COLOR` is set.
 
 use anstyle::AnsiColor;
 
 pub(crate) use anstyle::Style;
 
-/// No colour.
+/// Text without colour.
 pub(crate) const PLAIN: Style = Style::new();
 /// The titles of a table.
 pub(crate) const TITLE: Style = Style::new().bold();
-/// As it should be.
+/// A good state.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// Not as it should be, or soon to be.
+/// A state that is not good, or may soon not be.
 pub(crate) const DOUBTFUL: Style = AnsiColor::Yellow.on_default();
-/// A fault.
+/// A failure.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// The text in a style. Where it is printed decides whether the codes are.
+/// Returns the text with the codes of a style. The output removes the codes if it does not support colours.
 pub(crate) fn styled(style: Style, text: &str) -> String {
     if style == PLAIN { text.to_owned() } else { format!("{style}{text}{style:#}") }
 }

@@ -1,14 +1,14 @@
-//! Tables for people, as wide as a terminal at most.
+//! Formats tables for people, at most as wide as a terminal.
 
 use super::style::{self, Style};
 
-/// Between two columns.
+/// Number of spaces between two columns.
 const GAP: usize = 2;
-/// A column that is narrowed keeps as much, unless its title is longer.
+/// Minimum width of a narrowed column, unless a word of its title is longer.
 const NARROW: usize = 8;
 
-/// Returns the lines of a table. Where it is wider than `width`, its widest columns are narrowed, and their
-/// cells go on in further lines. Columns without a title and without cells are left out.
+/// Returns the lines of a table. If the table is wider than `width`, its widest columns are narrowed, and
+/// their cells are wrapped. Columns without a title and without cells are left out.
 pub(super) fn lines(
     header: &[&str],
     rows: &[Vec<String>],
@@ -45,7 +45,7 @@ fn total(widths: &[usize]) -> usize {
     (shown.clone().sum::<usize>() + GAP * shown.count()).saturating_sub(GAP)
 }
 
-/// Takes from the widest columns until the table fits, or none can give more.
+/// Narrows the widest columns until the table fits, or no column can be narrowed further.
 fn narrow(header: &[&str], widths: &mut [usize], width: usize) {
     while total(widths) > width {
         let least = |column: usize| {
@@ -60,14 +60,14 @@ fn narrow(header: &[&str], widths: &mut [usize], width: usize) {
     }
 }
 
-/// The lines of a cell: broken after a space where there is one, else after a character that parts names,
-/// else anywhere.
+/// Wraps a cell. Lines are broken after a space if possible, otherwise after a punctuation character within a
+/// name, otherwise anywhere.
 fn wrapped(cell: &str, width: usize) -> Vec<String> {
     let mut left: Vec<char> = cell.chars().collect();
     let mut lines = Vec::new();
     while left.len() > width.max(1) {
         let after = |is_break: &dyn Fn(char) -> bool| {
-            // From the middle on: a line is not to be short for a break's sake.
+            // Breaks are only in the second half of the width, so that no line is too short.
             (width / 2..width).rev().find(|index| is_break(left[*index])).map(|index| index + 1)
         };
         let fits = if left[width] == ' ' { Some(width) } else { after(&|one| one == ' ') };
@@ -108,7 +108,7 @@ mod tests {
         lines.into_iter().map(|line| console_less(&line)).collect()
     }
 
-    /// A line without the codes of colours.
+    /// Returns a line without colour codes.
     fn console_less(line: &str) -> String {
         anstream::adapter::strip_str(line).to_string()
     }

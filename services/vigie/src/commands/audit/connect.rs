@@ -1,4 +1,4 @@
-//! The bank's audit, as the commands call it.
+//! A client of the bank's audit, for the audit commands.
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use vigie_audit::checkpoint::Checkpoint;
@@ -11,22 +11,22 @@ use crate::commands::bank_address::{network, patience};
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 
-/// Entries of one page.
+/// Maximum number of entries in one page.
 pub(super) const PAGE: u16 = 500;
 
-/// The bank's audit.
+/// A client of the bank's audit, with the timeout of the command.
 #[derive(Debug)]
 pub(super) struct Audit {
     client: AuditClient,
     timeout_ms: u64,
 }
 
-/// A checkpoint whose signatures nobody has checked.
+/// A checkpoint whose signatures have not been verified.
 #[derive(Debug)]
 pub(super) struct Unverified {
-    /// The note.
+    /// The text of the signed note, as the bank sent it.
     pub(super) note: String,
-    /// The checkpoint in it.
+    /// The checkpoint that the note contains.
     pub(super) checkpoint: Checkpoint,
 }
 
@@ -41,7 +41,7 @@ impl Audit {
         deadline(self.timeout_ms)
     }
 
-    /// A page of entries, by index.
+    /// Returns a page of entries, in the order of their indexes.
     pub(super) async fn page(
         &self,
         from: LeafIndex,
@@ -60,8 +60,8 @@ impl Audit {
         Ok(page)
     }
 
-    /// Reads an entry. The answer also has the number of entries; the entry is `None` if the caller may not
-    /// read it, or it does not exist.
+    /// Reads an entry, and returns it with the number of entries in the log. The entry is `None` if it does
+    /// not exist or the caller may not read it.
     pub(super) async fn entry(&self, index: LeafIndex) -> anyhow::Result<(Option<AuditLeaf>, Size)> {
         let mut from = index;
         loop {
@@ -74,19 +74,19 @@ impl Audit {
         }
     }
 
-    /// The newest checkpoint, as the bank signed it.
+    /// Returns the newest checkpoint as a signed note, as the bank sent it.
     pub(super) async fn note(&self) -> anyhow::Result<String> {
         let note = self.client.get_checkpoint(self.deadline()).await;
         note.map_err(|error| {
             if !matches!(error.code(), Code::FailedPrecondition | Code::Unimplemented) {
                 return error.into();
             }
-            // Not the call's error: its hint would send the reader to another address.
+            // This is not returned as a call error: the hint of one would send the reader to another address.
             anyhow!("the bank signs no checkpoints, because it has no key for that or is too old: {error}")
         })
     }
 
-    /// The newest checkpoint, for a file that is checked later.
+    /// Returns the newest checkpoint without verifying it, for a file that is verified later.
     pub(super) async fn checkpoint(&self) -> anyhow::Result<Unverified> {
         let note = self.note().await?;
         let checkpoint =
@@ -94,7 +94,7 @@ impl Audit {
         Ok(Unverified { note, checkpoint })
     }
 
-    /// A proof that an entry is in a tree, which was checked.
+    /// Returns the proof that an entry is in a tree, after verifying the proof.
     pub(super) async fn inclusion(&self, leaf: &AuditLeaf, tree: &TreeHead) -> anyhow::Result<Vec<NodeHash>> {
         let (index, hash) = (leaf.entry.index, leaf.hash());
         let proof = self.client.prove_inclusion(index, Some(tree.size), self.deadline()).await?;
@@ -109,7 +109,7 @@ impl Audit {
         Ok(proof.path)
     }
 
-    /// The proof that a tree continues another.
+    /// Returns the proof that the tree of size `new` continues the tree of size `old`.
     pub(super) async fn consistency(&self, old: Size, new: Size) -> Result<Vec<NodeHash>, CallError> {
         Ok(self.client.prove_consistency(old, Some(new), self.deadline()).await?.path)
     }

@@ -1,4 +1,4 @@
-//! `vigie audit cosign`: one step of a witness.
+//! `vigie audit cosign`: fetches the newest checkpoint, and cosigns it as a witness.
 
 use std::fs::{self, File};
 use std::io;
@@ -26,7 +26,7 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
     let witness = Witness::new(key, &log.origin, keys.clone())
         .with_context(|| format!("cannot sign with {}", args.witness_key.display()))?;
     let known = log.known_with(&[public])?;
-    // Two processes must not both continue one checkpoint.
+    // Two processes must not both continue the same checkpoint.
     let _lock = lock(&args.state)?;
     let last = last(&args.state, &log.origin, &keys)?;
 
@@ -35,8 +35,8 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
     let new = Checkpoint::open(note.as_bytes(), &log.origin, &keys)
         .context("the bank's newest checkpoint is not signed")?
         .checkpoint;
-    // Nothing else has a proof: neither a log that shrank, nor one that did not grow, nor the first
-    // checkpoint.
+    // Only a log that grew since the last checkpoint has a proof. A log that shrank or did not grow has none,
+    // and the first checkpoint needs none.
     let proof = match &last {
         Some(last) if last.tree().size > Size::ZERO && last.tree().size < new.tree().size => {
             let proof = audit.consistency(last.tree().size, new.tree().size).await;
@@ -49,7 +49,8 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
         Err(error) => return Err(refusal(error, last.as_ref(), &new, &note, &args.state)),
     };
     let signed = cosigned.note.to_string();
-    // Before anybody sees the signature: a witness that forgot it could sign another history.
+    // The state is written before anybody sees the signature: a witness that lost it could sign another
+    // history.
     NewFile::write(&args.state, true, &signed)?;
     let cosignatures = Checkpoint::open(signed.as_bytes(), &log.origin, &known)?.cosignatures;
     let continued = last.map_or_else(
@@ -65,7 +66,7 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
         }
         None => {
             object["note"] = signed.clone().into();
-            // That nobody reads the note is no success here.
+            // It is an error if the output is closed: then nobody received the note.
             let printed = output.say(signed.strip_suffix('\n').unwrap_or(&signed));
             printed.map_err(|error| {
                 anyhow!("the signed checkpoint was not printed: {:#}", anyhow::Error::new(error))
@@ -76,7 +77,7 @@ pub(super) async fn run(args: AuditCosignArgs, output: &mut Output) -> anyhow::R
     Ok(Exit::Done)
 }
 
-/// The checkpoint in the state of a witness; `None` before the first.
+/// Returns the last checkpoint from the state of a witness; `None` before the first one.
 fn last(state: &Path, origin: &str, keys: &KnownKeys) -> anyhow::Result<Option<Checkpoint>> {
     let note = match fs::read(state) {
         Ok(note) => note,
@@ -88,9 +89,9 @@ fn last(state: &Path, origin: &str, keys: &KnownKeys) -> anyhow::Result<Option<C
     Ok(Some(opened.checkpoint))
 }
 
-/// Keeps other processes away from a state, as long as the file that is returned is open.
+/// Locks a state against other processes, for as long as the returned file is open.
 fn lock(state: &Path) -> anyhow::Result<File> {
-    // A file of its own: that of the state is replaced.
+    // The lock is a separate file, because the state file is replaced on each run.
     let path = state.with_added_extension("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
@@ -105,8 +106,9 @@ fn lock(state: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Why a checkpoint is not signed. Of a log that does not continue what was signed, the new checkpoint is
-/// kept too: both are signed by the log, and prove what it did.
+/// Returns the error for a checkpoint that is not signed. If the log does not continue the last signed
+/// checkpoint, the new checkpoint is kept in a file too: the log signed both, and together they prove the
+/// fault.
 fn refusal(
     error: CosignError,
     last: Option<&Checkpoint>,
@@ -117,7 +119,7 @@ fn refusal(
     let Some(last) = last else { return error.into() };
     match error {
         CosignError::Shrunk { .. } | CosignError::Forked { .. } | CosignError::Inconsistent(_) => {
-            // By its root, too: a log may show several histories of one size.
+            // The file name contains the root too: a log may show several histories of the same size.
             let [a, b, c, d, ..] = new.tree().root.0;
             let name = format!("refused-{}-{:08x}", new.tree().size, u32::from_be_bytes([a, b, c, d]));
             let path = state.with_added_extension(name);
@@ -141,7 +143,7 @@ fn refusal(
     }
 }
 
-/// The present moment, by this machine's clock; 0, which is not signed, before 1970.
+/// Returns the time of this machine's clock. Before 1970 it is 0, which the witness does not sign.
 fn now() -> UnixSeconds {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     UnixSeconds(since.as_secs())

@@ -1,4 +1,5 @@
-//! `vigie audit export`: every entry that the caller may read, as a file that is checked without the bank.
+//! `vigie audit export`: writes every entry that the caller may read to a file that can be verified without
+//! the bank.
 
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -13,7 +14,7 @@ use crate::commands::new_file::NewFile;
 use crate::commands::stop::StopRequests;
 use crate::output::{Exit, Output, counted_as};
 
-/// Proofs that are on their way at once.
+/// Maximum number of proofs that are requested at the same time.
 const PROOFS_AT_ONCE: usize = 16;
 
 pub(super) async fn run(args: AuditExportArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -30,7 +31,7 @@ pub(super) async fn run(args: AuditExportArgs, output: &mut Output) -> anyhow::R
         }
         file.restart()?;
         progress.set_position(0);
-        // Of entries that are not those of the checkpoint, it names the first.
+        // If an entry is not in the tree of the checkpoint, this fails and names the first such entry.
         let count = write_proven(&audit, &signed, &mut file, &progress).await?;
         ensure!(complete == Listed::Some, "the bank lists other entries than those of its checkpoint");
         Ok((Kind::Proven, count))
@@ -60,7 +61,7 @@ pub(super) async fn run(args: AuditExportArgs, output: &mut Output) -> anyhow::R
     Ok(Exit::Done)
 }
 
-/// The pages of entries below the size of a checkpoint.
+/// Reads the pages of entries, up to the size of a checkpoint.
 struct Pages<'a> {
     audit: &'a Audit,
     next: Option<LeafIndex>,
@@ -76,24 +77,25 @@ impl<'a> Pages<'a> {
         let Some(from) = self.next.filter(|next| next.0 < self.size) else { return Ok(None) };
         let mut page = self.audit.page(from, PAGE, None).await?;
         self.next = page.next;
-        // What was logged after the checkpoint.
+        // Drops the entries that were logged after the checkpoint.
         page.leaves.retain(|leaf| leaf.entry.index.0 < self.size);
         Ok(Some(page.leaves))
     }
 }
 
-/// The entries that the bank lists for the caller.
+/// How the entries that the bank lists for the caller compare with those of the checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listed {
-    /// So many: all of the checkpoint.
+    /// All entries of the checkpoint; the value is their number.
     All(u64),
-    /// Some of the checkpoint.
+    /// Some entries of the checkpoint.
     Some,
-    /// As many as the checkpoint has, and at least one of them is another.
+    /// As many entries as the checkpoint has, but at least one of them differs.
     Other,
 }
 
-/// Writes the entries, if they are all of the checkpoint. If not, the file has to begin again.
+/// Writes the entries as a complete export. Unless the result is [`Listed::All`], the file is not valid and
+/// must be written again from the start.
 async fn write_complete(
     audit: &Audit,
     signed: &Unverified,
@@ -122,7 +124,7 @@ async fn write_complete(
     Ok(if frontier.root() == tree.root { Listed::All(count) } else { Listed::Other })
 }
 
-/// Writes the entries with their proofs.
+/// Writes each entry with its proof of inclusion, and returns the number of entries.
 async fn write_proven(
     audit: &Audit,
     signed: &Unverified,

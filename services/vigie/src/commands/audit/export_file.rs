@@ -1,4 +1,4 @@
-//! The form of an export, and its check.
+//! The format of an export file, its writer, and its verification.
 //!
 //! ```text
 //! vigie-audit-export@v1
@@ -15,9 +15,9 @@
 //! end 2                             the number of entries
 //! ```
 //!
-//! A `complete` export has all entries of the checkpoint, which together give its root. A `proven` one has
-//! some of them, each followed by the hashes of its proof of inclusion: that entries between them were left
-//! out cannot be seen.
+//! A `complete` export has all entries of the checkpoint, and they hash to its root. A `proven` export has
+//! some of the entries, each followed by the hashes of its proof of inclusion. A reader cannot detect that
+//! entries between them were left out.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write};
@@ -32,26 +32,26 @@ use vigie_audit::tree::{Full, LeafIndex, NodeHash, ProofError, TreeHead, check_i
 
 use crate::commands::audit::order::{self, OrderFault};
 
-/// The first line.
+/// The first line of an export file.
 const VERSION: &str = "vigie-audit-export@v1";
-/// The first line of a proof of one entry, C2SP tlog-proof.
+/// The first line of a file that proves one entry, in the C2SP format tlog-proof.
 pub(super) const PROOF: &str = "c2sp.org/tlog-proof@v1";
-/// The longest line of an entry, in bytes: 16 KiB of an entry in Base64, and the longest proof.
+/// The maximum length of a line with an entry, in bytes: 16 KiB of an entry in Base64, and the longest proof.
 const LINE_BYTES_MAX: usize = 32 << 10;
-/// The form of an entry's line, as messages name it.
+/// The format of a line with an entry, as error messages quote it.
 const ENTRY: &str = "`INDEX HASH ENTRY` or `end COUNT`";
 
-/// What an export proves.
+/// The claim that an export proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// That these are all entries of the checkpoint.
+    /// The entries of the file are all entries of the checkpoint.
     Complete,
-    /// That each of these entries is in the checkpoint.
+    /// Each entry of the file is in the checkpoint.
     Proven,
 }
 
 impl Kind {
-    /// The name in the file and in JSON.
+    /// Returns the name that is used in the file and in JSON.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Complete => "complete",
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// Writes an export, entry by entry.
+/// Writes an export, one entry at a time.
 #[derive(Debug)]
 pub(super) struct ExportWriter<W> {
     to: W,
@@ -86,35 +86,35 @@ impl<W: Write> ExportWriter<W> {
         writeln!(self.to)
     }
 
-    /// Writes the last line, and returns the number of entries.
+    /// Writes the last line, and returns the number of entries that were written.
     pub(super) fn finish(mut self) -> io::Result<u64> {
         writeln!(self.to, "end {}", self.count)?;
         Ok(self.count)
     }
 }
 
-/// An export in a file. Each check reads it line by line.
+/// An export in a file. Each check reads the file line by line.
 #[derive(Debug)]
 pub(super) struct ExportFile {
     path: PathBuf,
     kind: Kind,
     note: String,
-    /// Bytes before the first entry.
+    /// Length in bytes of the part before the first entry.
     body: u64,
-    /// Lines before the first entry.
+    /// Number of lines before the first entry.
     lines: u64,
 }
 
-/// A line after the checkpoint.
+/// A line after the checkpoint, parsed as far as its first field.
 #[derive(Debug, PartialEq, Eq)]
 enum Row {
-    /// The number of an entry, and the rest of its line.
+    /// The index of an entry, and the rest of its line.
     Entry { index: LeafIndex, rest: String },
-    /// The number of entries.
+    /// The last line, with the number of entries.
     End { count: u64 },
 }
 
-/// An entry, and the number of its line.
+/// An entry, and the number of its line in the file.
 #[derive(Debug)]
 struct EntryLine {
     line: u64,
@@ -125,7 +125,7 @@ struct EntryLine {
 }
 
 impl ExportFile {
-    /// Reads what is before the entries. Nothing of it is verified.
+    /// Reads the part before the entries. It does not verify anything.
     pub(super) fn open(path: &Path) -> Result<Self, ReadError> {
         let mut lines = Lines::from(BufReader::new(File::open(path)?));
         let mut next = || lines.next_line()?.ok_or(ReadError::CutOff);
@@ -141,7 +141,7 @@ impl ExportFile {
             return Err(ReadError::Line { line, is: "blank" });
         }
         let mut note = String::new();
-        // One blank line is in the note, and one after it.
+        // The note contains one blank line, and one follows it.
         for blank in [true, false] {
             loop {
                 let (_, line) = next()?;
@@ -165,13 +165,13 @@ impl ExportFile {
         self.kind
     }
 
-    /// The checkpoint, a signed note.
+    /// Returns the checkpoint, as a signed note.
     pub(super) fn note(&self) -> &str {
         &self.note
     }
 
-    /// Checks that the entries are those of a checkpoint which the log has signed, and returns their number.
-    /// Memory does not grow with the log.
+    /// Checks that the entries are those of `tree`, which must come from a signed checkpoint, and returns
+    /// their number. Memory does not grow with the size of the log.
     pub(super) fn check(&self, tree: &TreeHead) -> Result<u64, ExportFault> {
         match self.kind {
             Kind::Complete => self.check_complete(tree),
@@ -180,8 +180,8 @@ impl ExportFile {
     }
 
     fn check_complete(&self, tree: &TreeHead) -> Result<u64, ExportFault> {
-        // A line has both the entry and its hash, so only the numbers can name a line that is missing or at
-        // another place.
+        // Each line has both the entry and its hash, so the hashes cannot show which line is missing or
+        // moved. Only the indexes can.
         if let Some(fault) = order::fault(|| self.indexes(), tree.size.get())? {
             return Err(fault.into());
         }
@@ -213,7 +213,7 @@ impl ExportFile {
         Ok(count)
     }
 
-    /// The numbers of the entries, whatever the rest of their lines.
+    /// Iterates over the indexes of the entries, and does not parse the rest of their lines.
     fn indexes(&self) -> impl Iterator<Item = Result<u64, ReadError>> + use<> {
         self.rows().filter_map(|row| match row {
             Ok((_, Row::Entry { index, .. })) => Some(Ok(index.0)),
@@ -222,7 +222,7 @@ impl ExportFile {
         })
     }
 
-    /// The entries; an error where the last line has another number of them.
+    /// Iterates over the entries. It ends with an error if the last line gives another number of entries.
     fn entry_lines(&self) -> impl Iterator<Item = Result<EntryLine, ReadError>> + use<> {
         let (mut found, kind) = (0, self.kind);
         self.rows().filter_map(move |row| match row {
@@ -242,7 +242,8 @@ impl ExportFile {
         })
     }
 
-    /// The lines after the checkpoint, with their numbers: entries, and a last one. Nothing follows an error.
+    /// Iterates over the lines after the checkpoint, with their line numbers: the entries, and the last line.
+    /// It ends after the first error.
     fn rows(&self) -> impl Iterator<Item = Result<(u64, Row), ReadError>> + use<> {
         let (path, body, lines) = (self.path.clone(), self.body, self.lines);
         let mut rows = Rows::NotOpen { path, body, lines };
@@ -269,7 +270,7 @@ impl Export for ExportFile {
     }
 }
 
-/// A reading of the lines after the checkpoint.
+/// The state of an iteration over the lines after the checkpoint.
 enum Rows {
     NotOpen { path: PathBuf, body: u64, lines: u64 },
     Open(Lines),
@@ -300,12 +301,12 @@ impl Rows {
     }
 }
 
-/// The lines of a file, without their ends.
+/// The lines of a file, without their line ends.
 struct Lines {
     from: BufReader<File>,
-    /// Lines read.
+    /// Number of lines that were read.
     line: u64,
-    /// Bytes read.
+    /// Number of bytes that were read.
     bytes: u64,
 }
 
@@ -316,12 +317,12 @@ impl From<BufReader<File>> for Lines {
 }
 
 impl Lines {
-    /// The next line and its number, from 1; `None` at the end of the file.
+    /// Returns the next line and its number, from 1; `None` at the end of the file.
     fn next_line(&mut self) -> Result<Option<(u64, String)>, ReadError> {
         self.line += 1;
         let line = self.line;
         let mut bytes = Vec::new();
-        // One byte more shows that the line is too long.
+        // Reading one byte more than allowed detects a line that is too long.
         let most = u64::try_from(LINE_BYTES_MAX + 1).unwrap_or(u64::MAX);
         let read = (&mut self.from).take(most).read_until(b'\n', &mut bytes)?;
         self.bytes += u64::try_from(read).unwrap_or(u64::MAX);
@@ -338,7 +339,7 @@ impl Lines {
 
 type Parts = (NodeHash, Vec<u8>, Vec<NodeHash>);
 
-/// The parts of an entry's line after its number, or the form that they do not have.
+/// Splits the part of an entry's line after its index. The error is the format that the line should have.
 fn parts(rest: &str, kind: Kind) -> Result<Parts, &'static str> {
     let mut fields = rest.split(' ');
     let mut next = || fields.next().ok_or("`INDEX HASH ENTRY`");
@@ -353,12 +354,12 @@ fn parts(rest: &str, kind: Kind) -> Result<Parts, &'static str> {
     }
 }
 
-/// Reads a number in decimal digits, without leading zeroes.
+/// Parses a decimal number without leading zeroes.
 fn decimal(text: &str) -> Option<u64> {
     text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
-/// Why an export cannot be read.
+/// An error while reading an export.
 #[derive(Debug, Error)]
 pub(super) enum ReadError {
     #[error("cannot read the file")]
@@ -381,7 +382,7 @@ pub(super) enum ReadError {
     Count { line: u64, count: u64, found: u64 },
 }
 
-/// Why the entries of an export are not proven.
+/// An error that shows that the entries of an export are not proven.
 #[derive(Debug, Error)]
 pub(super) enum ExportFault {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! `vigie audit key`: keys of logs and of witnesses.
+//! `vigie audit key`: generates and shows keys of logs and of witnesses.
 
 use vigie_audit::note::{KeyKind, SignerKey, VerifierKey};
 

@@ -1,4 +1,4 @@
-//! Keys that are named on the command line.
+//! Reads the keys that are given on the command line.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -11,10 +11,10 @@ use vigie_audit::note::{KeyKind, KnownKeys, SignerKey, VerifierKey};
 use crate::cli::{KeyArg, LogArgs, of_kind};
 use crate::output::Output;
 
-/// More than the text of any key has, in bytes.
+/// Maximum size of a key file in bytes; the text of every key is shorter.
 const KEY_FILE_BYTES_MAX: u64 = 4 << 10;
 
-/// A log by its name and keys.
+/// A log, by its origin and its public keys.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) origin: String,
@@ -34,13 +34,13 @@ impl Log {
         Ok(Self { origin, keys })
     }
 
-    /// The log's keys, and these.
+    /// Returns the log's keys together with `others`.
     pub(super) fn known_with(&self, others: &[VerifierKey]) -> anyhow::Result<KnownKeys> {
         Ok(KnownKeys::new(self.keys.iter().chain(others).cloned())?)
     }
 }
 
-/// The public keys that arguments name.
+/// Reads the public keys of arguments; each must be of the given kind.
 pub(super) fn public_keys(args: &[KeyArg], kind: KeyKind) -> anyhow::Result<Vec<VerifierKey>> {
     args.iter()
         .map(|arg| match arg {
@@ -55,7 +55,7 @@ pub(super) fn public_keys(args: &[KeyArg], kind: KeyKind) -> anyhow::Result<Vec<
         .collect()
 }
 
-/// The private key of a file. A file that others may read is reported.
+/// Reads a private key from a file. Warns if other users may read the file.
 pub(super) fn private_key(file: &Path, output: &Output) -> anyhow::Result<SignerKey> {
     let text = text_of(file)?;
     let is_open = std::fs::metadata(file).is_ok_and(|file| file.is_file() && file.mode() & 0o077 != 0);

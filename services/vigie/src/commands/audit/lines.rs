@@ -1,4 +1,4 @@
-//! Entries of the audit as they are shown. The fields of the objects are a contract with scripts.
+//! Audit entries and checkpoints, as they are printed. The fields of the objects are a contract with scripts.
 
 use serde::Serialize;
 use vigie_audit::checkpoint::{Checkpoint, Cosignature};
@@ -8,33 +8,35 @@ use vigie_rpc::code;
 
 use crate::commands::date::date;
 
-/// An entry.
+/// An audit entry as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(super) struct EntryObject {
     index: u64,
-    /// Milliseconds since 1970.
+    /// Time of the entry, in milliseconds since 1970.
     at_unix_ms: u64,
-    /// `null` for a call that no member made.
+    /// Id of the calling member; `null` for a call that no member made.
     member_id: Option<u32>,
-    /// `null` for what the deployment does by itself, and where the caller is not known.
+    /// Id of the calling principal; `null` for actions of the deployment itself, and where the caller is not
+    /// known.
     principal_id: Option<u64>,
-    /// The path of a method, or the name of an event.
+    /// The path of a gRPC method, or the name of an event.
     action: String,
-    /// The gRPC code, such as `PERMISSION_DENIED`.
+    /// The gRPC status code, such as `PERMISSION_DENIED`.
     code: &'static str,
     bank_ids: Vec<u32>,
-    /// `null` for none.
+    /// Id of the first item that the call was about; `null` if there was none.
     first_item_id: Option<u64>,
     items: u64,
-    /// `null` where nothing was changed.
+    /// Sequence of the change; `null` if nothing was changed.
     sequence: Option<u64>,
     calls: u64,
-    /// Milliseconds since 1970: when the first of several calls came. `null` for one call.
+    /// Time of the first call, in milliseconds since 1970, if the entry is about several calls; `null` for
+    /// one call.
     since_unix_ms: Option<u64>,
-    /// The model card that was put; left out where there is none.
+    /// The model card that was put; left out if the entry is not about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<ModelObject>,
-    /// The hash of the entry's leaf, in Base64.
+    /// Hash of the entry's leaf, in Base64.
     leaf_hash: String,
 }
 
@@ -67,11 +69,11 @@ struct ModelObject {
     version: u32,
     mode: String,
     state: String,
-    /// Those that were chosen.
+    /// The thresholds that were chosen.
     thresholds: Vec<ThresholdObject>,
 }
 
-/// The threshold of a class.
+/// The chosen threshold of one class.
 #[derive(Debug, Serialize)]
 struct ThresholdObject {
     class: String,
@@ -95,7 +97,7 @@ impl From<&ModelSummary> for ModelObject {
     }
 }
 
-/// A checkpoint, with the signatures of the witnesses that were named.
+/// A checkpoint, with the signatures of the witnesses that were named on the command line.
 #[derive(Debug, Serialize)]
 pub(super) struct CheckpointObject {
     origin: String,
@@ -104,11 +106,11 @@ pub(super) struct CheckpointObject {
     cosignatures: Vec<CosignatureObject>,
 }
 
-/// The signature of a witness.
+/// The cosignature of one witness.
 #[derive(Debug, Serialize)]
 struct CosignatureObject {
     witness: String,
-    /// By the witness's clock.
+    /// Time of the signature by the witness's clock, in seconds since 1970.
     at_unix_s: u64,
 }
 
@@ -125,11 +127,11 @@ impl CheckpointObject {
     }
 }
 
-/// The titles of a table of entries.
+/// The column titles of a table of entries.
 pub(super) const TITLES: [&str; 10] =
     ["index", "time (UTC)", "member", "principal", "action", "code", "banks", "items", "sequence", "calls"];
 
-/// The cells of an entry.
+/// Returns the cells of an entry's row, in the order of [`TITLES`].
 pub(super) fn row(entry: &AuditEntry) -> Vec<String> {
     fn or_none<T: ToString>(value: Option<T>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
@@ -143,14 +145,14 @@ pub(super) fn row(entry: &AuditEntry) -> Vec<String> {
         action(entry),
         code::word(entry.code).to_owned(),
         banks.join(","),
-        // Most entries are about no item.
+        // Most entries are about no item, so 0 is shown as none.
         or_none((entry.item_count > 0).then_some(entry.item_count)),
         or_none(entry.sequence),
         entry.calls.to_string(),
     ]
 }
 
-/// The action, with the card that was put.
+/// Returns the action, with the model card that was put, if any.
 fn action(entry: &AuditEntry) -> String {
     let action = short(&entry.action);
     let Some(model) = entry.model.as_deref() else { return action.to_owned() };
@@ -163,7 +165,8 @@ fn action(entry: &AuditEntry) -> String {
     format!("{action}: {name} version {version}, {mode}, {}{thresholds}", state.replace('_', " "))
 }
 
-/// An action without the package of its service: `BankService/AddItems`. The name of an event stays as it is.
+/// Shortens the path of a method to its service and name, such as `BankService/AddItems`. Returns the name of
+/// an event unchanged.
 pub(super) fn short(action: &str) -> &str {
     let path = action.strip_prefix('/').unwrap_or(action);
     let Some(slash) = path.find('/') else { return action };
@@ -171,13 +174,13 @@ pub(super) fn short(action: &str) -> &str {
     &path[service..]
 }
 
-/// A checkpoint in a sentence.
+/// Describes a checkpoint in one sentence.
 pub(super) fn describe(checkpoint: &Checkpoint) -> String {
     let tree = checkpoint.tree();
     format!("{} entries with the root {}", tree.size, tree.root)
 }
 
-/// The time of a cosignature, in UTC.
+/// Formats the time of a cosignature, in UTC.
 pub(super) fn signed_at(cosignature: &Cosignature) -> String {
     date(UnixMillis(cosignature.at.0.saturating_mul(1_000)))
 }

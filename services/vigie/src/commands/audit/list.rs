@@ -1,4 +1,4 @@
-//! `vigie audit list`: entries, by index.
+//! `vigie audit list`: lists audit entries in the order of their indexes.
 
 use vigie_audit::tree::LeafIndex;
 
@@ -36,5 +36,5 @@ pub(super) async fn run(args: AuditListArgs, output: &mut Output) -> anyhow::Res
     Ok(Exit::Done)
 }
 
-/// The column with the code.
+/// Index of the column with the status code.
 const CODE: usize = 5;

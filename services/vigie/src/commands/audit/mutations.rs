@@ -1,5 +1,5 @@
-//! A thousand changes of an export of each kind: every one is found, and its entry named where the form
-//! allows.
+//! Mutation tests of exports: a thousand changes to an export of each kind. Every change must be found, and
+//! the error must name its entry where the format allows.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -61,7 +61,7 @@ impl Log {
         query.answer(&hashes).unwrap()
     }
 
-    /// An export: of all entries, or of every third one.
+    /// Returns an export and the indexes of its entries: all entries, or every third one.
     fn exported(&self, kind: Kind) -> (Vec<usize>, Vec<u8>) {
         let indexes: Vec<usize> = match kind {
             Kind::Complete => (0..self.entries.len()).collect(),
@@ -85,7 +85,7 @@ impl Log {
     }
 }
 
-/// The lines of a file, with their ends.
+/// Returns the lines of a file, with their line ends.
 fn lines_of(file: &[u8]) -> Vec<Vec<u8>> {
     file.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
 }
@@ -107,7 +107,7 @@ fn check(kind: Kind) {
         let mut changed = lines.clone();
         let at = random.random_range(0..indexes.len());
         let index = indexes[at];
-        // What the message has to name, at least one of them.
+        // The error message must contain at least one of these texts.
         let mut named = vec![format!("entry {index}")];
         let mut words = String::new();
         match mutation % 4 {
@@ -120,14 +120,14 @@ fn check(kind: Kind) {
                 changed = lines_of(&bytes);
                 let line = file[..byte].iter().filter(|byte| **byte == b'\n').count();
                 named = match line.checked_sub(first) {
-                    // A line that lost its end is one with the next; a byte that became an end makes the rest
-                    // a line.
+                    // A flipped bit may remove a line end, which joins two lines, or may add one, which makes
+                    // the rest of the line a line of its own.
                     Some(at) if at < indexes.len() => {
                         let entries = indexes[at..indexes.len().min(at + 2)].iter();
                         let lines = [line + 1, line + 2].map(|line| format!("line {line}"));
                         entries.map(|index| format!("entry {index}")).chain(lines).collect()
                     }
-                    // Before the entries, and in the last line, no entry is at fault.
+                    // A change before the entries, or in the last line, is not the fault of an entry.
                     Some(_) | None => vec![String::new()],
                 };
             }
@@ -148,7 +148,7 @@ fn check(kind: Kind) {
                 write!(words, "entry {index} is moved, to place {to}").unwrap();
                 let line = changed.remove(first + at);
                 changed.insert(first + to, line);
-                // Of two neighbours that changed places, either has moved.
+                // If two neighbours are swapped, either of them may be named as the one that moved.
                 if to.abs_diff(at) == 1 {
                     named.push(format!("entry {}", indexes[to]));
                 }
@@ -174,7 +174,7 @@ fn a_thousand_changes_of_a_proven_export_are_found_and_named() {
     check(Kind::Proven);
 }
 
-/// An attacker who also computes hashes and numbers again: found by the root, though no entry can be named.
+/// An attacker who also recomputes hashes and indexes is detected by the root, but no entry can be named.
 #[test]
 fn a_forger_who_writes_hashes_and_numbers_anew_is_found() {
     let log = Log::of(ENTRIES);

@@ -1,26 +1,26 @@
-//! The numbers of the entries of a complete export: which line is missing, or at another place.
+//! Checks the indexes of the entries in a complete export, and finds the line that is missing or moved.
 
 use thiserror::Error;
 use vigie_audit::export::Fault;
 use vigie_audit::tree::LeafIndex;
 
-/// The fault of the numbers of entries.
+/// The fault in the order of the indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(super) enum OrderFault {
-    /// Lines are missing, added, or at another place.
+    /// Lines are missing, added, or moved.
     #[error(transparent)]
     Lines(#[from] Fault),
-    /// A line has another number.
+    /// A line has a wrong index.
     #[error("the line of entry {index} has the number {found}")]
     Number { index: LeafIndex, found: u64 },
 }
 
-/// Finds the fault of numbers that have to be 0, 1 and so on below `size`; `None` if they are. They are read
-/// several times where they are not.
+/// Finds the fault in indexes that must be 0, 1, 2 and so on below `size`. Returns `None` if they are. If
+/// they are not, `read` is called several times.
 ///
 /// # Errors
 ///
-/// The numbers cannot be read.
+/// An index cannot be read.
 pub(super) fn fault<E, I: Iterator<Item = Result<u64, E>>>(
     read: impl Fn() -> I,
     size: u64,
@@ -69,7 +69,8 @@ pub(super) fn fault<E, I: Iterator<Item = Result<u64, E>>>(
     Ok(Some(fault.into()))
 }
 
-/// How many places further on the number `place` is, where that is all that is wrong with the rest.
+/// Returns by how many places the index `place` is late, if moving it back would put the rest in order;
+/// otherwise `None`.
 fn moved_on<E>(
     mut rest: impl Iterator<Item = Result<u64, E>>,
     place: u64,
@@ -88,7 +89,7 @@ fn moved_on<E>(
     Ok(None)
 }
 
-/// Whether the numbers are these, to the end of both.
+/// Returns whether `numbers` equals `expected`, including their lengths.
 fn same<E>(
     mut numbers: impl Iterator<Item = Result<u64, E>>,
     mut expected: impl Iterator<Item = u64>,
@@ -102,7 +103,7 @@ fn same<E>(
     }
 }
 
-/// Leaves out so many numbers.
+/// Skips the first `count` numbers.
 fn skipped<E, I: Iterator<Item = Result<u64, E>>>(mut numbers: I, count: u64) -> Result<I, E> {
     for _ in 0..count {
         if numbers.next().transpose()?.is_none() {
@@ -144,7 +145,7 @@ mod tests {
                 assert_eq!(renamed, Some(OrderFault::Number { index: at(index), found: 77 }));
                 for to in 0..=size {
                     let doubled = check(&|numbers| numbers.insert(to, index as u64));
-                    // Of a copy just before the entry, either is the copy.
+                    // If the copy is directly before the original, either of the two may be named.
                     let place = at(if to == index { to + 1 } else { to });
                     assert_eq!(doubled, Some(Fault::Doubled { index: at(index), place }.into()));
                 }
@@ -153,7 +154,7 @@ mod tests {
                         let number = numbers.remove(index);
                         numbers.insert(to, number);
                     });
-                    // Of two neighbours that changed places, the first is named.
+                    // If two neighbours are swapped, the first of them is named.
                     let (index, to) = if to + 1 == index { (to, index) } else { (index, to) };
                     assert_eq!(moved, Some(Fault::Moved { index: at(index), place: at(to) }.into()));
                 }

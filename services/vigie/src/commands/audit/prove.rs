@@ -1,4 +1,4 @@
-//! `vigie audit prove`: a file that proves an entry.
+//! `vigie audit prove`: writes a file that proves that an entry is in the log.
 
 use std::path::PathBuf;
 
@@ -42,7 +42,7 @@ pub(super) async fn run(args: AuditProveArgs, output: &mut Output) -> anyhow::Re
     let size = tree.size;
     if is_stdout {
         output.object(&serde_json::json!({ "index": index.0, "size": size.get(), "proof": proof }))?;
-        // The text ends its last line.
+        // `say` adds the line end that the text already has.
         output.say(proof.strip_suffix('\n').unwrap_or(&proof))?;
         return Ok(Exit::Done);
     }

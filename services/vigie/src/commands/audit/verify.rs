@@ -1,4 +1,4 @@
-//! `vigie audit verify`: checks an export or a proof, without the bank.
+//! `vigie audit verify`: verifies an export or a proof, without the bank.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -18,23 +18,23 @@ use crate::commands::audit::lines::{CheckpointObject, EntryObject, short, signed
 use crate::commands::date::date;
 use crate::output::{Exit, Output, counted_as};
 
-/// The log and the witnesses that are trusted.
+/// The log and the witnesses that the caller trusts.
 #[derive(Debug)]
 pub(super) struct Trusted {
     pub(super) origin: String,
     pub(super) keys: KnownKeys,
-    /// The names of the witnesses.
+    /// Names of the trusted witnesses.
     pub(super) witnesses: BTreeSet<String>,
-    /// So many of them have to have signed.
+    /// Minimum number of them that must have signed.
     pub(super) witnesses_min: usize,
 }
 
-/// What a file proves.
+/// The result of a successful verification.
 #[derive(Debug)]
 pub(super) enum Proven {
-    /// Entries of an export.
+    /// The entries of an export, with their number.
     Entries { kind: Kind, count: u64 },
-    /// One entry.
+    /// A single entry, by its proof of inclusion.
     Entry(AuditLeaf),
 }
 
@@ -57,7 +57,7 @@ impl Trusted {
         Ok(Self { origin: log.origin, keys, witnesses, witnesses_min })
     }
 
-    /// The witnesses that have not signed.
+    /// Returns the trusted witnesses that have not signed.
     fn missing(&self, cosignatures: &[Cosignature]) -> Vec<&str> {
         let signed: BTreeSet<&str> = cosignatures.iter().map(|one| one.name.as_str()).collect();
         self.witnesses.iter().map(String::as_str).filter(|name| !signed.contains(name)).collect()
@@ -76,21 +76,21 @@ impl Trusted {
     }
 }
 
-/// Checks a file of either form.
+/// Verifies a file, which may be an export or a proof of one entry.
 pub(super) fn verify(file: &Path, trusted: &Trusted) -> anyhow::Result<(Proven, Opened)> {
     let mut begin = Vec::new();
     let line = u64::try_from(PROOF.len() + 1)?;
     let mut from = File::open(file).context("cannot read the file")?;
     (&mut from).take(line).read_to_end(&mut begin).context("cannot read the file")?;
     if begin.strip_suffix(b"\n") == Some(PROOF.as_bytes()) {
-        // One byte more shows that the file is too long.
+        // Reading one byte more than allowed detects a file that is too long.
         let rest = u64::try_from(FILE_BYTES_MAX + 1)?;
         from.take(rest).read_to_end(&mut begin).context("cannot read the file")?;
         return verify_proof(&begin, trusted);
     }
     let export = ExportFile::open(file)?;
     let opened = Checkpoint::open(export.note().as_bytes(), &trusted.origin, &trusted.keys)?;
-    // The Base64 of a signature has bits that no signature covers.
+    // Base64 has spare bits that no signature covers, so the note must be encoded exactly as it was signed.
     ensure!(opened.note.to_string() == export.note(), "the checkpoint is not written as it was signed");
     trusted.check_witnesses(&opened.cosignatures)?;
     let count = export.check(opened.checkpoint.tree())?;
@@ -147,7 +147,7 @@ fn print(proven: &Proven, opened: &Opened, trusted: &Trusted, output: &mut Outpu
     Ok(Exit::Done)
 }
 
-/// An entry in words.
+/// Describes an entry in one sentence.
 fn sentence(leaf: &AuditLeaf) -> String {
     let entry = &leaf.entry;
     let mut text =

@@ -1,7 +1,8 @@
-//! Adds the items of a file to a bank, streamed in batches.
+//! Adds the items of a file to a bank, as a stream of batches.
 //!
-//! The file is read on a thread of its own, which waits when the bank is slower. Batches are acknowledged in
-//! the order of the file, so a failure or an interrupt can say up to which line everything is in the bank.
+//! The file is read on its own thread, which waits when the bank is slower. The batches are acknowledged in
+//! the order of the file, so after a failure or an interrupt the command can report up to which line all
+//! items are in the bank.
 
 use std::path::Path;
 
@@ -18,36 +19,36 @@ use crate::commands::deadline::deadline as within;
 use crate::commands::stop::{STOPPING, StopRequests};
 use crate::output::Output;
 
-/// Batches that are on their way at once, so that the bank can commit them together.
+/// Maximum number of batches in flight, so that the bank can commit several together.
 pub(super) const BATCHES_AT_ONCE: usize = 4;
 
-/// Chooses the items that are added; a failure ends the reading.
+/// Decides whether an item is added. An error ends the reading.
 pub(super) type Choice = Box<dyn FnMut(&ItemContent) -> anyhow::Result<bool> + Send>;
 
-/// What is added to which bank.
+/// The arguments of [`add`].
 pub(super) struct Adding<'a> {
     pub(super) client: &'a BankClient,
     pub(super) bank: &'a BankRef,
     pub(super) timeout_ms: u64,
     pub(super) said: &'a Said,
     pub(super) source: HashSource,
-    /// The line after which the file is read.
+    /// Lines up to and including this one are skipped.
     pub(super) after: u64,
-    /// All items are added where there is none.
+    /// Decides which items are added; all are if this is `None`.
     pub(super) choice: Option<Choice>,
-    /// How the command goes on after an interrupt, given the last line that is dealt with.
+    /// Returns the advice on how to continue after an interrupt, given the last line that was completed.
     pub(super) again: fn(u64) -> String,
 }
 
-/// What is done of a file.
+/// The progress of adding a file.
 #[derive(Debug, Default)]
 pub(super) struct Done {
     pub(super) added: u64,
-    /// Items that the bank had already.
+    /// Number of items that the bank already had.
     pub(super) known: u64,
-    /// Those items, and others of their batches.
+    /// Ids of those items, and of the other items in their batches.
     pub(super) known_ids: Vec<ItemId>,
-    /// Every line up to this one is dealt with.
+    /// Every line up to and including this one is completed.
     pub(super) last_line: u64,
     pub(super) sequence: Option<Sequence>,
     pub(super) is_stopped: bool,
@@ -55,7 +56,7 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// What is known where the outcome of some batches is not.
+    /// Describes the progress when the outcome of some batches is not known.
     fn with_others_open(&self, path: &Path, again: fn(u64) -> String) -> String {
         let Self { added, last_line, .. } = self;
         format!(
@@ -67,7 +68,7 @@ impl Done {
     }
 }
 
-/// Adds the items of a file, reports its bad lines, and stops when it is asked to.
+/// Adds the items of a file, reports its bad lines, and stops at a request to stop.
 pub(super) async fn add(
     adding: Adding<'_>,
     bad_lines: &mut BadLines,
@@ -101,7 +102,7 @@ pub(super) async fn add(
     let mut stopping = Some(stopping);
     let mut acknowledged = Box::pin(
         stream::poll_fn(|context| received.poll_recv(context))
-            // Batches that are on their way then are waited for.
+            // The batches that are in flight at that moment are still awaited.
             .take_until(stopped)
             .map(|batch: Batch| async move {
                 let Batch { items, bad, through, .. } = batch;
@@ -144,14 +145,16 @@ pub(super) async fn add(
             }
             done.sequence = Some(added.sequence);
         }
-        // The last batch of an empty rest has read no line.
+        // If no lines follow `after`, the last batch has read none, and its line number must not replace
+        // `after`.
         done.last_line = through.max(done.last_line);
     }
     drop(acknowledged);
     drop(received);
     done.is_stopped = stopping.is_none();
     if !done.is_stopped {
-        // A reader of standard input may wait for it, and would not end now.
+        // After a stop, the reader is not awaited: it may be waiting for standard input, and would not end
+        // now.
         done.left_out = reader.await.context("the file's reader failed")??.left_out;
     }
     progress.finish_and_clear();
@@ -159,7 +162,7 @@ pub(super) async fn add(
     Ok(done)
 }
 
-/// Keeps the items that are chosen.
+/// Removes the items that `choice` rejects.
 fn chosen(items: &mut Vec<ItemContent>, choice: &mut Choice) -> anyhow::Result<()> {
     let mut fault = None;
     items.retain(|item| match choice(item) {

@@ -1,4 +1,4 @@
-//! `vigie bank`: runs a bank, looks after its store, or manages banks.
+//! `vigie bank`: runs a bank, maintains its store, or manages banks.
 
 use anyhow::bail;
 use vigie_bank::Verified;
@@ -15,7 +15,7 @@ use crate::commands::members::charter;
 use crate::config::load_store;
 use crate::output::{Exit, Output, counted, counted_as, style};
 
-/// Banks of one page.
+/// Maximum number of banks in one page.
 const PAGE: u16 = 500;
 
 pub(crate) async fn run(args: BankArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -104,7 +104,7 @@ fn show_verified(output: &mut Output, verified: &Verified) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// What the bank holds, in words.
+/// Describes the contents of the bank: its numbers of banks, items and hashes.
 fn contents(head: &LogHead) -> String {
     let banks = counted(head.banks, "bank");
     let (items, hashes) = (counted(head.items, "item"), counted_as(head.hashes, "hash", "hashes"));
@@ -145,7 +145,7 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
     if rows.is_empty() {
         output.say("no banks yet; make one with `vigie bank create NAME`")?;
     } else {
-        // Where there are no members, everything is the host's.
+        // Without members, the host owns everything, and the column is left out.
         let owner = if rows.iter().any(|row| !row[4].is_empty()) { "owner" } else { "" };
         let ratio = if rows.iter().any(|row| !row[5].is_empty()) { "match ratio" } else { "" };
         output.styled_table(
@@ -180,12 +180,12 @@ fn show(output: &mut Output, done: &str, made: &Written<BankListing>) -> anyhow:
     Ok(Exit::Done)
 }
 
-/// The share of lookups in which a bank takes part; empty where that is all of them.
+/// Formats the share of lookups that search the bank; empty if all do.
 fn ratio(bank: &BankListing) -> String {
     if bank.match_ratio == MatchRatio::ALWAYS { String::new() } else { bank.match_ratio.to_string() }
 }
 
-/// The same in words.
+/// Describes the share of lookups that search the bank in words.
 fn share(bank: &BankListing) -> String {
     if bank.match_ratio == MatchRatio::ALWAYS {
         return String::new();

@@ -15,14 +15,14 @@ use crate::commands::new_file::NewFile;
 use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, PrintError, counted, counted_as};
 
-/// Items of one page.
+/// Maximum number of items in one page.
 const PAGE: u16 = 1_000;
 
 pub(crate) async fn run(args: BankExportArgs, output: &mut Output) -> anyhow::Result<Exit> {
     declared_types::hear(&args.address, output).await?;
     let hash_type = args.hash_type.as_ref().map(HashTypeName::resolve).transpose()?;
     let (client, deadline) = connect(&args.address, output)?;
-    // Before a file is created: a bank that is not there is reported at once.
+    // This call comes before the file is created, so that an unknown bank is reported at once.
     let held = client.get_bank(&args.bank, deadline).await?.value.item_count;
     let export = Export { client: &client, args: &args, hash_type, held };
     let Some(path) = &args.output else {
@@ -45,7 +45,8 @@ pub(crate) async fn run(args: BankExportArgs, output: &mut Output) -> anyhow::Re
     Ok(Exit::Done)
 }
 
-/// The same error, or the one that says that nobody reads any more.
+/// Converts the error of a closed pipe to a [`PrintError`], which means that nobody reads the output any
+/// more. Returns other errors unchanged.
 fn printing(error: anyhow::Error) -> anyhow::Error {
     let kind = error.root_cause().downcast_ref::<io::Error>().map(io::Error::kind);
     if kind == Some(io::ErrorKind::BrokenPipe) {

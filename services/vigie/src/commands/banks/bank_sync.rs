@@ -1,9 +1,9 @@
 //! `vigie bank sync BANK FILE`: makes a bank equal to a file of hashes.
 //!
-//! The file is read, compared with what the bank lists, and read again for what the bank lacks. Items are
-//! added before others are removed, so an item whose name changes matches all the time. Nothing is kept
-//! between runs: whatever was interrupted, the next run compares anew. Each item is added with an origin, so
-//! that two runs at once add it once.
+//! The file is read, compared with the items that the bank lists, and read again to add the missing ones.
+//! Items are added before others are removed, so an item whose name changes always matches. No state is kept
+//! between runs: after an interrupt, the next run compares again from the start. Each item is added with an
+//! origin, so that two concurrent runs add it only once.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -26,9 +26,9 @@ use crate::commands::stop::StopRequests;
 use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, counted};
 
-/// Items of one page.
+/// Maximum number of items in one page.
 const PAGE: u16 = 1_000;
-/// The case of items of a file of which nothing else is said.
+/// The case in the origin of items, if neither a programme nor a case is given.
 const FILE_CASE: &str = "file";
 
 pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         ignore_bad,
         address,
     } = args;
-    // An origin in any case: without one, two runs at once would add an item twice.
+    // There is always an origin: without one, two concurrent runs would add an item twice.
     let case = case.or_else(|| programme.is_none().then(|| FILE_CASE.to_owned()));
     let origin = OriginArgs { sync: true, programme, case };
     let said = Said::of(origin, &DetailsArgs::default())?;
@@ -89,9 +89,9 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         })),
         again: |_| "the same command goes on".to_owned(),
     };
-    // They were reported when the file was read for the first time.
+    // The bad lines were already reported when the file was first read.
     let done = add(adding, &mut BadLines::silent(), &mut requests, output).await?;
-    // Items that were found by their origin are what the file asks for, whatever their names.
+    // Items that the bank found by their origin are wanted by the file, even if their names differ.
     let asked: HashSet<ItemId> = done.known_ids.iter().copied().collect();
     let surplus: Vec<ItemId> = listed.surplus.iter().copied().filter(|item| !asked.contains(item)).collect();
     let removing = Removing { client: &client, timeout_ms: address.timeout_ms };
@@ -104,7 +104,7 @@ fn exit(bad_lines: u64) -> Exit {
     if bad_lines > 0 { Exit::SomeInputsFailed } else { Exit::Done }
 }
 
-/// Reads the file for the first time: what is in it, and how many bad lines.
+/// Reads the file for the first time, and returns its items and its number of bad lines.
 async fn read(
     source: &HashSource,
     rejects: Option<&Path>,
@@ -123,15 +123,15 @@ async fn read(
     Ok((plan, bad_lines.count()))
 }
 
-/// What a bank lists, compared with a file.
+/// The items that a bank lists, compared with a file.
 #[derive(Debug, Default)]
 struct Listed {
     kept: u64,
-    /// Items with the label of canaries, which no file holds and no sync removes.
+    /// Number of items with the canary label; no file contains them, and a sync does not remove them.
     canaries: u64,
-    /// Items that the file does not hold.
+    /// Items that are not in the file.
     surplus: Vec<ItemId>,
-    /// How many of them the file does not hold under another name either.
+    /// Number of the surplus items whose hashes are not in the file under any other name either.
     gone: u64,
 }
 
@@ -180,14 +180,15 @@ impl Listed {
     }
 }
 
-/// Removes items, in batches.
+/// Removes items in batches.
 struct Removing<'a> {
     client: &'a BankClient,
     timeout_ms: u64,
 }
 
 impl Removing<'_> {
-    /// How many were removed, and when the last one was. Fewer than all if the command is stopped.
+    /// Removes items, and returns how many were removed and the sequence of the last removal. Fewer than all
+    /// are removed if the command is stopped.
     async fn all(
         &self,
         items: &[ItemId],

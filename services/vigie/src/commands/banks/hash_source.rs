@@ -1,4 +1,5 @@
-//! A file of hashes that a command reads: in batches, with its bad lines reported and kept.
+//! A file of hashes that a command reads in batches. Its bad lines are reported, and can be written to a
+//! file.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -17,17 +18,17 @@ use vigie_model::{ItemContent, UnknownHashType};
 use crate::cli::{HashFileArgs, HashTypeName};
 use crate::output::{Output, Printed, counted};
 
-/// Bad lines that are reported one by one to a person.
+/// Maximum number of bad lines that are printed one by one for a person.
 const BAD_LINES_SHOWN: u64 = 100;
 
-/// A file, and how it is read.
+/// A file of hashes, and the options for reading it.
 #[derive(Debug, Clone)]
 pub(super) struct HashSource {
     path: PathBuf,
     options: ReadOptions,
 }
 
-/// What is known of a file when it has been read.
+/// Facts about a file that are known once it has been read.
 #[derive(Debug)]
 pub(super) struct WholeFile {
     pub(super) format: Format,
@@ -37,7 +38,7 @@ pub(super) struct WholeFile {
 impl HashSource {
     /// # Errors
     ///
-    /// The type that was typed is not known: a declared one is once the bank was asked.
+    /// The named hash type is not known. A declared type is known once the bank has been asked for it.
     pub(super) fn new(
         path: &Path,
         args: &HashFileArgs,
@@ -64,12 +65,13 @@ impl HashSource {
         self.path == Path::new("-")
     }
 
-    /// The bytes of the file; 0 where that is not known.
+    /// Returns the size of the file in bytes; 0 if it is not known.
     pub(super) fn size(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len())
     }
 
-    /// Reads the file after a line and hands it on in batches, until it ends or nobody takes them any more.
+    /// Reads the lines after line `after`, and passes them to `hand_on` in batches, until the file ends or
+    /// `hand_on` returns `false`.
     pub(super) fn read(
         &self,
         after: u64,
@@ -92,8 +94,8 @@ impl HashSource {
         Ok(WholeFile { format: reader.format(), left_out: reader.left_out().clone() })
     }
 
-    /// Reads the whole file without asking a bank: gives `take` the items, and reports the bad lines as they
-    /// come.
+    /// Reads the whole file without a call to the bank. Passes the items to `take`, and reports bad lines as
+    /// they are read.
     pub(super) async fn scan<T: Send + 'static>(
         &self,
         mut state: T,
@@ -121,7 +123,7 @@ impl HashSource {
         read
     }
 
-    /// Reads the whole file and counts what is in it, without asking a bank.
+    /// Reads the whole file and counts its contents, without a call to the bank.
     pub(super) async fn survey(
         &self,
         bad_lines: &mut BadLines,
@@ -136,7 +138,7 @@ impl HashSource {
     }
 }
 
-/// What is in a file that was read to its end.
+/// Counts of the contents of a file that was read to its end.
 #[derive(Debug)]
 pub(super) struct Surveyed {
     pub(super) survey: Survey,
@@ -144,7 +146,7 @@ pub(super) struct Surveyed {
 }
 
 impl Surveyed {
-    /// Shows what is in the file.
+    /// Prints the counts.
     pub(super) fn show(&self, path: &Path, bad_lines: &BadLines, output: &mut Output) -> Printed {
         let Self { survey, whole: WholeFile { format, left_out } } = self;
         let types: Vec<String> = survey.hashes.iter().map(|(of, count)| format!("{of} {count}")).collect();
@@ -160,7 +162,7 @@ impl Surveyed {
     }
 }
 
-/// Shows what was left out, if anything was.
+/// Prints how many lines were left out and why, if any were.
 pub(super) fn show_left_out(left_out: &LeftOut, output: &Output) {
     let LeftOut { unknown, withdrawn } = left_out;
     let mut parts: Vec<String> = unknown.iter().map(|(name, count)| format!("{name} ({count})")).collect();
@@ -172,7 +174,7 @@ pub(super) fn show_left_out(left_out: &LeftOut, output: &Output) {
     }
 }
 
-/// The bad lines of a file: reported, and written to a file on demand.
+/// The bad lines of a file. They are reported, and written to a file if one was requested.
 #[derive(Debug)]
 pub(super) struct BadLines {
     count: u64,
@@ -181,7 +183,7 @@ pub(super) struct BadLines {
 }
 
 impl BadLines {
-    /// Begins the file of rejects, which only its owner may read: it may hold hashes.
+    /// Creates the file of rejects. Only its owner may read it, because it may contain hashes.
     pub(super) fn begin(rejects: Option<&Path>) -> anyhow::Result<Self> {
         let begin = |path: &Path| {
             let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
@@ -193,17 +195,17 @@ impl BadLines {
         Ok(Self { count: 0, is_silent: false, rejects: rejects.map(begin).transpose()? })
     }
 
-    /// Counts them and reports none.
+    /// Counts bad lines, and reports none of them.
     pub(super) const fn silent() -> Self {
         Self { count: 0, is_silent: true, rejects: None }
     }
 
-    /// How many there are so far.
+    /// Returns the number of bad lines so far.
     pub(super) const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Reports one.
+    /// Reports a bad line.
     pub(super) fn report(&mut self, bad: &BadLine, output: &mut Output) -> anyhow::Result<()> {
         let BadLine { line, reason, text } = bad;
         self.count += 1;
@@ -224,7 +226,7 @@ impl BadLines {
         }))?)
     }
 
-    /// Ends the file of rejects.
+    /// Flushes the file of rejects.
     pub(super) fn finish(&mut self) -> anyhow::Result<()> {
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush()).context("cannot write the rejects")
     }

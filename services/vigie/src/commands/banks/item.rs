@@ -25,11 +25,11 @@ use crate::commands::stop::{STOPPING, StopRequests};
 use crate::commands::vectors::declared_types;
 use crate::output::{ErrorLine, Exit, Output, Printed, counted};
 
-/// Items of one page.
+/// Maximum number of items in one page.
 const PAGE: u16 = 500;
-/// Images that are hashed at once.
+/// Maximum number of images that are hashed at the same time.
 const HASHED_AT_ONCE: usize = 4;
-/// Items that are on their way at once, so that the bank can commit them together.
+/// Maximum number of items in flight, so that the bank can commit several together.
 const ADDED_AT_ONCE: usize = 16;
 
 pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -113,7 +113,7 @@ pub(crate) async fn run(command: ItemCommand, output: &mut Output) -> anyhow::Re
     }
 }
 
-/// Hashes each image here and banks its hashes. The image stays where it is.
+/// Hashes each image locally and adds its hashes to the bank. The image does not leave this machine.
 async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(&args.address, output)?;
     let mut requests = StopRequests::listen();
@@ -125,7 +125,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
     let (stopping, stopped) = oneshot::channel::<()>();
     let mut stopping = Some(stopping);
     let added = stream::iter(&files)
-        // Files that are on their way then are waited for.
+        // The files that are in flight at that moment are still awaited.
         .take_until(stopped)
         .map(|file| async move { (file.path.display().to_string(), prepare(file, labels, hasher).await) })
         .buffered(HASHED_AT_ONCE)
@@ -191,7 +191,8 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
     Ok(exit)
 }
 
-/// A hash for a person: of a video what its frames come to.
+/// Formats a hash for a person. A video is summarised: its frames, the usable ones, and the time of the last
+/// one.
 fn shown(hash: &Hash) -> String {
     let Some(frames) = hash.frames() else { return hash.to_text() };
     let usable = frames.iter().filter(Frame::is_usable).count();
@@ -208,7 +209,7 @@ fn of_files(done: usize, files: &[FoundFile]) -> String {
     format!("{done} of {} files", files.len())
 }
 
-/// An item as it is shown, as JSON.
+/// An item as `--json` prints it.
 #[derive(Serialize)]
 struct ShownItem {
     #[serde(flatten)]
@@ -220,7 +221,7 @@ struct ShownItem {
 /// A file whose hashes are in the bank.
 struct Added {
     item: Option<ItemId>,
-    /// The bank had it already.
+    /// Whether the bank already had the item.
     is_known: bool,
     seen: Seen,
     types: Vec<String>,

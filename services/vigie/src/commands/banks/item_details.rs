@@ -1,4 +1,4 @@
-//! What the arguments of `vigie item` say of items, and how it is shown.
+//! The details of items: read from the arguments of `vigie item`, and printed.
 
 use anyhow::Context as _;
 use vigie_clients::{DescribedItem, ItemUpdate};
@@ -13,17 +13,17 @@ use crate::cli::{DetailsArgs, OriginArgs, class};
 use crate::commands::date::date;
 use crate::output::{Output, Printed};
 
-/// What is said of each item of a command.
+/// The origin and details that a command gives to each of its items.
 #[derive(Debug, Clone)]
 pub(super) struct Said {
-    /// Where the items are from: a programme and a case; `None` where the bank is not to look for items that
-    /// are there.
+    /// Programme and case of the items; `None` if the bank should not look for existing items with the same
+    /// origin.
     origin: Option<(String, String)>,
     details: Details,
 }
 
 impl Said {
-    /// What the arguments say.
+    /// Reads the origin and details from the arguments.
     pub(super) fn of(origin: OriginArgs, details: &DetailsArgs) -> anyhow::Result<Self> {
         let OriginArgs { sync, programme, case } = origin;
         let is_from = sync || programme.is_some() || case.is_some();
@@ -35,18 +35,18 @@ impl Said {
         Ok(Self { origin, details: details_of(details)? })
     }
 
-    /// An item with what is said of it.
+    /// Returns an item with this origin and these details.
     pub(super) fn with(&self, content: ItemContent) -> ContributedItem {
         let origin = self.origin.as_ref().and_then(|(programme, case)| {
             let key = content.external_reference().unwrap_or_default();
-            // Its parts were checked, and a key has the bounds of a reference.
+            // Programme and case were checked before, and a key has the same bounds as an external reference.
             Origin::new(programme, key, case).ok().filter(|origin| !origin.is_empty())
         });
         ContributedItem { content, origin, details: self.details.clone() }
     }
 }
 
-/// The details that arguments name.
+/// Reads the details from the arguments.
 pub(crate) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
     let class = |text: &String| class(text).map_err(|why| anyhow::anyhow!("--class {text}: {why}"));
     let classes = args.classes.iter().map(class).collect::<anyhow::Result<Vec<_>>>()?;
@@ -58,8 +58,8 @@ pub(crate) fn details_of(args: &DetailsArgs) -> anyhow::Result<Details> {
     })
 }
 
-/// The changes of an item that arguments name. Labels alone leave the details as they are; without labels
-/// these stay.
+/// Reads the changes of an item from the arguments. If only labels are given, the details are unchanged; if
+/// no labels are given, the labels are unchanged.
 pub(super) fn update_of(
     details: &DetailsArgs,
     labels: Vec<String>,
@@ -76,7 +76,7 @@ pub(super) fn update_of(
     Ok(ItemUpdate { details, labels })
 }
 
-/// Shows what is said of an item, a line for each kind.
+/// Prints the details of an item, one line for each kind.
 pub(super) fn show(item: &DescribedItem, output: &mut Output) -> Printed {
     let Details { classification, jurisdictions, note, metadata } = &item.details;
     let classes: Vec<String> = classification.iter().map(ToString::to_string).collect();
@@ -118,7 +118,7 @@ pub(super) fn show(item: &DescribedItem, output: &mut Output) -> Printed {
     Ok(())
 }
 
-/// What members say of an item, in one line.
+/// Describes the opinions of members about an item, in one line.
 fn describe(facts: &Facts) -> String {
     let mut words =
         vec![format!("{} positive, {} negative, {} seen", facts.positives, facts.negatives, facts.seen)];
@@ -132,7 +132,7 @@ fn describe(facts: &Facts) -> String {
     words.join("; ")
 }
 
-/// What the members of a programme say, in one line.
+/// Describes the opinions of a programme's members, in one line.
 fn foreign_words(foreign: &ForeignOpinion) -> String {
     let mut words = vec![foreign_kind(foreign).to_owned()];
     words.extend(foreign.reason.map(|reason| reason.name().to_owned()));
@@ -140,7 +140,7 @@ fn foreign_words(foreign: &ForeignOpinion) -> String {
     words.join(", ")
 }
 
-/// What the members of a programme say, as JSON.
+/// Returns the opinions of a programme's members, as JSON.
 fn foreign_object(foreign: &ForeignOpinion) -> serde_json::Value {
     serde_json::json!({
         "kind": foreign_kind(foreign), "reason": foreign.reason.map(OpinionReason::name),
@@ -148,12 +148,12 @@ fn foreign_object(foreign: &ForeignOpinion) -> serde_json::Value {
     })
 }
 
-/// The word for an opinion of a programme's members; `disputed` where they disagree.
+/// Returns the word for the opinion of a programme's members; `disputed` if they disagree.
 fn foreign_kind(foreign: &ForeignOpinion) -> &'static str {
     foreign.kind.map_or("disputed", OpinionKind::name)
 }
 
-/// What members say of an item, as JSON.
+/// Returns the opinions of members about an item, as JSON.
 fn facts_object(facts: &Facts) -> serde_json::Value {
     serde_json::json!({
         "positives": facts.positives, "negatives": facts.negatives, "seen": facts.seen,
@@ -162,7 +162,7 @@ fn facts_object(facts: &Facts) -> serde_json::Value {
     })
 }
 
-/// What is said of an item, as JSON.
+/// Returns the details of an item, as JSON.
 pub(super) fn object(item: &DescribedItem) -> serde_json::Value {
     let Details { classification, jurisdictions, note, metadata } = &item.details;
     let class = |class: &Class| {
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(check(None, &[], true), (None, text("")));
         assert_eq!(check(Some("n"), &[], false), (text("n"), None));
         assert_eq!(check(Some("n"), &["a"], false), (text("n"), text("a")));
-        // Without any, all that was said is taken away, and labels stay.
+        // Without any arguments, the details are cleared and the labels stay.
         assert_eq!(check(None, &[], false), (text(""), None));
         assert!(update_of(&args(None), vec![String::new()], false).is_err());
     }

@@ -1,4 +1,4 @@
-//! The items that files make: pictures and videos, which are hashed here, and lists of the frames of videos.
+//! Makes items from files: pictures and videos, which are hashed locally, and lists of the frames of videos.
 
 use std::path::Path;
 
@@ -14,38 +14,38 @@ use crate::commands::content::image_hasher::{HashedVideo, ImageHasher};
 use crate::commands::content::media_file::{self, MediaFile};
 use crate::output::ErrorLine;
 
-/// What was seen in a file.
+/// Facts about a file, for its line of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// A picture.
+    /// A picture, with its PDQ quality.
     Picture(Quality),
     /// A video.
     Video(SeenVideo),
 }
 
-/// What was seen of a video.
+/// Facts about a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeenVideo {
-    /// Frames that are banked, in all ways of hashing.
+    /// Number of frames that are banked, counted in all ways of hashing.
     pub(super) frames: usize,
-    /// Those of them with the detail that makes their hashes ones to be trusted.
+    /// Number of those frames whose quality is high enough to trust their hashes.
     pub(super) usable: usize,
-    /// Why not all of the video is banked.
+    /// The reason why only a part of the video is banked, if so.
     pub(super) partial: Option<VideoPartial>,
 }
 
 impl SeenVideo {
-    /// The frames of an item.
+    /// Counts the frames of an item, and the usable ones among them.
     fn of(content: &ItemContent, partial: Option<VideoPartial>) -> Self {
         let frames = || content.hashes().iter().filter_map(Hash::frames).flat_map(Frames::iter);
         Self { frames: frames().count(), usable: frames().filter(Frame::is_usable).count(), partial }
     }
 }
 
-/// An item that is not yet banked.
+/// An item that is not in the bank yet.
 pub(super) type Prepared = (ItemContent, Seen);
 
-/// The item of a file; `None` for a file of a folder that makes none.
+/// Makes the item of a file. Returns `None` for a file in a folder that is neither an image nor a video.
 pub(super) async fn prepare(
     file: &FoundFile,
     labels: &[String],
@@ -54,7 +54,7 @@ pub(super) async fn prepare(
     let content = match media_file::read(&file.path, begins_as_video).await {
         Ok(MediaFile::Other(content)) => content,
         Ok(MediaFile::Video(content)) => {
-            // Every frame: how a copy was sampled does not matter then.
+            // Every frame is hashed, so that it does not matter how a copy was sampled.
             let hashed = hasher.video(content, Sampling::Dense).await;
             return Some(hashed.and_then(|hashed| item_of_video(&file.path, hashed, labels)));
         }
@@ -70,20 +70,20 @@ pub(super) async fn prepare(
     Some(fingerprint.and_then(|fingerprint| item_of(&file.path, &fingerprint, labels)))
 }
 
-/// The item of an image. A PDQ hash that is not to be trusted is left out.
+/// Makes the item of an image. A PDQ hash of too low quality is left out.
 fn item_of(path: &Path, fingerprint: &ImageFingerprint, labels: &[String]) -> Result<Prepared, ErrorLine> {
     let quality = fingerprint.picture.quality();
     Ok((content_of(path, fingerprint.trusted_hashes(), labels)?, Seen::Picture(quality)))
 }
 
-/// The item of a list of frames, which the list's file names.
+/// Makes the item of a list of frames. The list's file gives its name.
 fn item_of_frames(path: &Path, video: Hash, labels: &[String]) -> Result<Prepared, ErrorLine> {
     let content = content_of(path, vec![video], labels)?;
     let seen = SeenVideo::of(&content, None);
     Ok((content, Seen::Video(seen)))
 }
 
-/// The item of a video: its frames as they are, those without black bars where both fit into an item, and the
+/// Makes the item of a video: its frames, its frames without black bars if both fit into one item, and the
 /// digests of the file.
 fn item_of_video(path: &Path, hashed: HashedVideo, labels: &[String]) -> Result<Prepared, ErrorLine> {
     let HashedVideo { video, digests } = hashed;
@@ -112,11 +112,11 @@ mod tests {
 
     use super::*;
 
-    /// A video of frames that differ, with bars or without.
+    /// A video whose frames differ from each other, with or without bars.
     fn hashed(frames: u32, has_bars: bool) -> HashedVideo {
         let hashes = |at: u32, mark: u8| {
             let mut pdq = [mark; 32];
-            // Hashes of neighbours differ in half of their bits.
+            // Hashes of neighbouring frames differ in half of their bits.
             pdq[..4].copy_from_slice(&at.to_be_bytes());
             pdq[4..20].fill(if at.is_multiple_of(2) { 0 } else { 0xff });
             PictureHashes { pdq: [pdq; 8], quality: Quality::new(if at == 0 { 10 } else { 90 }).unwrap() }

@@ -1,7 +1,7 @@
-//! `vigie item find`: which items have this hash, external reference or label?
+//! `vigie item find`: finds items by a hash, an external reference or a label.
 //!
-//! The bank reads its items one after the other, a bounded number in each call; so this takes a while on a
-//! large bank, and finds what disabled banks hold, too. `vigie match HASH` asks the index.
+//! The bank scans its items, a bounded number in each call. This takes a while on a large bank, but also
+//! finds items of disabled banks. `vigie match HASH` searches the index instead.
 
 use anyhow::ensure;
 use vigie_clients::ItemSearch;
@@ -15,7 +15,7 @@ use crate::commands::vectors::declared_types;
 use crate::hash_file::any_hash;
 use crate::output::{Exit, Output, counted};
 
-/// Items of one page.
+/// Maximum number of items in one page.
 const PAGE: u16 = 500;
 
 pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Resu
     ensure!(limit > 0, "--limit is 0; it must be 1 or more");
     declared_types::hear(&address, output).await?;
     let (client, begin) = connect(&address, output)?;
-    // A reference may look like a hash: items that have either are found.
+    // A reference may look like a hash, so items that match either are found.
     let hashes: Vec<Hash> = any_hash(&what).unwrap_or_default();
     let search = ItemSearch { bank, hashes, text: what };
     let items = client.log_head(begin).await?.items;
@@ -57,14 +57,14 @@ pub(crate) async fn run(args: ItemFindArgs, output: &mut Output) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// An item in a line.
+/// Describes an item in one line.
 pub(crate) fn describe(item: &Item) -> String {
     let content = &item.content;
     let labels: Vec<String> = content.labels().iter().map(ToString::to_string).collect();
     describe_parts(content.hashes(), content.external_reference().unwrap_or_default(), &labels)
 }
 
-/// An item in a line, by its parts.
+/// Describes an item in one line, from its parts.
 pub(crate) fn describe_parts(hashes: &[Hash], external_reference: &str, labels: &[String]) -> String {
     let types: Vec<String> = hashes.iter().map(|hash| hash.hash_type().to_string()).collect();
     let types = if types.is_empty() { "hashes not shown".to_owned() } else { types.join("+") };

@@ -1,4 +1,4 @@
-//! `vigie item hold` and `lift`: takes items out of the answers of searches, and lets them back.
+//! `vigie item hold` and `vigie item lift`: keep items from matching, and let them match again.
 
 use vigie_clients::IdempotencyKey;
 use vigie_model::ItemId;
@@ -8,7 +8,7 @@ use crate::commands::bank_address::connect;
 use crate::commands::date::{date, now};
 use crate::output::{Exit, Output, counted};
 
-/// Holds items until a moment.
+/// Holds items until a given time.
 pub(super) async fn hold(
     items: Vec<u64>,
     until: When,
@@ -50,7 +50,7 @@ pub(super) async fn lift(
     Ok(Exit::Done)
 }
 
-/// The ids that a command names, in order and each once.
+/// Returns the ids sorted and without duplicates.
 pub(crate) fn each_once(items: Vec<u64>) -> Vec<ItemId> {
     let mut ids: Vec<ItemId> = items.into_iter().map(ItemId).collect();
     ids.sort_unstable();

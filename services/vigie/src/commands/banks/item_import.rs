@@ -1,4 +1,4 @@
-//! `vigie item add BANK --hashes FILE`: a file of hashes.
+//! `vigie item add BANK --hashes FILE`: adds the items of a file of hashes.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
     let path = args.hashes.context("--hashes is missing")?;
     let said = Said::of(args.origin, &args.details)?;
     match &args.reading.hash_type {
-        // The file is looked at here, but it may be of a type that only the bank knows.
+        // A dry run reads the file locally, but only the bank knows declared hash types.
         Some(name) if args.dry_run => drop(declared_types::resolve(name, &args.address, output).await?),
         None if args.dry_run => {}
         Some(_) | None => declared_types::hear(&args.address, output).await?,
@@ -32,7 +32,7 @@ pub(crate) async fn run(args: ItemAddArgs, output: &mut Output) -> anyhow::Resul
     }
     let (client, deadline) = connect(&args.address, output)?;
     let mut requests = StopRequests::listen();
-    // Before reading on: a bank that is not there is reported at once.
+    // This call comes before the file is read, so that an unknown bank is reported at once.
     client.get_bank(&args.bank, deadline).await?;
     let adding = Adding {
         client: &client,
@@ -77,14 +77,14 @@ fn report(done: &Done, bad_lines: u64, path: &Path, bank: &str, output: &mut Out
     Ok(if bad_lines > 0 || is_empty { Exit::SomeInputsFailed } else { Exit::Done })
 }
 
-/// Reads the whole file and shows what is in it.
+/// Reads the whole file and prints the counts of its contents.
 async fn survey(source: &HashSource, bad_lines: &mut BadLines, output: &mut Output) -> anyhow::Result<Exit> {
     let surveyed = source.survey(bad_lines, output).await?;
     surveyed.show(source.path(), bad_lines, output)?;
     Ok(if bad_lines.count() == 0 && surveyed.survey.items > 0 { Exit::Done } else { Exit::SomeInputsFailed })
 }
 
-/// Reads the whole file once and refuses it if any line is bad.
+/// Reads the whole file, and fails if any line is bad.
 async fn check(source: &HashSource, bad_lines: &mut BadLines, output: &mut Output) -> anyhow::Result<()> {
     if source.is_standard_input() {
         bail!("--strict reads the file twice, so it cannot be standard input");

@@ -1,7 +1,8 @@
-//! `vigie item revert`: undoes in one bank what a member has added to it and removed from it since a moment.
+//! `vigie item revert`: undoes in one bank the additions and removals of a member since a given time.
 //!
-//! What it added goes, unless another member has submitted it too; what it removed comes back, as long as its
-//! bytes are in the bank. What the member said of items that others added stays as it is.
+//! Items that the member added are removed, unless another member has submitted them too. Items that it
+//! removed are restored, as long as the bank still has their bytes. The member's opinions about items of
+//! others are not changed.
 
 use std::collections::HashMap;
 
@@ -15,25 +16,26 @@ use crate::commands::date::{date, now, to_the_second};
 use crate::commands::deadline::deadline;
 use crate::output::{Exit, Output, counted};
 
-/// Items of one page, and of one removal.
+/// Maximum number of items in one page, and in one removal.
 const PAGE: u16 = 1_000;
-/// Items that are brought back in one call: the bank takes as many of the longest videos.
+/// Maximum number of items that are restored in one call. The bank accepts this many even if all are the
+/// longest videos.
 const RESTORED_AT_ONCE: usize = 150;
 
-/// What is to be undone.
+/// The items to undo.
 #[derive(Debug, Default)]
 struct Undoing {
-    /// Items to be removed.
+    /// Items to remove.
     added: Vec<ItemId>,
-    /// Items that another member has submitted too, which stay.
+    /// Items that another member has submitted too; they stay.
     shared: Vec<ItemId>,
-    /// Items to be brought back.
+    /// Items to restore.
     removed: Vec<ItemId>,
 }
 
 pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let ItemRevertArgs { bank, member, since, dry_run, address } = args;
-    // To the second, as it can be typed.
+    // The time is rounded down to a second, so that it can be typed again as an argument.
     let since = UnixMillis(since.moment(now()).0 / 1_000 * 1_000);
     let (client, _) = connect(&address, output)?;
     let reading = Reading {
@@ -74,7 +76,8 @@ pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Re
                 Err(error) => return Err(error.into()),
             }
         }
-        // What was removed may be there again by what is to go: it comes back after that.
+        // Removed items may have been added again by items that are now removed, so they are restored
+        // afterwards.
         for items in removed.chunks(RESTORED_AT_ONCE).filter(|_| !asked_for_two) {
             let deadline = deadline(address.timeout_ms);
             let restored = client.restore_items(items, IdempotencyKey::random(), deadline).await?;
@@ -94,12 +97,12 @@ pub(super) async fn run(args: ItemRevertArgs, output: &mut Output) -> anyhow::Re
     Ok(if asked_for_two { Exit::SomeInputsFailed } else { Exit::Done })
 }
 
-/// Whether the bank has noted a removal that a second person has to ask for.
+/// Returns whether the bank has recorded the removal and waits for a second person to request it too.
 fn needs_second(error: &CallError) -> bool {
     error.code() == Code::FailedPrecondition
 }
 
-/// Finds what a member has done in a bank.
+/// Finds the additions and removals of a member in a bank.
 struct Reading<'a> {
     client: &'a BankClient,
     bank: &'a BankRef,
@@ -117,7 +120,7 @@ impl Reading<'_> {
             let page =
                 self.client.describe_items(self.bank, Some(after), PAGE, deadline(self.timeout_ms)).await?;
             for item in &page.value.items {
-                // An item that was brought back is newer than the word by which it is there.
+                // A restored item has a newer `added_at` than the submission that it was restored for.
                 let said_at = item.submissions.first().map_or(item.added_at, |(_, first)| first.at);
                 if said_at < self.since || !self.is_of_member(item, &mut names).await? {
                     continue;
@@ -133,7 +136,8 @@ impl Reading<'_> {
         }
     }
 
-    /// An item before all that were added since: ids ascend as time does, so that it is found by halving.
+    /// Returns an item that is older than all items added since then. Ids increase with time, so a binary
+    /// search finds it.
     async fn last_before(&self) -> anyhow::Result<ItemId> {
         let (mut before, mut beyond) = (0, self.client.log_head(deadline(self.timeout_ms)).await?.sequence.0);
         while beyond - before > 1 {
@@ -148,7 +152,8 @@ impl Reading<'_> {
         Ok(ItemId(before))
     }
 
-    /// Whether the member added an item: by its first submission, or by its word alone.
+    /// Returns whether the member added an item: it made the first submission or, if there are no
+    /// submissions, it is the item's contributor.
     async fn is_of_member(
         &self,
         item: &DescribedItem,
@@ -160,15 +165,16 @@ impl Reading<'_> {
         if let Some(name) = names.get(&item.contributor_id) {
             return Ok(name == self.member);
         }
-        // A list has the ids of members, and an item by itself their names.
+        // A list contains only the ids of members; the description of a single item contains their names.
         let described = self.client.describe_item(item.id, deadline(self.timeout_ms)).await?.value;
         let is_it = described.contributor == self.member;
         names.insert(item.contributor_id, described.contributor);
         Ok(is_it)
     }
 
-    /// What the member has removed since of what was there before: items up to `before`, and those that were
-    /// brought back.
+    /// Returns the items that the member has removed since then and that existed before: by the time of their
+    /// submission or, if it is not known, by an id up to `before`. A restored item has a new id, but an old
+    /// submission.
     async fn removed(&self, before: ItemId) -> anyhow::Result<Vec<ItemId>> {
         let (mut removed, mut after) = (Vec::new(), None);
         loop {

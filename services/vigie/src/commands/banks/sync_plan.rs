@@ -1,7 +1,7 @@
-//! Compares a file with a bank: which items both have, which only one of them.
+//! Compares a file with a bank, and finds the items that only one of them has.
 //!
-//! Items are compared by keyed digests of 128 bits of their hashes and their name, so that files of millions
-//! of lines fit into memory and nobody can make a file whose items are taken for others.
+//! Items are compared by keyed 128-bit digests of their hashes and name. So files of millions of lines fit
+//! into memory, and nobody can craft a file whose items are mistaken for others.
 
 use std::collections::hash_map::{Entry, RandomState};
 use std::collections::{HashMap, HashSet};
@@ -10,10 +10,10 @@ use std::hash::BuildHasher as _;
 use thiserror::Error;
 use vigie_model::Hash;
 
-/// Items of a file that is compared: they take about 4 GB.
+/// Maximum number of items in a file that is compared; so many take about 4 GB of memory.
 const ITEMS_MAX: usize = 40_000_000;
 
-/// The file has more items than can be compared.
+/// The error for a file with more items than can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the file has more than {ITEMS_MAX} different items")]
 pub(super) struct TooManyItems;
@@ -22,31 +22,32 @@ pub(super) struct TooManyItems;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Digest(u64, u64);
 
-/// Where an item of the file stands.
+/// Whether an item of the file is in the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// In the file alone.
+    /// Only the file has the item.
     Missing,
-    /// In the bank too, or about to be.
+    /// The bank has the item too, or is about to get it.
     There,
 }
 
-/// The items of a file, and which of them the bank has.
+/// The items of a file, and for each whether the bank has it.
 #[derive(Debug, Default)]
 pub(super) struct SyncPlan {
     keys: [RandomState; 2],
     items: HashMap<Digest, Standing>,
-    /// The hashes of items with names.
+    /// Digests of the hashes of items that have names.
     hashes: HashSet<Digest>,
 }
 
-/// An item that the file does not hold.
+/// The error for an item that was not in the file when it was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the file is not what it was when it was compared")]
 pub(super) struct OtherFile;
 
 impl SyncPlan {
-    /// Takes an item of the file, with its name if the file names it; `false` if the file has it already.
+    /// Adds an item of the file, with its name if it has one. Returns `false` if the file has the same item
+    /// already.
     pub(super) fn want(&mut self, hashes: &[Hash], name: Option<&str>) -> Result<bool, TooManyItems> {
         let digest = self.digest(hashes, name);
         let is_full = self.items.len() >= ITEMS_MAX;
@@ -63,10 +64,11 @@ impl SyncPlan {
         }
     }
 
-    /// Compares an item of the bank; whether it stays. One that the bank has twice stays once.
+    /// Compares an item of the bank with the file, and returns whether it stays. If the bank has an item
+    /// twice, one of the two stays.
     ///
-    /// An item has several names where it was submitted more than once: each of them stands for an item of
-    /// the file.
+    /// An item that was submitted more than once may have several names. Each of them may be the name of a
+    /// different item of the file.
     pub(super) fn stays<'a>(&mut self, hashes: &[Hash], names: impl Iterator<Item = &'a str>) -> bool {
         let mut stays = false;
         for name in names {
@@ -75,26 +77,26 @@ impl SyncPlan {
         stays || self.find(hashes, None)
     }
 
-    /// Whether the file holds an item with these hashes, whatever its name.
+    /// Returns whether the file has an item with these hashes, under any name.
     pub(super) fn has_hashes(&self, hashes: &[Hash]) -> bool {
         let digest = self.digest(hashes, None);
         self.hashes.contains(&digest) || self.items.contains_key(&digest)
     }
 
-    /// Items of the file that the bank does not have.
+    /// Returns the number of items in the file that the bank does not have.
     pub(super) fn missing(&self) -> usize {
         self.items.values().filter(|standing| **standing == Standing::Missing).count()
     }
 
-    /// Whether an item of the file is to be added: the bank does not have it, and it has not been added
-    /// before.
+    /// Returns whether an item of the file must be added: the bank does not have it, and this method has not
+    /// returned `true` for it before.
     pub(super) fn adds(&mut self, hashes: &[Hash], name: Option<&str>) -> Result<bool, OtherFile> {
         let digest = self.digest(hashes, name);
         let standing = self.items.get_mut(&digest).ok_or(OtherFile)?;
         Ok(std::mem::replace(standing, Standing::There) == Standing::Missing)
     }
 
-    /// Marks an item of the file that is missing; whether there is one.
+    /// Marks a missing item of the file as found, and returns whether there was one.
     fn find(&mut self, hashes: &[Hash], name: Option<&str>) -> bool {
         let digest = self.digest(hashes, name);
         let missing = self.items.get_mut(&digest).filter(|standing| **standing == Standing::Missing);

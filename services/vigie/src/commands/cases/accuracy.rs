@@ -1,11 +1,11 @@
-//! How often the reports of each member about each bank were right.
+//! Counts how often the reports of each member about each bank were right.
 
 use std::collections::BTreeMap;
 
 use vigie_clients::ReportListing;
 use vigie_consortium::cases::ReportOutcome;
 
-/// Reports of a member about a bank, by outcome.
+/// Numbers of reports of a member about a bank, by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Outcomes {
     pub(super) founded: u64,
@@ -26,15 +26,15 @@ impl Outcomes {
         } += 1;
     }
 
-    /// Of those that were found founded, forwarded or unfounded, the thousandths that were not unfounded;
-    /// `None` without such a one. A duplicate counts for neither.
+    /// Returns how many thousandths of the founded, forwarded and unfounded reports were not unfounded;
+    /// `None` if there are no such reports. Duplicates are not counted.
     pub(super) fn accuracy_permille(self) -> Option<u64> {
         let right = self.founded + self.forwarded;
         (right * 1_000).checked_div(right + self.unfounded)
     }
 }
 
-/// Counts outcomes by member and bank.
+/// Counts the outcomes by member and bank.
 pub(super) fn count(reports: &[ReportListing]) -> BTreeMap<(String, String), Outcomes> {
     let mut counted: BTreeMap<(String, String), Outcomes> = BTreeMap::new();
     for report in reports {

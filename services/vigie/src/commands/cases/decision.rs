@@ -1,4 +1,4 @@
-//! The minimum contents of a report, from a decision as JSON.
+//! Fills the minimum contents of a report from a decision as JSON.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -12,10 +12,10 @@ use vigie_model::{HashType, ItemId, UnixMillis};
 use crate::cli::{class, decision_id};
 use crate::commands::cases::decision_record::nearest;
 
-/// The largest decision that is read.
+/// Maximum size of a decision's JSON, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// What a decision says of a match; `None` for what it does not say.
+/// The facts that a decision has about a match; `None` for unknown ones.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Decision {
     pub(super) bank: Option<BankRef>,
@@ -30,7 +30,7 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    /// What a record says of its nearest match.
+    /// Returns the facts of a recorded decision, from its nearest match.
     pub(super) fn of_record(listing: &DecisionListing) -> anyhow::Result<Self> {
         let (record, nearest) = (&listing.record, nearest(listing)?);
         let classes = nearest.facts.iter().flat_map(|facts| &facts.classes);
@@ -47,7 +47,7 @@ impl Decision {
         })
     }
 
-    /// Reads a file, or standard input for `-`.
+    /// Reads a decision from a file, or from standard input if the path is `-`.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let mut text = String::new();
         let read = if path == Path::new("-") {
@@ -61,7 +61,7 @@ impl Decision {
         Self::parse(&text).with_context(|| format!("{} is no decision", path.display()))
     }
 
-    /// Reads one object: a line of `vigie match --json`, or a fragment of `vigie report show --format json`.
+    /// Parses one JSON object, as `vigie match --json` or `vigie report show --format json` prints it.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let mut objects = serde_json::Deserializer::from_str(text).into_iter::<Value>();
         let object = objects.next().context("it is empty")?.context("it is no JSON")?;
@@ -75,7 +75,7 @@ impl Decision {
     fn of_match(object: &Value) -> anyhow::Result<Self> {
         let matches = object.get("matches").and_then(Value::as_array);
         let matches = matches.context("it has neither `matches` nor `file_details`")?;
-        // The nearest one comes first.
+        // The matches are sorted, the nearest first.
         let Some(nearest) = matches.first() else { bail!("nothing matched, so there is nothing to report") };
         let item = nearest.get("item_id").and_then(Value::as_u64).filter(|item| *item != 0);
         let distance = nearest.get("distance").and_then(Value::as_u64);
@@ -94,7 +94,7 @@ impl Decision {
     fn of_fragment(object: &Value, details: &Value) -> anyhow::Result<Self> {
         let class = details.get("industryClassification").and_then(Value::as_str);
         let class = class.map(|value| Class::new("ncmec", "classification", value)).transpose()?;
-        // `false` may stand for "not known", so it says nothing.
+        // In this format `false` may also mean "not known", so only `true` is used.
         let is_viewed = details.get("fileViewedByEsp").and_then(Value::as_bool) == Some(true);
         let hash = details.get("details").and_then(|list| list.get(0));
         Ok(Self {
@@ -106,7 +106,7 @@ impl Decision {
     }
 
     fn of_both(object: &Value) -> anyhow::Result<Self> {
-        // A line of `vigie match` has an object of the decision, a fragment its id.
+        // A line of `vigie match` contains the decision as an object; a fragment contains its id.
         let decision = object.get("decision").filter(|decision| decision.is_object()).unwrap_or(object);
         let id = ["decision_id", "decision"].iter().find_map(|name| decision.get(name)?.as_str());
         Ok(Self {
@@ -119,7 +119,7 @@ impl Decision {
     }
 }
 
-/// The value of a field that is a text; `None` where it is missing or empty.
+/// Parses a text field; `None` if it is missing or empty.
 fn words<T: std::str::FromStr>(object: &Value, field: &str) -> anyhow::Result<Option<T>>
 where
     T::Err: std::error::Error + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! A recorded decision as reports and statements are filled from it, and as `--json` prints it.
+//! Converts a recorded decision to the record that fills reports and statements, and to the object that
+//! `--json` prints.
 
 use serde_json::{Value, json};
 use vigie_consortium::Text;
@@ -8,10 +9,11 @@ use vigie_statistics::statement::DecisionRecord;
 
 use crate::commands::lines::{DecisionObject, FactsObject};
 
-/// The decision, for statements and reports. The nearest match gives bank and class.
+/// Converts the decision for statements and reports. Bank and class are those of the nearest match.
 pub(super) fn decision_record(listing: &DecisionListing) -> anyhow::Result<DecisionRecord> {
     let record = &listing.record;
-    // Where none counts, nothing is said of bank and class.
+    // If no recorded match counts, the first one fills the fields. `matches_elsewhere` is then at least 1, so
+    // a statement about the decision is rejected.
     let nearest = record.nearest().or(record.matches.first());
     let nearest = nearest.ok_or_else(|| anyhow::anyhow!("the record has no match"))?;
     let outcome = listing.outcome.map(|(outcome, _)| outcome).unwrap_or_default();
@@ -37,28 +39,30 @@ pub(super) fn decision_record(listing: &DecisionListing) -> anyhow::Result<Decis
     })
 }
 
-/// The nearest match on which the decision rests.
+/// Returns the nearest match that the decision rests on.
 pub(super) fn nearest(listing: &DecisionListing) -> anyhow::Result<&RecordedMatch> {
     listing.record.nearest().ok_or_else(|| anyhow::anyhow!("the decision rests on no match that is recorded"))
 }
 
-/// The kind of the content. Hashes that were sent say it where they are of pictures alone.
+/// Returns the kind of the content. If only hashes were sent, the content is an image if the hash type is one
+/// of images.
 fn media(kind: &str, hash_type: HashType) -> MediaKind {
     let is_of_picture = [HashType::PDQ, HashType::PHOTODNA].contains(&hash_type);
     if kind != "hashes" || is_of_picture { MediaKind::Image } else { MediaKind::Other }
 }
 
-/// The name of a match's bank, or its number where the caller does not see it.
+/// Returns the name of a match's bank, or its number if the caller may not see the bank.
 pub(super) fn bank(found: &RecordedMatch) -> String {
     found.bank_name.as_ref().map_or_else(|| format!("bank {}", found.bank), ToString::to_string)
 }
 
-/// An id as it is typed.
+/// Formats an id as it is typed: 32 hexadecimal digits.
 pub(super) fn hex(id: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(id))
 }
 
-/// A decision as `--json` prints it, a contract with scripts. `vigie report submit --decision` reads it.
+/// Returns a decision as `--json` prints it, a contract with scripts. `vigie report submit --decision` reads
+/// it.
 pub(super) fn object(listing: &DecisionListing) -> Value {
     let DecisionListing { record, outcome, kept_until } = listing;
     let matches = record.matches.iter().map(|found| {
@@ -86,7 +90,7 @@ pub(super) fn object(listing: &DecisionListing) -> Value {
             "set_at_unix_ms": at.0,
         })
     });
-    // With its id also where the member had no policy, and so no verdict.
+    // The id is included even if the member had no policy, and so no verdict.
     let decided = record.decided.clone().map(|decided| Decided { id: Some(record.id), ..decided });
     json!({
         "decision_id": hex(record.id),

@@ -1,4 +1,4 @@
-//! `vigie decision`: decisions of which there are records, what became of them, and statements of reasons.
+//! `vigie decision`: lists recorded decisions, sets their outcomes, and writes statements of reasons.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::commands::date::{date, now};
 use crate::commands::deadline::deadline;
 use crate::output::{Exit, Output, counted};
 
-/// The largest template that is read.
+/// Maximum size of a template, in bytes.
 const TEMPLATE_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) async fn run(command: DecisionCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -28,7 +28,7 @@ pub(crate) async fn run(command: DecisionCommand, output: &mut Output) -> anyhow
     }
 }
 
-/// Reads decisions a page at a time.
+/// Reads decisions page by page, and passes each page to `page`.
 async fn each_page(
     client: &DecisionClient,
     time: DecisionTimeArgs,
@@ -93,7 +93,7 @@ fn row(listing: &DecisionListing) -> Vec<String> {
 async fn outcome(args: DecisionOutcomeArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let client = connect(&args.address, output)?;
     let explained = client.explain(args.id, &[], deadline(args.address.timeout_ms)).await?;
-    // Set by nobody else in between.
+    // The call fails if somebody else has set the outcome in the meantime.
     let expected = explained.listing.outcome.map_or(UnixMillis(0), |(_, at)| at);
     let before = explained.listing.outcome.map(|(outcome, _)| outcome).filter(|_| !args.anew);
     let before = before.unwrap_or_default();
@@ -105,7 +105,7 @@ async fn outcome(args: DecisionOutcomeArgs, output: &mut Output) -> anyhow::Resu
         basis: args.basis.or(before.basis),
         media: args.media.or(before.media),
         hosted_since: args.hosted_since.map(|since| since.moment(now())).or(before.hosted_since),
-        // Of another action than before it is another moment.
+        // A new action has a new time, so the time of a different action is not kept.
         acted_at: args
             .acted
             .map(|since| since.moment(now()))
@@ -149,7 +149,7 @@ async fn statements(args: StatementsArgs, output: &mut Output) -> anyhow::Result
     .await?;
     names.sort();
     names.dedup();
-    // Names of lists, with and without their owners.
+    // The names of lists, both with and without their owners.
     let whole = names.iter().map(ToString::to_string);
     let private: Vec<String> = whole.chain(names.iter().map(|name| name.name.to_string())).collect();
     let prepared = prepare(&records, &template, &PrivateWords::new(&private));

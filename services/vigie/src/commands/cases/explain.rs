@@ -1,4 +1,4 @@
-//! `vigie explain`: by what a decision was taken.
+//! `vigie explain`: shows which matches and rules led to a decision.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -49,7 +49,8 @@ pub(crate) async fn run(args: ExplainArgs, output: &mut Output) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-/// The hashes of an image of which a query has some: upright, and the digests of the file.
+/// Returns the hashes of an image that may be in a query: those of the upright image, and the digests of the
+/// file.
 async fn hashes_of(path: &Path) -> anyhow::Result<Vec<Hash>> {
     let failed = |line: crate::output::ErrorLine| anyhow::anyhow!("{}: {}", path.display(), line.message);
     let content = image_file::read(path).await.map_err(failed)?;

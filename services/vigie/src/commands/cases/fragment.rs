@@ -1,4 +1,4 @@
-//! What a report or a recorded decision fills of a report to an authority.
+//! Fills the part of a report to an authority that a report or a recorded decision can provide.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use vigie_statistics::suspected::{MatchedHash, Suspected};
 use crate::cli::Fragment;
 use crate::commands::cases::decision_record::{bank, decision_record, nearest};
 
-/// The fragment of a report in a format.
+/// Returns the fragment of a report, in the given format.
 pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Result<String> {
     let contents = &report.contents;
     let matched = contents.matched.with_context(|| {
@@ -52,12 +52,12 @@ pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Resu
     })
 }
 
-/// The fragment of a recorded decision in a format, by its nearest match.
+/// Returns the fragment of a recorded decision, about its nearest match, in the given format.
 pub(super) fn of_decision(listing: &DecisionListing, format: Fragment) -> anyhow::Result<String> {
     let (decision, nearest) = (decision_record(listing)?, nearest(listing)?);
     let item = nearest.item.map_or_else(|| "not known".to_owned(), |item| item.0.to_string());
     let classes = nearest.facts.iter().flat_map(|facts| &facts.classes);
-    // `taxonomy/dimension=value`, with one sign between the three.
+    // Changes `taxonomy/dimension=value` to `taxonomy/dimension/value`.
     let classes: Vec<String> = classes.map(|class| class.replacen('=', "/", 1)).collect();
     let (list, matched) = (bank(nearest), (nearest.hash_type, nearest.distance));
     let suspected = suspected(&decision, &list, &item, &classes, matched);
@@ -74,7 +74,7 @@ const fn suspected<'a>(
     classes: &'a [String],
     (hash_type, distance): (HashType, Distance),
 ) -> Suspected<'a> {
-    // Neither reports nor records have the hash of the upload.
+    // Neither reports nor records contain the hash of the upload.
     let matched = MatchedHash { hash: None, hash_type, distance };
     Suspected { decision, list, item, classes, matched, digests: &[], is_eu_centre_indicator: false }
 }

@@ -1,4 +1,4 @@
-//! `vigie incident`: events with a bank of their own.
+//! `vigie incident`: events that have a bank of their own.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ fn connect(address: &BankAddressArgs, output: &Output) -> anyhow::Result<Inciden
     Ok(client.with_patience(patience(address)))
 }
 
-/// Adds items to the bank of an open incident as `vigie item add` does.
+/// Adds items to the bank of an open incident, as `vigie item add` does.
 async fn add(args: IncidentAddArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (incidents, _) = all_incidents(&args.address, output).await?;
     let is_meant = |one: &&IncidentListing| one.number == args.number && one.closed.is_none();
@@ -151,7 +151,7 @@ fn describe(types: &IncidentTypes) -> String {
     }
 }
 
-/// An incident as `--json` prints it, a contract with scripts.
+/// Returns an incident as `--json` prints it, a contract with scripts.
 fn object(incident: &IncidentListing) -> Value {
     let closed = incident.closed.as_ref();
     json!({

@@ -1,4 +1,4 @@
-//! `vigie referral`: referrals and removal orders of authorised bodies, and what members did about them.
+//! `vigie referral`: referrals and removal orders of authorised bodies, and the measures that members took.
 
 use std::io::Read as _;
 
@@ -74,7 +74,8 @@ async fn add(args: ReferralAddArgs, output: &mut Output) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-/// The URL, of standard input for `-`, or the hash. No error repeats it.
+/// Returns the URL, which is read from standard input if it is `-`, or the hash. No error message contains
+/// either.
 fn target(url: Option<&str>, hash: Option<&str>) -> anyhow::Result<ReferralTarget> {
     if let Some(hash) = hash {
         let hashes = any_hash(hash).map_err(|reason| anyhow::anyhow!("--hash: {reason}"))?;
@@ -144,7 +145,7 @@ fn target_text(target: &ReferralTarget) -> String {
     }
 }
 
-/// Members by outcome: `2 pending, 1 removed`.
+/// Counts members by outcome: `2 pending, 1 removed`.
 fn outcomes(members: &[MemberMeasure]) -> String {
     let count = |outcome: Option<MeasureOutcome>| {
         let has = |one: &&MemberMeasure| one.measure.as_ref().map(|measure| measure.outcome) == outcome;
@@ -156,7 +157,7 @@ fn outcomes(members: &[MemberMeasure]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// A referral as `--json` prints it, a contract with scripts.
+/// Returns a referral as `--json` prints it, a contract with scripts.
 fn object(referral: &ReferralListing) -> Value {
     let words = &referral.words;
     let (url, hash) = match &words.target {

@@ -1,4 +1,4 @@
-//! `vigie report`: reports of suspected material, and decisions on them.
+//! `vigie report`: reports of suspected material, and the decisions on them.
 
 use serde_json::{Value, json};
 use vigie_clients::{IdempotencyKey, ReportClient, ReportListing};
@@ -241,7 +241,7 @@ fn hex(bytes: [u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(bytes))
 }
 
-/// A report as `--json` prints it, a contract with scripts.
+/// Returns a report as `--json` prints it, a contract with scripts.
 fn object(report: &ReportListing) -> Value {
     let ReportListing { number, member, bank, bank_id, contents, submitted_at, review } = report;
     let review = review.as_ref().map(|(review, at)| {

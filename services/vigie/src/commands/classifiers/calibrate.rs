@@ -16,18 +16,18 @@ use crate::commands::deadline::deadline;
 use crate::commands::lines::FailedFileLine;
 use crate::output::{ErrorLine, Exit, Output, code_name, counted};
 
-/// Files that are scored at once.
+/// Maximum number of files that are scored at the same time.
 const AT_ONCE: usize = 8;
-/// How often a file is sent whose model was busy or away.
+/// Maximum number of attempts for a file whose model is busy or not available.
 const TRIES: u32 = 4;
-/// How long it is waited before the second try; twice as long before each further one.
+/// The wait before the second attempt; it doubles before each further one.
 const WAIT: Duration = Duration::from_millis(250);
 
-/// Why a file is not in the sample.
+/// The reason why a file is not in the sample.
 enum Failed {
-    /// The fault is the file's.
+    /// The file is at fault; others may succeed.
     File(ErrorLine),
-    /// Others would fail likewise.
+    /// The call would fail in the same way for every other file.
     All(CallError),
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: ClassifierCalibrateArgs, output: &mut Output) -> a
     Ok(if failed > 0 { Exit::SomeInputsFailed } else { Exit::Done })
 }
 
-/// The classes that are measured.
+/// Returns the classes to measure: those of the arguments, or all classes of the model.
 fn classes(
     args: &ClassifierCalibrateArgs,
     card: &vigie_consortium::CardVersion,
@@ -101,7 +101,7 @@ fn classes(
     Ok(if args.classes.is_empty() { all } else { args.classes.clone() })
 }
 
-/// Has a file scored, again where the model was busy or away.
+/// Scores a file, with further attempts if the model is busy or not available.
 async fn score(
     frontend: &MatchClient,
     model: &Name,
@@ -121,12 +121,12 @@ async fn score(
     frontend.measure_scores(model.as_str(), &content, deadline(timeout_ms)).await.map_err(failed)
 }
 
-/// Whether the same call may succeed a little later.
+/// Returns whether the same call may succeed a little later.
 fn is_passing(error: &CallError) -> bool {
     error.source().is_none() && matches!(error.code(), Code::Unavailable | Code::ResourceExhausted)
 }
 
-/// Whose fault it is.
+/// Decides whether a failed call is the fault of the file, or would fail for every file.
 fn failed(error: CallError) -> Failed {
     let is_of_the_file = error.source().is_none()
         && matches!(
@@ -140,7 +140,7 @@ fn failed(error: CallError) -> Failed {
     }
 }
 
-/// Scores of another version say nothing of the card that is put.
+/// Checks the version of the scores: those of another version would not describe the card that is put.
 fn is_of_version(scores: &MeasuredScores, version: u32) -> anyhow::Result<()> {
     let scored = scores.version;
     if scored != version {
@@ -155,7 +155,7 @@ fn report(file: &Path, error: ErrorLine, output: &mut Output) -> crate::output::
     output.object(&FailedFileLine { file: &file, error })
 }
 
-/// The last part of the folder's path.
+/// Returns the last component of the folder's path.
 fn folder_name(folder: &Path) -> String {
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     whole.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()

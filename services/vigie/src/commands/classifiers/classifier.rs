@@ -1,4 +1,4 @@
-//! `vigie classifier`: model cards, their thresholds and modes.
+//! `vigie classifier`: model cards, with their thresholds and modes.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -30,14 +30,14 @@ pub(crate) async fn run(command: ClassifierCommand, output: &mut Output) -> anyh
     }
 }
 
-/// Reads a card, and no more of it than a document may have.
+/// Reads a card from a file. Reads no more than the maximum size of a document.
 fn read(file: &Path) -> anyhow::Result<CardVersion> {
     let cannot = || format!("cannot read {}", file.display());
     let mut text = String::new();
     let max = u64::try_from(CardVersion::DOCUMENT_LEN_MAX)?;
     let opened = std::fs::File::open(file).with_context(cannot)?;
     opened.take(max + 1).read_to_string(&mut text).with_context(cannot)?;
-    // Faults are one a line, each with its field.
+    // The message has one fault per line, each with its field.
     CardVersion::read_as(&text, 1).map_err(|fault| anyhow::anyhow!("{} is no card:\n{fault}", file.display()))
 }
 
@@ -135,7 +135,7 @@ async fn retire(one: &OneClassifierArgs, output: &mut Output) -> anyhow::Result<
     change(one, draft, output).await
 }
 
-/// Puts the newest card of a model with a change; nothing where it is so already.
+/// Changes the newest card of a model and puts it. Puts nothing if the card would stay the same.
 async fn change(
     one: &OneClassifierArgs,
     change: impl Fn(ModelCardDraft) -> ModelCardDraft,

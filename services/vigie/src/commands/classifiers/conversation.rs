@@ -1,5 +1,5 @@
-//! `vigie conversation score`: what classifiers say of a conversation. Nothing of it is printed, and no error
-//! repeats a text.
+//! `vigie conversation score`: scores a conversation with classifiers. The conversation is not printed, and
+//! no error message contains its text.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::commands::deadline::deadline;
 use crate::commands::lines::classifications::{ClassificationObject, words};
 use crate::output::{Exit, Output};
 
-/// Bytes of a conversation's file: 64 KiB of text, with room for its form.
+/// Maximum size of a conversation file in bytes: 64 KiB of text, and the JSON around it.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 pub(crate) async fn run(command: ConversationCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -23,12 +23,12 @@ pub(crate) async fn run(command: ConversationCommand, output: &mut Output) -> an
     }
 }
 
-/// What is printed.
+/// The answer, as it is printed.
 #[derive(Debug, Serialize)]
 struct Scored {
-    /// One for each classifier.
+    /// The result of each classifier.
     classifications: Vec<ClassificationObject>,
-    /// The state of the directory whose model cards were used.
+    /// Sequence of the directory whose model cards were used.
     directory_sequence: u64,
 }
 
@@ -51,7 +51,8 @@ async fn score(args: ConversationScoreArgs, output: &mut Output) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// Reads a conversation. Errors of the reader of JSON may quote a text, so that the place alone is named.
+/// Reads a conversation from a file. Errors of the JSON parser may quote text, so only the position of the
+/// error is named.
 fn read(path: &Path) -> anyhow::Result<Conversation> {
     let is_stdin = path.as_os_str() == "-";
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };

@@ -1,4 +1,5 @@
-//! Labelled content in a folder: a sub-folder for each class, and others for content of no class.
+//! Labelled content in a folder: one sub-folder for each class, and other sub-folders for content of no
+//! class.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,19 +12,20 @@ use crate::commands::content::folders::find_files;
 use crate::commands::content::image_file;
 use crate::output::{ErrorLine, Output};
 
-/// Bytes of a file with a conversation: its texts may have 64 KiB, and JSON writes some characters with six.
+/// Maximum size of a conversation file in bytes: its texts may have 64 KiB, and JSON writes some characters
+/// with six.
 const CONVERSATION_FILE_MAX: u64 = 1 << 20;
 
 /// A file with its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Labelled {
-    /// The file.
+    /// Path of the file.
     pub(super) path: PathBuf,
-    /// The class that it is of; `None` for content of no class.
+    /// The class of the content; `None` for content of no class.
     pub(super) class: Option<Name>,
 }
 
-/// The files of a folder, in the order of their names. A model of these classes is measured.
+/// Returns the files of a folder, in the order of their names. `classes` are those of the model.
 pub(super) fn find(folder: &Path, classes: &[Name], output: &Output) -> anyhow::Result<Vec<Labelled>> {
     let cannot = || format!("cannot list {}", folder.display());
     let listed = std::fs::read_dir(folder).with_context(cannot)?;
@@ -52,7 +54,7 @@ pub(super) fn find(folder: &Path, classes: &[Name], output: &Output) -> anyhow::
     Ok(files)
 }
 
-/// Reads a file as a content of the model's kind. An error quotes nothing of it.
+/// Reads a file as content of the model's kind. No error message contains text of the file.
 pub(super) async fn read(path: &Path, kind: Kind) -> Result<MeasuredContent, ErrorLine> {
     match kind {
         Kind::Image => Ok(MeasuredContent::Image(image_file::read(path).await?.into())),
@@ -80,7 +82,7 @@ fn conversation(path: &Path) -> Result<Conversation, ErrorLine> {
             "a file with a conversation has at most {CONVERSATION_FILE_MAX} bytes"
         )));
     }
-    // The errors of the reader may quote a text.
+    // Errors of the JSON parser may quote text, so only their position is used.
     let draft: vigie_classifiers::conversation::ConversationDraft =
         serde_json::from_slice(&text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
@@ -89,7 +91,7 @@ fn conversation(path: &Path) -> Result<Conversation, ErrorLine> {
     Conversation::try_from(draft).map_err(|error| unreadable(error.to_string()))
 }
 
-/// The samples of the classes that are measured.
+/// The sample of each measured class.
 #[derive(Debug)]
 pub(super) struct Samples(BTreeMap<Name, Sample>);
 
@@ -98,7 +100,7 @@ impl Samples {
         Self(classes.iter().map(|class| (class.clone(), Sample::new(class.clone()))).collect())
     }
 
-    /// Adds the scores of a content: of its class it is a positive, and a negative of all others.
+    /// Adds the scores of a content: as a positive of its own class, and as a negative of all others.
     pub(super) fn add(
         &mut self,
         class: Option<&Name>,
@@ -118,7 +120,7 @@ impl Samples {
         Ok(())
     }
 
-    /// The table of each class.
+    /// Returns the table of each class.
     pub(super) fn tables(self) -> anyhow::Result<Vec<ClassTable>> {
         let table =
             |(class, sample): (Name, Sample)| sample.table().with_context(|| format!("class {class}"));
@@ -197,7 +199,7 @@ mod tests {
         samples.add(Some(&classes[0]), [1; 32], &scores(0.9, 0.1)).unwrap();
         samples.add(Some(&classes[0]), [1; 32], &scores(0.9, 0.1)).unwrap();
         samples.add(None, [2; 32], &scores(0.2, 0.3)).unwrap();
-        // The same content under two labels is a fault of the labels.
+        // The same content under two labels is an error in the labels.
         let both = samples.add(Some(&classes[1]), [1; 32], &scores(0.9, 0.1)).unwrap_err();
         assert!(both.message.contains("labelled as content of the class and as other content"), "{both:?}");
         assert!(samples.add(None, [3; 32], &scores(f32::NAN, 0.1)).is_err());

@@ -1,4 +1,4 @@
-//! A card as a page for a person.
+//! Prints a model card as a page for a person.
 
 use serde_json::{Value, json};
 use vigie_classifiers::card::{InputForm, Source};
@@ -11,20 +11,20 @@ use vigie_proto::consortium::{at_most_one_in, kind_word, mode_word, state_word};
 use crate::commands::date::date;
 use crate::output::{Output, Printed};
 
-/// The rates whose thresholds a page shows.
+/// The rates, 1 in so many, whose thresholds a page shows.
 const RATES: [u32; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
-/// The word for the mode.
+/// Returns the word for the card's mode.
 pub(super) fn mode(card: &ModelCard) -> &'static str {
     mode_word(card.mode())
 }
 
-/// The word for the state.
+/// Returns the word for the card's state.
 pub(super) fn state(card: &ModelCard) -> &'static str {
     state_word(card.state())
 }
 
-/// The thresholds for a script.
+/// Returns the chosen thresholds as JSON, for scripts.
 pub(super) fn threshold_objects(card: &ModelCard) -> Vec<Value> {
     let object = |class: &OutputClass| {
         let chosen = card.threshold(&class.name)?;
@@ -36,7 +36,7 @@ pub(super) fn threshold_objects(card: &ModelCard) -> Vec<Value> {
     card.output().classes().iter().filter_map(object).collect()
 }
 
-/// A threshold with what was measured of it.
+/// Describes a threshold, with the rates that were measured at it.
 pub(super) fn chosen(chosen: &Chosen) -> String {
     let measured = &chosen.measured;
     format!(
@@ -48,7 +48,7 @@ pub(super) fn chosen(chosen: &Chosen) -> String {
     )
 }
 
-/// A rate with its interval of 95 %.
+/// Formats a rate with its 95 % interval.
 fn estimate(estimate: &Estimate) -> String {
     let Estimate { count, of, low, high } = estimate;
     match estimate.share() {
@@ -59,7 +59,7 @@ fn estimate(estimate: &Estimate) -> String {
     }
 }
 
-/// A share in per cent, with three digits that count.
+/// Formats a share in per cent, with about three significant digits.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let decimals = match percent {
@@ -72,7 +72,7 @@ fn percent(share: f64) -> String {
     format!("{percent:.decimals$} %")
 }
 
-/// Shows a card.
+/// Prints a card.
 pub(super) fn show(card: &ModelCard, newest_version: u32, output: &mut Output) -> Printed {
     let newest = if card.version() == newest_version {
         "the newest".to_owned()
@@ -150,7 +150,7 @@ fn row(card: &ModelCard, class: &OutputClass) -> Vec<String> {
     row
 }
 
-/// Shows the thresholds that a table has for a few rates, and why it has none for others.
+/// Prints the thresholds of a table for a few rates, and the reason for each rate that has none.
 pub(super) fn measured(table: &ClassTable, output: &mut Output) -> Printed {
     output.say(format!(
         "calibration of {}: {} other contents, {} of the class",

@@ -1,4 +1,4 @@
-//! Reads the newest card of a model, and puts another one in its place.
+//! Reads the newest card of a model, and replaces it.
 
 use serde_json::json;
 use vigie_classifiers::{ModelCard, State};
@@ -10,7 +10,7 @@ use crate::commands::bank_address::{network, patience};
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 
-/// A client, and until when its first call may take.
+/// Returns a client of the bank's model cards, and the deadline of a call that starts now.
 pub(super) fn connect(
     address: &BankAddressArgs,
     output: &Output,
@@ -19,7 +19,7 @@ pub(super) fn connect(
     Ok((client.with_patience(patience(address)), deadline(address.timeout_ms)))
 }
 
-/// The newest card of a model.
+/// Reads the newest card of a model. Also returns the client that read it.
 pub(super) async fn newest(
     one: &OneClassifierArgs,
     output: &Output,
@@ -29,8 +29,8 @@ pub(super) async fn newest(
     Ok((client, read))
 }
 
-/// Puts a card in the place of the one that was read, unless there is a newer one by now, and shows what came
-/// of it.
+/// Puts a card in place of the one that was read, and prints the result. Fails if there is a newer card by
+/// now.
 pub(super) async fn put(
     (client, read): (&ModelCardClient, &ReadModelCard),
     card: &ModelCard,
@@ -43,7 +43,7 @@ pub(super) async fn put(
     told(card, put.value, put.sequence.0, output)
 }
 
-/// Shows that a card is put.
+/// Prints that a card was put.
 pub(super) fn told(card: &ModelCard, version: u32, sequence: u64, output: &mut Output) -> anyhow::Result<()> {
     let (mode, state) = (page::mode(card), page::state(card));
     output.say(format!(

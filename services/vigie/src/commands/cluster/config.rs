@@ -1,4 +1,4 @@
-//! `vigie config`: checks configurations, and shows every key.
+//! `vigie config`: checks configurations, and shows all keys.
 
 use crate::cli::{ConfigCheckArgs, ConfigCommand, RoleName};
 use crate::commands::cluster::config_show::{markdown, toml};

@@ -1,4 +1,4 @@
-//! The reference of the configuration as a file to begin with, and as tables.
+//! Renders the reference of the configuration, as a file to start from and as tables.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use crate::config::names::{
 };
 use crate::config::reference::{Key, Section};
 
-/// So that a line fits a terminal.
+/// Maximum width of a line in columns, so that it fits a terminal.
 const COLUMNS: usize = 78;
 
-/// A file with every key at its default, each in a comment of its own, and the keys that must be there.
+/// Returns a file with every key at its default, as a comment, and with the keys that must be set.
 pub(super) fn toml(role: Option<&str>, sections: &[&Section]) -> String {
     let mut text = String::new();
     let shown_for = role.map_or_else(|| "every role".to_owned(), |role| format!("a {role}"));
@@ -23,13 +23,13 @@ pub(super) fn toml(role: Option<&str>, sections: &[&Section]) -> String {
         text.push('\n');
         comment(&mut text, &section.comment);
         if !section.table.is_empty() {
-            // A table of TLS that is there asks for files; the tables within a role's have no key that must
-            // be there.
+            // A `[tls]` table requires files, so it is commented out. The tables within a role's table have
+            // no required keys, so they are commented out too.
             let is_optional = !ROLES.contains(&section.table.as_str());
             let hash = if is_optional { "#" } else { "" };
             let _ = writeln!(text, "{hash}[{}]", section.table);
         }
-        // An exchange process does not listen.
+        // An exchange process does not listen, so this key is left out for it.
         let is_shown = |key: &&Key| key.key != LISTEN || role != Some(EXCHANGE);
         for key in section.keys.iter().filter(is_shown) {
             let _ = writeln!(text);
@@ -50,7 +50,7 @@ pub(super) fn toml(role: Option<&str>, sections: &[&Section]) -> String {
     text
 }
 
-/// The port of a role in all examples.
+/// Returns the port that all examples use for a role.
 fn port(role: Option<&str>) -> u16 {
     match role {
         Some(BANK) => 7_742,
@@ -67,7 +67,7 @@ fn properties(key: &Key) -> String {
     format!("{unit}Accepts {}.", key.accepts)
 }
 
-/// Adds lines of comment of at most [`COLUMNS`].
+/// Appends a comment, wrapped at [`COLUMNS`].
 fn comment(text: &mut String, comment: &str) {
     let mut line = String::new();
     for word in comment.split_whitespace() {
@@ -85,7 +85,7 @@ fn comment(text: &mut String, comment: &str) {
     }
 }
 
-/// The same as tables; the limits that are the same for each role once.
+/// Returns the reference as Markdown tables. Limits that are the same for every role are shown once.
 pub(super) fn markdown(sections: &[&Section]) -> String {
     let mut text = String::new();
     let mut shown = BTreeSet::new();

@@ -1,8 +1,8 @@
-//! `vigie demo`: the whole thing at work.
+//! `vigie demo`: demonstrates a whole cluster.
 //!
-//! A cluster in a temporary folder, a bank of drawn pictures, altered copies of them and unrelated pictures
-//! sent to the frontend as a platform would, and a table of what was recognised. Then the same with a clip,
-//! where there is ffmpeg.
+//! Starts a cluster in a temporary folder and banks drawn pictures. Then sends altered copies of them and
+//! unrelated pictures to the frontend, as a platform would, and prints a table of what was recognised. If
+//! ffmpeg is installed, the same is done with a video clip.
 
 mod clip;
 
@@ -26,19 +26,19 @@ use crate::commands::stop::StopRequests;
 use crate::local_cluster::{HttpAt, LocalCluster, LocalClusterConfig};
 use crate::output::{Exit, Output, counted, counted_as};
 
-/// The size of the drawn pictures, in pixels: that of a picture in a feed.
+/// The size of the drawn pictures in pixels, typical of a picture in a feed.
 const SIZE: (u32, u32) = (640, 480);
-/// Seeds of unrelated pictures begin here; those of banked ones lie below.
+/// The first seed of unrelated pictures; the seeds of banked ones are smaller.
 const UNRELATED_FROM: u64 = 100_000;
 const BANK: &str = "demo";
 
 /// A picture that is sent to the frontend.
 struct Sent {
     seed: u64,
-    /// `None` for an unrelated picture.
+    /// Name of the alteration; `None` for an unrelated picture.
     alteration: Option<String>,
     bytes: Bytes,
-    /// The distance of its plain hashes from that of its original.
+    /// Distance in bits between the plain hash and that of the original.
     plain: Option<u32>,
 }
 
@@ -46,12 +46,12 @@ fn bits_between(one: &PdqHash, other: &PdqHash) -> u32 {
     one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
-/// What came of it.
+/// The result for one picture that was sent.
 struct Outcome {
     seed: u64,
     alteration: Option<String>,
     nearest: Option<Match>,
-    /// The distance of the plain hashes from that of the original.
+    /// Distance in bits between the plain hash and that of the original.
     plain: Option<u32>,
     right: bool,
     wrong: bool,
@@ -62,7 +62,7 @@ pub(crate) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<E
     let mut requests = StopRequests::listen();
     let folder =
         tempfile::Builder::new().prefix("vigie-demo-").tempdir().context("cannot make a temporary folder")?;
-    // The console is for whoever stays.
+    // The console is only of use if the cluster keeps running.
     let http = if args.keep { HttpAt::Beside } else { HttpAt::Off };
     let config = LocalClusterConfig { http, ..LocalClusterConfig::new(folder.path().join("data")) };
     let mut cluster = LocalCluster::start(config).await?;
@@ -132,13 +132,13 @@ async fn show(
             .say("(From the source: `cargo run --release -- demo --keep`, `cargo run --release -- up`.)")?;
     }
     output.object(&summary.line())?;
-    // Copies that PDQ does not recognise are what `--recall` is there to show.
+    // With `--recall`, copies that PDQ does not recognise are an expected part of the result.
     let missed = if args.recall { 0 } else { summary.missed };
     let wrong = missed + summary.falsely + clips.missed + clips.falsely;
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
-/// One drawn picture: its item for the bank, and what is sent of it.
+/// A drawn picture: its item for the bank, and the pictures that are sent.
 struct Drawn {
     seed: u64,
     item: Option<ItemContent>,
@@ -159,7 +159,7 @@ async fn draw_all(
     drawn.map(|one| one.context("drawing failed")?).collect::<Vec<_>>().await.into_iter().collect()
 }
 
-/// A picture to bank, with its altered copies; without alterations, one that is not banked.
+/// Draws a picture to bank and its altered copies. Without alterations, draws a picture that is not banked.
 fn draw_one(seed: u64, alterations: &[Alteration]) -> anyhow::Result<Drawn> {
     let picture = draw(seed, SIZE.0, SIZE.1);
     if alterations.is_empty() {
@@ -266,7 +266,7 @@ fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e5).round() / 1e2
 }
 
-/// The counts that matter.
+/// The counts of the outcomes.
 struct Summary {
     queries: usize,
     matched: usize,
@@ -300,7 +300,7 @@ fn median<T: Ord + Copy + Default>(mut values: Vec<T>) -> T {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// A table of what is recognised, by the plain hash and by all ways.
+/// Prints a table of the shares that are recognised by the plain hash, and by all ways.
 fn report_recall(outcomes: &[Outcome], output: &mut Output) -> anyhow::Result<()> {
     let reach = HashType::PDQ.distance_default().0;
     let row = |kind: Option<&str>| {
@@ -326,7 +326,7 @@ fn report_recall(outcomes: &[Outcome], output: &mut Output) -> anyhow::Result<()
     Ok(())
 }
 
-/// The kinds of pictures that were sent, each once, in their order.
+/// Returns the kinds of pictures that were sent, without duplicates, in their first order.
 fn kinds(outcomes: &[Outcome]) -> Vec<Option<&str>> {
     let mut kinds: Vec<Option<&str>> = Vec::new();
     for outcome in outcomes {
@@ -376,7 +376,7 @@ fn report(outcomes: &[Outcome], drawn: Duration, output: &mut Output) -> anyhow:
     Ok(())
 }
 
-/// Leaves what was sent in a folder, for a person to try commands on.
+/// Writes the pictures that were sent to a folder, for a person to try commands on.
 fn keep_pictures(folder: &Path, sent: &[Sent]) -> anyhow::Result<std::path::PathBuf> {
     let pictures = folder.join("pictures");
     std::fs::create_dir_all(&pictures)?;
@@ -390,7 +390,7 @@ fn keep_pictures(folder: &Path, sent: &[Sent]) -> anyhow::Result<std::path::Path
     Ok(pictures)
 }
 
-/// What the file of a picture that this program encoded is called after its dot.
+/// Returns the file extension of a picture that this program has encoded.
 fn extension(content: &[u8]) -> &'static str {
     match content {
         [0xff, 0xd8, ..] => "jpg",

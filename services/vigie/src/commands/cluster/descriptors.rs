@@ -1,4 +1,5 @@
-//! `vigie descriptors`: the contract as a file, of which clients are generated.
+//! `vigie descriptors`: writes the descriptors of the gRPC services to a file, from which clients are
+//! generated.
 
 use std::io::{IsTerminal as _, Write as _};
 

@@ -1,4 +1,4 @@
-//! `vigie tls dev-ca`: an authority and certificates for development.
+//! `vigie tls dev-ca`: creates an authority and certificates for development.
 
 use std::path::{Path, absolute};
 
@@ -48,7 +48,7 @@ fn tell(kind: &str, names: &str, leaf: &Leaf, output: &mut Output) -> anyhow::Re
     Ok(())
 }
 
-/// A path as TOML has it.
+/// Returns an absolute path as a TOML string.
 fn quoted(path: &Path) -> anyhow::Result<String> {
     Ok(toml::Value::String(absolute(path)?.display().to_string()).to_string())
 }

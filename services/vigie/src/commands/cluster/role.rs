@@ -1,4 +1,4 @@
-//! Runs one role until it is told to stop.
+//! Runs one role until the process is requested to stop.
 
 use std::net::SocketAddr;
 
@@ -96,7 +96,7 @@ pub(crate) async fn exchange(args: &RoleArgs) -> anyhow::Result<Exit> {
     Ok(ran.map(|()| Exit::Done)?)
 }
 
-/// Ends a role when the process is told to stop.
+/// Stops a role at the first request to stop the process.
 fn stop_by(mut stop: StopRequests, shutdown: &Shutdown, telemetry: &Telemetry) {
     let (stopping, told) = (shutdown.clone(), telemetry.clone());
     tokio::spawn(async move {
@@ -107,7 +107,7 @@ fn stop_by(mut stop: StopRequests, shutdown: &Shutdown, telemetry: &Telemetry) {
     });
 }
 
-/// What a role runs with.
+/// The parts that a role runs with.
 struct Role<C> {
     config: C,
     listener: Secured<TcpListener>,
@@ -127,7 +127,8 @@ async fn serve<C>(
     let network = Network::tcp().with_tls(tls.clone());
     let telemetry = traces::start(service, &shown, &network)?;
     tell_certificates(&telemetry, tls.clone());
-    // Before anything that takes time, so that probes are answered from the start. It ends with this.
+    // Probes must be answered from the start, so this comes before anything that takes time. The metrics and
+    // probes end when this is dropped.
     let _shown = show(&shown, telemetry.clone()).await?;
     let listener = listen_on(listen).await?;
     tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
@@ -139,8 +140,8 @@ async fn serve<C>(
     ran.map(|()| Exit::Done)
 }
 
-/// Tells how the certificates do. Without TLS the metrics are there, with nothing in them that an alert could
-/// go by.
+/// Registers metrics about the certificates. Without TLS they are registered too, but have no values that
+/// could trigger an alert.
 fn tell_certificates(telemetry: &Telemetry, tls: Option<Tls>) {
     let of = tls.clone();
     telemetry.register(|registry| {
@@ -163,7 +164,7 @@ fn tell_certificates(telemetry: &Telemetry, tls: Option<Tls>) {
     });
 }
 
-/// Serves metrics and probes, if they are wanted.
+/// Serves metrics and probes, if the configuration has an address for them.
 async fn show(config: &TelemetryConfig, telemetry: Telemetry) -> anyhow::Result<JoinSet<()>> {
     let mut shown = JoinSet::new();
     if let Some(listen) = config.listen {

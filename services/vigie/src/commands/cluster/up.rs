@@ -1,4 +1,4 @@
-//! `vigie up`: a whole cluster in this process.
+//! `vigie up`: runs a whole cluster in this process.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +16,10 @@ use crate::config::load_classifiers;
 use crate::local_cluster::{Calls, LocalCluster, LocalClusterConfig, Ports};
 use crate::output::{Exit, Output};
 
-/// A large bank takes a while to load; what is stuck for longer than this will not come.
+/// Maximum time until the cluster is ready. Loading a large bank takes a while, but a cluster that is not
+/// ready after this time is stuck.
 const READY_WITHIN: Duration = Duration::from_secs(30 * 60);
-/// One call to the bank of a cluster that is ready.
+/// Timeout of one call to the bank of a ready cluster.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -46,7 +47,8 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     };
     config.gateway.fetch.private_hosts = args.fetch_private;
     config.gateway.hosts = args.http_host;
-    // Both of them, so that credentials that are set over HTTP are those of the exchanges.
+    // The gateway and the exchanges share one folder, so that the exchanges use the credentials that are set
+    // over HTTP.
     let credentials = args.exchange_credentials.unwrap_or_else(|| data.join("credentials"));
     config.gateway.credentials_folder = Some(credentials.clone());
     let exchange = vigie_exchange::Config {
@@ -77,8 +79,9 @@ pub(crate) async fn run(args: UpArgs, output: &mut Output) -> anyhow::Result<Exi
     ended.map_or(stopped, Err)
 }
 
-/// The file with an operator's key. The first time it is made; later members are on, and the file is where it
-/// was. A key whose operator may not be there, because an answer was lost, is used again.
+/// Returns the file with an operator's key. The first start creates the operator and turns members on; later
+/// starts return the existing file. If an answer was lost, it is not known whether the operator exists, so
+/// the same key is used again.
 async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<PathBuf> {
     let path = data.join("operator.key");
     let client = ConsortiumClient::among(&[cluster.bank_url()], &Network::tcp())?;

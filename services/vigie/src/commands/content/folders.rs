@@ -1,4 +1,4 @@
-//! The files that a person names, and those in the folders that they name.
+//! Finds the files that a person names, and those in the folders that they name.
 
 use std::path::{Path, PathBuf};
 
@@ -6,25 +6,25 @@ use anyhow::Context as _;
 
 use crate::output::{Output, counted};
 
-/// A file to work on.
+/// A file that a command processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FoundFile {
-    /// Its path, as it was typed or found.
+    /// Path of the file, as it was typed or found.
     pub(crate) path: PathBuf,
-    /// It was found in a folder, and not named itself: it may be no image.
+    /// Whether the file was found in a folder rather than named. It may be something other than an image.
     pub(crate) in_folder: bool,
 }
 
-/// How many files were left out, for a person; `None` for none.
+/// Describes how many files were left out; `None` if none were.
 pub(crate) fn left_out(count: u64) -> Option<String> {
     let verb = if count == 1 { "is no image" } else { "are no images" };
     (count > 0).then(|| format!("{} in folders {verb}, and left out", counted(count, "file")))
 }
 
-/// The files named, and those in the folders named, in the order of their names.
+/// Returns the named files, and the files in named folders, in the order of their names.
 ///
-/// In a folder, links to files are followed; links to folders are told and left out, so that no walk goes
-/// round in circles or out of the folder. What is no file and no folder is left out.
+/// Within a folder, links to files are followed. Links to folders are reported and not followed, so a walk
+/// cannot loop or leave the folder. Anything that is neither a file nor a folder is left out.
 pub(crate) fn find_files(paths: &[PathBuf], output: &Output) -> anyhow::Result<Vec<FoundFile>> {
     let mut files = Vec::new();
     for path in paths {
@@ -53,7 +53,7 @@ fn walk(folder: &Path, files: &mut Vec<FoundFile>, output: &Output) -> anyhow::R
         } else if kind.is_symlink() && path.is_dir() {
             output.note(format!("{}: a link to a folder is not followed", path.display()));
         } else if kind.is_symlink() && !path.exists() || path.is_file() {
-            // A link that leads nowhere is among them: that it cannot be read is told where it is read.
+            // A broken link is included: reading it reports the error.
             files.push(FoundFile { path, in_folder: true });
         }
     }
@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(paths, ["broken", "deep/a", "deep/link", "z", "missing"].map(at));
         let in_folder: Vec<_> = found.iter().map(|file| file.in_folder).collect();
         assert_eq!(in_folder, [true, true, true, true, false]);
-        // A folder that is named itself is walked, link or not.
+        // A folder that is named on the command line is walked, even if it is a link.
         assert_eq!(find_files(&[at("deep/circle/deep")], &output).unwrap().len(), 2);
     }
 }

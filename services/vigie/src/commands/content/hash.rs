@@ -1,4 +1,4 @@
-//! `vigie hash`: fingerprints of images and videos, computed here.
+//! `vigie hash`: computes fingerprints of images and videos locally.
 
 use futures::{StreamExt as _, stream};
 use vigie_media::begins_as_picture;
@@ -12,7 +12,7 @@ use crate::commands::content::media_file::{self, MediaFile};
 use crate::commands::lines::{FailedFileLine, HashLine, VideoLine};
 use crate::output::{ErrorLine, Exit, Output, Printed};
 
-/// Files that are hashed at once.
+/// Maximum number of files that are hashed at the same time.
 const AT_ONCE: usize = 4;
 
 /// The hashes of a file.
@@ -53,13 +53,13 @@ pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<E
     Ok(exit)
 }
 
-/// Whether the content begins as any video, an animated picture among them.
+/// Returns whether the content starts like a video. Animated pictures count as videos here.
 fn begins_as_any(content: &[u8]) -> bool {
     Container::of(content).is_some()
 }
 
-/// Reads a file and has it hashed. `None` for one that was found in a folder and is neither an image nor a
-/// video.
+/// Reads and hashes a file. Returns `None` for a file that was found in a folder and is neither an image nor
+/// a video.
 async fn hash(
     file: &FoundFile,
     hasher: &ImageHasher,

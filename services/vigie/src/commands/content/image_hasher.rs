@@ -1,4 +1,4 @@
-//! Threads that hash image and video files here, each with its decoder process.
+//! Threads that hash image and video files locally. Each has its own decoder process.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,36 +13,37 @@ use vigie_model::{Hash, ImageFingerprint, VideoFingerprint};
 
 use crate::output::ErrorLine;
 
-/// How long one image may take: far more than its bound of processor time.
+/// Maximum time for one image, far more than its limit of processor time.
 const IMAGE_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long one video may take, and the most processor time of each program: whoever waits for it can end the
-/// command.
+/// Maximum time for one video, and the maximum processor time of each program that decodes it. A person who
+/// waits can stop the command earlier.
 const VIDEO_WITHIN: Duration = Duration::from_secs(60 * 60);
-/// The most frames of a video, if not every frame is asked for: as many as a query may have.
+/// Maximum number of frames of a video, unless every frame is requested; a query may have as many.
 const VIDEO_FRAMES_MAX: u32 = 32_768;
 
-/// A file as a video: its frames, and the digests of its bytes.
+/// The hashes of a video file: its frames, and the digests of its bytes.
 #[derive(Debug)]
 pub(crate) struct HashedVideo {
     pub(crate) video: VideoFingerprint,
     pub(crate) digests: Vec<Hash>,
 }
 
-/// A file and where its hashes go.
+/// The content of a file, and the channel for its hashes.
 struct Job {
     content: Vec<u8>,
     wanted: Wanted,
 }
 
-/// What is wanted of a file.
+/// The requested kind of hashes, with the channel for them.
 enum Wanted {
     Image(oneshot::Sender<Result<ImageFingerprint, ErrorLine>>),
     Video(Sampling, oneshot::Sender<Result<HashedVideo, ErrorLine>>),
 }
 
-/// Hashes images and videos on threads of its own: a decoder process ends with the thread that started it,
-/// and the runtime's threads come and go. Its processes have as much protection as the platform gives.
+/// Hashes images and videos on its own threads. A decoder process ends with the thread that started it, and
+/// the threads of the runtime come and go. The decoder processes have as much protection as the platform
+/// offers.
 pub(crate) struct ImageHasher {
     jobs: SyncSender<Job>,
 }
@@ -66,13 +67,13 @@ impl ImageHasher {
         Ok(Self { jobs })
     }
 
-    /// Hashes the content of an image file. At most as many at once as there are threads.
+    /// Hashes the content of an image file. As many run at the same time as there are threads.
     pub(crate) async fn fingerprint(&self, content: Vec<u8>) -> Result<ImageFingerprint, ErrorLine> {
         self.ask(content, Wanted::Image).await
     }
 
-    /// Hashes the content of a video file, of the frames that `sampling` chooses. At most as many at once as
-    /// there are threads.
+    /// Hashes the frames of a video file that `sampling` chooses. As many run at the same time as there are
+    /// threads.
     pub(crate) async fn video(&self, content: Vec<u8>, sampling: Sampling) -> Result<HashedVideo, ErrorLine> {
         self.ask(content, |reply| Wanted::Video(sampling, reply)).await
     }
@@ -85,7 +86,7 @@ impl ImageHasher {
         let (reply, answer) = oneshot::channel();
         let ended =
             || ErrorLine { code: "panicked".into(), message: "hashing it has ended early".to_owned() };
-        // The queue has a slot for each that may be on its way.
+        // The queue has a slot for each job that may be in flight.
         self.jobs.try_send(Job { content, wanted: wanted(reply) }).map_err(|_| ended())?;
         answer.await.unwrap_or_else(|_| Err(ended()))
     }
@@ -95,7 +96,7 @@ fn work(hashing: &Hashing, waiting: &Mutex<Receiver<Job>>) {
     let mut hasher = hashing.hasher();
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(Job { content, wanted }) = next() {
-        // Nobody waits for an answer where the command has ended.
+        // If the command has ended, nobody receives the answer.
         match wanted {
             Wanted::Image(reply) => drop(reply.send(image(&mut hasher, &content))),
             Wanted::Video(sampling, reply) => drop(reply.send(video(&mut hasher, &content, sampling))),

@@ -1,4 +1,4 @@
-//! What `vigie match` is asked about: files, folders of them, hashes, and standard input.
+//! The inputs of `vigie match`: files, folders of files, hashes, and standard input.
 
 use std::io::{self, Cursor, IsTerminal as _, Read};
 use std::path::PathBuf;
@@ -16,50 +16,50 @@ use crate::commands::lines::Subject;
 use crate::hash_file::{QueryHashes, QueryLine, any_hash, query_lines};
 use crate::output::{ErrorLine, Output};
 
-/// The argument that stands for standard input.
+/// The argument that means standard input.
 const STDIN: &str = "-";
-/// Bytes by which text is told from an image.
+/// Number of bytes that are read to distinguish text from an image.
 const HEAD_BYTES: u64 = 512;
-/// Lines that are read ahead.
+/// Maximum number of lines that are read ahead.
 const LINES_AHEAD: usize = 64;
 
-/// One thing to ask about.
+/// An input, with its name.
 #[derive(Debug)]
 pub(crate) struct Asking {
-    /// What lines about it call it.
+    /// The name of the input in output lines.
     pub(crate) subject: Subject,
-    /// What is asked.
+    /// The content of the input.
     pub(crate) asked: Asked,
 }
 
-/// What is asked.
+/// The content of an input.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// A file that is to be read.
+    /// A file that has not been read yet.
     File(FoundFile),
-    /// An image that has been read.
+    /// An image that was read.
     Image(Bytes),
-    /// A video that has been read.
+    /// A video that was read.
     Video(Bytes),
-    /// Hashes.
+    /// Hashes of one content.
     Hashes(QueryHashes),
-    /// Nothing: the input cannot be used.
+    /// An input that cannot be used, with the reason.
     Wrong(ErrorLine),
 }
 
-/// Where inputs come from.
+/// A source of inputs.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// One that is known.
+    /// A single input that is known.
     Known(Asking),
-    /// Any number of standard input.
+    /// Standard input, which may contain any number of inputs.
     Stdin,
 }
 
-/// The inputs that a person has named, with the files in folders.
+/// Returns the inputs that a person has named, with the files in folders.
 ///
-/// A name is that of a file or folder if there is one, else a hash if it looks like one, else a file that is
-/// missing.
+/// A name means the file or folder of that name if it exists, else a hash if it looks like one, else a
+/// missing file.
 pub(crate) fn sources(named: &[PathBuf], output: &Output) -> anyhow::Result<Vec<Input>> {
     if named.iter().filter(|one| one.as_os_str() == STDIN).count() > 1 {
         bail!("standard input (-) can be named once");
@@ -88,7 +88,8 @@ pub(crate) fn sources(named: &[PathBuf], output: &Output) -> anyhow::Result<Vec<
     Ok(sources)
 }
 
-/// A hash that was typed, or why it is none; `None` for what looks like the name of a file.
+/// Parses a typed hash, or returns the reason why it is not valid; `None` if the text looks like the name of
+/// a file.
 fn typed_hash(text: &str) -> Option<Asked> {
     let is_meant = |text: &str| text.len() >= 16 && text.bytes().all(|letter| letter.is_ascii_hexdigit());
     match any_hash(text) {
@@ -104,7 +105,7 @@ fn wrong(code: &str, message: &str) -> Asked {
     Asked::Wrong(ErrorLine { code: code.to_owned(), message: message.to_owned() })
 }
 
-/// The inputs of standard input, read on a thread of its own as they are asked about.
+/// Returns the inputs of standard input. It is read on its own thread, a few lines ahead of the queries.
 pub(crate) fn stdin() -> impl Stream<Item = Asking> + Send {
     let (inputs, mut received) = mpsc::channel(LINES_AHEAD);
     tokio::task::spawn_blocking(move || {
@@ -113,7 +114,7 @@ pub(crate) fn stdin() -> impl Stream<Item = Asking> + Send {
     stream::poll_fn(move |context| received.poll_recv(context))
 }
 
-/// Reads an image, or lines of hashes, until they end or nobody takes them any more.
+/// Reads one image, or lines of hashes, until the end or until `hand_on` returns `false`.
 fn read(mut source: impl Read, mut hand_on: impl FnMut(Asking) -> bool) {
     let mut head = Vec::new();
     if let Err(error) = source.by_ref().take(HEAD_BYTES).read_to_end(&mut head) {
@@ -160,14 +161,14 @@ fn unreadable(error: &io::Error) -> Asking {
     }
 }
 
-/// Whether what begins so is text: no image format does.
+/// Returns whether the content with this beginning is text. No image format starts like text.
 fn is_text(head: &[u8]) -> bool {
     let is_utf8 = std::str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
     is_utf8 && !head.contains(&0) && !begins_as_picture(head)
 }
 
-/// Whether a file that was found in a folder need not be asked about: it is no image, and empty or too large
-/// for one.
+/// Returns whether a file that was found in a folder is skipped: it is not an image, and it is empty or
+/// larger than an image may be.
 pub(crate) fn is_out_of_question(content: &[u8]) -> bool {
     !begins_as_picture(content) && (content.is_empty() || content.len() > Limits::default().input_bytes_max)
 }
@@ -200,11 +201,11 @@ mod tests {
         let inputs = read_all(text.as_bytes());
         assert_eq!(inputs.len(), 101);
         assert_eq!(inputs[99].subject, Subject::Line { line: 100, name: None });
-        // As many digits may be an MD5 of content or of a URL.
+        // 32 digits may be the MD5 of content or of a URL.
         assert!(matches!(&inputs[99].asked, Asked::Hashes(hashes) if hashes.hashes.len() == 2));
         assert!(matches!(&inputs[100].asked, Asked::Wrong(error) if error.code == "bad_line"));
 
-        // A letter of several bytes may be cut by the end of the head.
+        // The end of the head may cut a character of several bytes.
         assert!(is_text(&"é".as_bytes()[..1]) && !is_text(b"a\0") && !is_text(&[0xff, 0xfe]));
         for empty in [&b""[..], b" \n\n"] {
             let inputs = read_all(empty);

@@ -1,8 +1,7 @@
-//! `vigie match`: are these images and hashes known?
+//! `vigie match`: looks up images, videos and hashes.
 //!
-//! Every input gets one line of JSON, whatever becomes of it: what was found, as far as was searched, and the
-//! error of the call if it failed. After a failure that is not the input's, such as an unknown bank, no
-//! further one is asked.
+//! Every input gets one line of JSON: the matches, the coverage, and the error if the call failed. After a
+//! failure that does not depend on the input, such as an unknown bank, no further input is looked up.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -34,7 +33,7 @@ use crate::output::{
     ErrorLine, Exit, Output, Printed, code_name, counted, exit_of_call, hint, sentence, style,
 };
 
-/// Images that are on their way at once: enough to keep a small cluster busy, few enough not to be refused.
+/// Maximum number of images in flight: enough to keep a small cluster busy, few enough not to be refused.
 const AT_ONCE: usize = 8;
 
 pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -65,7 +64,7 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     let network = args.frontend.tls.network(&[frontend])?.noticing(output.notice());
     let client = MatchClient::new_on(&[frontend], &network)?;
     let sources = sources(&args.inputs, output)?;
-    // Those that are asked about in vain get a line, too; what standard input holds is not known.
+    // Inputs that are not looked up get a line too. The inputs of standard input are not known here.
     let subjects: Vec<Option<Subject>> = sources
         .iter()
         .map(|source| match source {
@@ -98,7 +97,7 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         progress.suspend(|| print(output, &subject, &outcome))?;
         progress.inc(1);
         if matches!(outcome, Outcome::Failed { of_all: true, .. }) {
-            // Of standard input it is not known whether there is more.
+            // It is not known whether standard input has more inputs.
             let is_done = subjects[index].is_some();
             not_asked = &subjects[if is_done { index + 1 } else { index }..];
             break;
@@ -124,15 +123,15 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
     Ok(summary.exit(args.exit_code))
 }
 
-/// Whether an input may name a hash type that is not of the table: lines of standard input do, and hashes
-/// with a name before them.
+/// Returns whether an input may name a hash type that is not in the built-in table: lines of standard input
+/// may, and hashes with a type name before them.
 fn names_types(inputs: &[PathBuf]) -> bool {
     let name = |input: &PathBuf| input.to_str()?.split_once(':')?.0.parse::<HashTypeName>().ok();
     let is_unknown = |input: &PathBuf| name(input).is_some_and(|name| name.resolve().is_err());
     inputs.iter().any(|input| input.as_os_str() == "-" || is_unknown(input))
 }
 
-/// What calls have in common.
+/// The settings that all calls share.
 struct NewCall {
     options: SearchOptions,
     surface: Box<str>,
@@ -162,7 +161,7 @@ async fn ask(client: &MatchClient, asked: Asked, call: NewCall, timeout_ms: u64)
     };
     let is_video = matches!(content, Content::Video(_));
     let contents = vec![content];
-    // A video is asked about by another method, and classifiers read none.
+    // Videos are looked up by another method, and classifiers do not read videos.
     let unread: Vec<Box<str>> = if is_video { classifiers.clone() } else { Vec::new() };
     let classifiers = if is_video { Vec::new() } else { classifiers };
     let call = MatchCall { contents, options, quality_floor: None, surface, classifiers };
@@ -190,7 +189,7 @@ async fn ask(client: &MatchClient, asked: Asked, call: NewCall, timeout_ms: u64)
     }
 }
 
-/// What is said of a classifier that was to be asked about a video.
+/// Returns the result of a classifier for a video: no score, and the reason.
 fn no_video(model: Box<str>) -> Classification {
     let unavailable = ScoreFailure::new(ScoreFailureKind::Content, "classifiers read no videos");
     let (scores, unavailable) = (Vec::new(), Some(unavailable));
@@ -205,7 +204,7 @@ fn failed(call: &CallError) -> Outcome {
         return Outcome::Partial { matched, coverage: partial.coverage, code, error: line(call.to_string()) };
     }
     if code == Code::InvalidArgument {
-        // The file is named already; where it stood in the request is of no use to a person.
+        // The output names the file already, so the field's path in the request is removed.
         let of_the_image = ["queries[0].image: ", "queries[0].video: ", "content: "]
             .iter()
             .find_map(|field| call.message().strip_prefix(field))
@@ -292,10 +291,10 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
     Ok(())
 }
 
-/// An item that matched, and how it does, for a person to read.
+/// Describes an item that matched, and how near it is, for a person.
 fn described(found: &Match) -> String {
     let reference = found.external_reference.as_deref().map_or(String::new(), |text| format!(", {text}"));
-    // Of a bank that another member shares without details.
+    // A bank that another member shares without details gives item id 0.
     let item = if found.item == ItemId(0) { "an item".to_owned() } else { format!("item {}", found.item) };
     let labels =
         if found.labels.is_empty() { String::new() } else { format!(", labels {}", found.labels.join(" ")) };
@@ -308,7 +307,7 @@ fn described(found: &Match) -> String {
     )
 }
 
-/// Which part of the picture was not searched, for a person to read.
+/// Describes which part of the picture was not searched, for a person.
 fn not_searched(matched: &Matched) -> String {
     let decoded = match &matched.source {
         Source::Hashed => return String::new(),
@@ -344,7 +343,7 @@ fn not_searched(matched: &Matched) -> String {
     frames + &ways
 }
 
-/// Which part of a video was not searched, for a person to read.
+/// Describes which part of a video was not searched, for a person.
 fn video_not_searched(video: &DecodedVideo, common_frames: u32) -> String {
     let DecodedVideo { frames_seen, frames_below_floor, seen_until_ms, partial, .. } = *video;
     let mut text = partial.map_or_else(String::new, |reason| {
@@ -366,14 +365,14 @@ fn video_not_searched(video: &DecodedVideo, common_frames: u32) -> String {
     text
 }
 
-/// The frame and the way of a match, where these are not the first and plain.
+/// Names the frame and the way of a match, unless they are the first frame and the plain way.
 fn seen_as(rendition: Rendition) -> String {
     let frame = if rendition.frame > 0 { format!(", frame {}", rendition.frame) } else { String::new() };
     let way = if rendition.way == Way::Plain { String::new() } else { format!(", {}", rendition.way) };
     format!("{frame}{way}")
 }
 
-/// The hash types whose index may have missed a match.
+/// Returns the hash types whose index may have missed a match.
 fn approximate(matched: &Matched) -> Vec<String> {
     let searched = matched.searches.iter().filter(|one| !one.exact && one.skipped.is_none());
     searched.map(|one| one.hash_type.to_string()).collect()
@@ -418,7 +417,8 @@ mod tests {
 
     use super::*;
 
-    /// Whether "not known" may be said, and the caveat, of an image of so many frames.
+    /// Returns whether the image may be called "not known", and the caveat, for these numbers of frames and
+    /// ways that were left out.
     fn said(frames_left_out: u32, ways_left_out: u32) -> (bool, String) {
         let (width, height, frames_seen, frames_below_floor) = (8, 8, 5, 0);
         let decoded =

@@ -1,4 +1,4 @@
-//! The outcomes of `vigie match`, counted, and what they come to: a line and an exit code.
+//! Counts the outcomes of `vigie match`, and derives its last line and its exit code.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -9,16 +9,17 @@ use vigie_model::{Coverage, DecodeFailure, Matched, Source, UnixMillis};
 use crate::commands::lines::Subject;
 use crate::output::{ErrorLine, Exit, counted, counted_as, exit_of};
 
-/// What came of one input.
+/// The outcome of one input.
 pub(crate) enum Outcome {
-    /// Searched, by as many shards as were asked for. A file that was found in a folder may be no image.
+    /// Searched by as many shards as requested. A file that was found in a folder may be something other than
+    /// an image.
     Found { matched: Matched, coverage: Coverage, is_no_image: bool },
-    /// A file that was found in a folder, is no image, and was not asked about for this reason.
+    /// A file that was found in a folder and is not an image. It was not looked up, for this reason.
     LeftOut(ErrorLine),
-    /// Searched by fewer, so that the call failed. The results are left out where they were too many for an
-    /// error.
+    /// Searched by fewer shards than requested, so the call failed. The results are left out if they are too
+    /// large for an error.
     Partial { matched: Option<Matched>, coverage: Coverage, code: Code, error: ErrorLine },
-    /// Not searched. A failure `of_all` does not depend on the file.
+    /// Not searched. With `of_all`, the failure does not depend on the input.
     Failed { error: ErrorLine, hint: Option<String>, exit: Option<Exit>, of_all: bool },
 }
 
@@ -28,31 +29,32 @@ impl Outcome {
     }
 }
 
-/// The counts of all inputs, of which each is in one.
+/// The counts of all inputs. Each input counts for one outcome.
 #[derive(Default)]
 pub(crate) struct Summary {
-    /// Of all inputs, those that are no files.
+    /// Number of all inputs that are not files.
     hashes: u64,
     known: u64,
-    /// Searched by every shard, and nothing was found.
+    /// Every shard searched, and nothing was found.
     unknown: u64,
-    /// Nothing was found, but not everything was searched: a shard, the picture, or some of its frames.
+    /// Nothing was found, but not everything was searched: a shard, the picture, or some of its frames is
+    /// missing.
     open: u64,
-    /// Files whose picture could not be decoded, and whose digests found nothing.
+    /// Number of files whose picture could not be decoded, and whose digests did not match.
     undecoded: u64,
-    /// Files in folders that are no images, and are not known.
+    /// Number of files in folders that are not images, and did not match.
     no_images: u64,
     failed: u64,
-    /// What some shards did not answer.
+    /// Descriptions of the shards that did not answer.
     gaps: BTreeSet<String>,
-    /// How the first call that failed says to exit.
+    /// The exit code for the first call that failed.
     lost: Option<Exit>,
-    /// The oldest time at which the bank was last heard to have nothing newer.
+    /// The earliest time at which the bank was last known to have nothing newer, over all answers.
     heard: Option<UnixMillis>,
 }
 
 impl Summary {
-    /// Counts one input.
+    /// Adds the outcome of one input.
     pub(crate) fn add(&mut self, subject: &Subject, outcome: &Outcome) {
         self.hashes += u64::from(!matches!(subject, Subject::File { .. }));
         let (matched, coverage, code) = match outcome {
@@ -77,7 +79,7 @@ impl Summary {
         self.lost = self.lost.or(code.map(exit_of));
         self.gaps.extend(gap(coverage));
         self.heard = self.heard.into_iter().chain(coverage.as_of.heard).min();
-        // A file that its digests have found needs no picture.
+        // If the digests of a file matched, its picture need not be decoded.
         let is_undecoded =
             |matched: &Matched| undecoded(matched).is_some() && matched.found.matches.is_empty();
         self.undecoded += u64::from(matched.is_some_and(is_undecoded));
@@ -88,7 +90,7 @@ impl Summary {
         }
     }
 
-    /// The counts, for a person.
+    /// Returns the counts as a line for a person.
     pub(crate) fn line(&self) -> String {
         let Self { hashes, known, unknown, open, failed, undecoded, no_images, gaps, .. } = self;
         let files = known + unknown + open + failed - hashes;
@@ -118,10 +120,10 @@ impl Summary {
         text
     }
 
-    /// What is to be said of the age of the answers: the oldest may lack what was added since.
+    /// Returns a warning about the age of the answers: the oldest may lack recently added items.
     pub(crate) fn age_warning(&self, warn_age: u64, now: SystemTime) -> Option<String> {
         let heard = SystemTime::UNIX_EPOCH + Duration::from_millis(self.heard?.0);
-        // A clock that is behind makes no answer old.
+        // A clock that is behind gives an age of 0.
         let age = now.duration_since(heard).unwrap_or_default().as_secs();
         (warn_age > 0 && age > warn_age).then(|| {
             format!(
@@ -130,7 +132,7 @@ impl Summary {
         })
     }
 
-    /// The exit code. That something matched says more than what went wrong beside it.
+    /// Returns the exit code. With `tell_matches`, a match takes precedence over failures.
     pub(crate) fn exit(&self, tell_matches: bool) -> Exit {
         match self.lost {
             _ if tell_matches && self.known > 0 => Exit::Matched,
@@ -142,7 +144,7 @@ impl Summary {
     }
 }
 
-/// Which shards are missing from an answer, if any are.
+/// Describes which shards are missing from an answer; `None` if none are.
 pub(crate) fn gap(coverage: &Coverage) -> Option<String> {
     if coverage.is_full() {
         return None;
@@ -155,7 +157,7 @@ pub(crate) fn gap(coverage: &Coverage) -> Option<String> {
     Some(format!("NOT COMPLETE: {shards_answered} of {shards_total} shards answered{reasons}"))
 }
 
-/// Why the picture was not searched.
+/// Returns the reason why the picture was not searched, if it was not.
 pub(crate) const fn undecoded(matched: &Matched) -> Option<&DecodeFailure> {
     match &matched.source {
         Source::Undecoded(failure) => Some(failure),
@@ -163,7 +165,7 @@ pub(crate) const fn undecoded(matched: &Matched) -> Option<&DecodeFailure> {
     }
 }
 
-/// Whether every frame of the file was searched, so that "not known" may be said of it.
+/// Returns whether every frame of the file was searched, so that it may be called "not known".
 pub(crate) const fn is_whole(matched: &Matched) -> bool {
     match &matched.source {
         Source::Hashed => true,
@@ -179,7 +181,8 @@ mod tests {
 
     use super::*;
 
-    /// A file without matches that could not be decoded, of a cluster of as many shards as answered.
+    /// The outcome of a file that could not be decoded and did not match, from a cluster whose shards all
+    /// answered.
     fn undecodable(is_no_image: bool) -> Outcome {
         let failure = DecodeFailure { kind: DecodeFailureKind::UnknownFormat, message: String::new() };
         let matched = Matched {

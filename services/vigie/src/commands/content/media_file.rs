@@ -11,17 +11,17 @@ use crate::output::ErrorLine;
 /// The content of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum MediaFile {
-    /// It begins as a video does.
+    /// The file starts like a video.
     Video(Vec<u8>),
     /// An image, or anything else.
     Other(Vec<u8>),
 }
 
-/// Bytes by which a video is told from other files.
+/// Number of bytes that are read to distinguish a video from other files.
 const HEAD_BYTES: usize = 4 << 10;
 
-/// Reads a file, and no more of it than an image may have, or a video if `is_video` says of its first bytes
-/// that it is one.
+/// Reads a file. Reads no more than the maximum size of an image or, if `is_video` returns `true` for its
+/// first bytes, of a video.
 pub(crate) async fn read(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<MediaFile, ErrorLine> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || read_from(std::fs::File::open(path)?, is_video)).await;
@@ -30,7 +30,7 @@ pub(crate) async fn read(path: &Path, is_video: fn(&[u8]) -> bool) -> Result<Med
         .map_err(|error| ErrorLine { code: "unreadable".into(), message: format!("cannot read it: {error}") })
 }
 
-/// Does the same with what is open.
+/// Reads an open file in the same way as [`read`].
 pub(crate) fn read_from(
     mut source: impl std::io::Read,
     is_video: fn(&[u8]) -> bool,
@@ -41,7 +41,7 @@ pub(crate) fn read_from(
     let is_video = is_video(&content);
     let max =
         if is_video { VideoLimits::default().input_bytes_max } else { Limits::default().input_bytes_max };
-    // One byte more shows that it is too large.
+    // Reading one byte more than allowed detects a file that is too large.
     source.take(bytes((max + 1).saturating_sub(content.len()))).read_to_end(&mut content)?;
     Ok(if is_video { MediaFile::Video(content) } else { MediaFile::Other(content) })
 }

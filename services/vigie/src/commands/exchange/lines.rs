@@ -1,4 +1,4 @@
-//! Exchanges as the commands print them.
+//! Formats exchanges for the commands.
 
 use serde::Serialize;
 use vigie_clients::ExchangeListing;
@@ -6,7 +6,7 @@ use vigie_consortium::{Exchange, ExchangeStatus};
 
 use crate::commands::date::to_the_second;
 
-/// An exchange in JSON.
+/// An exchange as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(super) struct ExchangeObject<'a> {
     name: &'a str,
@@ -45,7 +45,7 @@ impl<'a> From<&'a ExchangeListing> for ExchangeObject<'a> {
     }
 }
 
-/// A row of the list.
+/// Returns the row of an exchange in the list.
 pub(super) fn row(listing: &ExchangeListing) -> Vec<String> {
     let exchange = &listing.exchange;
     let last = exchange.status.completed_at.map_or_else(|| "none".to_owned(), to_the_second);
@@ -59,7 +59,7 @@ pub(super) fn row(listing: &ExchangeListing) -> Vec<String> {
     ]
 }
 
-/// The state of an exchange in a word or two.
+/// Returns the state of an exchange in one or two words.
 fn state(exchange: &Exchange) -> &'static str {
     let ExchangeStatus { running_since, succeeded, alarm, .. } = &exchange.status;
     if !exchange.enabled {
@@ -76,7 +76,7 @@ fn state(exchange: &Exchange) -> &'static str {
     }
 }
 
-/// The fields of an exchange.
+/// Returns the fields of an exchange, one row each.
 pub(super) fn details(listing: &ExchangeListing) -> Vec<Vec<String>> {
     let exchange = &listing.exchange;
     let status = &exchange.status;

@@ -1,59 +1,60 @@
-//! What classifiers say: objects, and words for a person.
+//! Results of classifiers, as JSON objects and as words for a person.
 
 use serde::Serialize;
 use vigie_model::{ClassScore, Classification, RateEstimate};
 
-/// What one classifier says of one content: a likelihood, never a verdict.
+/// The result of one classifier for one content: scores, never a verdict.
 #[derive(Debug, Serialize)]
 pub(crate) struct ClassificationObject {
-    /// The name of the model.
+    /// Name of the model.
     model: String,
-    /// The version of its card; 0 where there is no card.
+    /// Version of the model's card; 0 if there is no card.
     version: u32,
-    /// The model is in shadow: its scores were counted, and are answered to nobody.
+    /// Whether the model is in shadow: its scores are counted, but returned to nobody.
     shadow: bool,
-    /// The score of each class, in the order of the card.
+    /// Score of each class, in the order of the card.
     scores: Vec<ClassScoreObject>,
-    /// Why the model gave no score; `null` where it did.
+    /// The reason why the model gave no score; `null` if it gave one.
     unavailable: Option<ScoreFailureObject>,
 }
 
-/// The score of a class.
+/// The score of one class.
 #[derive(Debug, Serialize)]
 struct ClassScoreObject {
-    /// The class.
+    /// Name of the class.
     class: String,
-    /// From 0 to 1: not a probability.
+    /// The score, from 0 to 1. It is not a probability.
     score: f32,
-    /// The threshold; `null` where none was chosen.
+    /// The threshold; `null` if none was chosen.
     threshold: Option<f32>,
-    /// Whether the score is at least the threshold.
+    /// Whether the score is equal to or above the threshold.
     is_above: bool,
-    /// N of the rate 1 in N by which the threshold was chosen; `null` without one.
+    /// The threshold was chosen for a rate of 1 in this many; `null` without a threshold.
     at_most_one_in: Option<u64>,
-    /// The rate at which other content was above the threshold in the calibration; `null` without one.
+    /// The rate at which other content was above the threshold in the calibration; `null` without a
+    /// threshold.
     false_positives: Option<RateObject>,
 }
 
-/// A rate with its interval of 95 %.
+/// A rate with its 95 % interval.
 #[derive(Debug, Serialize)]
 struct RateObject {
-    /// The share, 0 to 1.
+    /// The rate, from 0 to 1.
     rate: f64,
-    /// The lower end.
+    /// Lower end of the interval.
     low: f64,
-    /// The upper end.
+    /// Upper end of the interval.
     high: f64,
-    /// Contents that were measured.
+    /// Number of contents that were measured.
     sample: u64,
 }
 
-/// Why a model gave no score.
+/// The reason why a model gave no score.
 #[derive(Debug, Serialize)]
 struct ScoreFailureObject {
-    /// A word for scripts.
+    /// A fixed word, for scripts.
     kind: &'static str,
-    /// Words for a person.
+    /// A description, for a person.
     message: String,
 }
 
@@ -88,7 +89,7 @@ impl From<&ClassScore> for ClassScoreObject {
     }
 }
 
-/// A line for each score, for a person to read.
+/// Returns the lines for a person, one for each score.
 #[must_use]
 pub(crate) fn words(classification: &Classification) -> Vec<String> {
     let Classification { model, version, is_shadow, scores, unavailable } = classification;

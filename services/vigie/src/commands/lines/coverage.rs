@@ -1,28 +1,29 @@
-//! The object of an answer's coverage.
+//! The coverage of an answer, as a JSON object.
 
 use serde::Serialize;
 use vigie_model::{Coverage, ShardFailure};
 
-/// What an answer covers.
+/// The coverage of an answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct CoverageObject {
-    /// Shards of the cluster.
+    /// Number of shards in the cluster.
     pub(crate) shards_total: u16,
-    /// Shards that answered.
+    /// Number of shards that answered.
     pub(crate) shards_answered: u16,
-    /// Hashes that were searched.
+    /// Number of hashes that were searched.
     pub(crate) hashes_searched: u64,
-    /// Hashes of all shards.
+    /// Number of hashes in all shards.
     pub(crate) hashes_total: u64,
-    /// The answer holds every change up to this one.
+    /// The answer includes every change up to this sequence.
     pub(crate) sequence_min: u64,
-    /// The newest change that any shard had applied.
+    /// Sequence of the newest change that any shard had applied.
     pub(crate) sequence_max: u64,
-    /// Milliseconds since 1970: the answer holds every change that was committed up to then. Left out where
-    /// not known.
+    /// The answer includes every change that was committed up to this time, in milliseconds since 1970. Left
+    /// out if it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) committed_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the bank was last heard to have nothing newer. Left out where not known.
+    /// Time at which the bank was last known to have nothing newer, in milliseconds since 1970. Left out if
+    /// it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) heard_unix_ms: Option<u64>,
     /// Shards that did not answer.
@@ -32,9 +33,9 @@ pub(crate) struct CoverageObject {
 /// A shard that did not answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct ShardFailureObject {
-    /// Which one.
+    /// Number of the shard.
     pub(crate) shard: u16,
-    /// Why.
+    /// The reason.
     pub(crate) reason: String,
 }
 

@@ -1,28 +1,28 @@
-//! What a policy decided, and what members say of an item: their objects, and words for a person.
+//! Decisions of policies, and opinions of members about an item, as JSON objects and as words for a person.
 
 use serde::{Deserialize, Serialize};
 use vigie_model::{Decided, Facts, OpinionKind, Verdict};
 
 use crate::output::{counted_as, style};
 
-/// What a policy decided.
+/// The decision of a policy.
 #[derive(Debug, Serialize)]
 pub(crate) struct DecisionObject {
-    /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
+    /// The verdict: `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
     verdict: &'static str,
-    /// The rule that gave it; `null` where no rule's condition held.
+    /// Name of the rule that gave the verdict; `null` if no rule's condition held.
     rule: Option<String>,
-    /// The version of the policy; 0 for one that is not stored.
+    /// Version of the policy; 0 for a policy that is not stored.
     policy_version: u32,
-    /// What the verdict would be if what is in shadow counted; `null` where nothing is.
+    /// The verdict if everything in shadow counted; `null` if nothing is in shadow.
     shadow_verdict: Option<&'static str>,
-    /// Why the rules could not decide alone; then the verdict is `REVIEW` at least.
+    /// The reason why the rules could not decide alone. The verdict is then at least `REVIEW`.
     failure: Option<String>,
-    /// Matches that banks of an allow-list took away.
+    /// Number of matches that banks of an allow-list suppressed.
     suppressed_count: u32,
-    /// The verdict is `REVIEW` because of a classifier's score alone; `rule` is the rule for it.
+    /// Whether the verdict is `REVIEW` because of a classifier's score alone; `rule` is then the score rule.
     by_score: bool,
-    /// The id by which the decision is found again, in hexadecimal digits; `null` where it is not recorded.
+    /// Id of the recorded decision, as hexadecimal digits; `null` if it is not recorded.
     decision_id: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl From<&Decided> for DecisionObject {
     }
 }
 
-/// Words for a decision: `BLOCK by rule near (policy version 3)`.
+/// Describes a decision: `BLOCK by rule near (policy version 3)`.
 #[must_use]
 pub(crate) fn decision_words(decided: &Decided) -> String {
     let Decided { verdict, rule, policy_version, shadow_verdict, failure, suppressed, by_score, id } =
@@ -78,27 +78,27 @@ pub(crate) fn decision_words(decided: &Decided) -> String {
     text
 }
 
-/// What the members say of an item, as `vigie match --json` prints it and `vigie policy try` reads it.
+/// Opinions of members about an item, as `vigie match --json` prints them and `vigie policy try` reads them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct FactsObject {
-    /// Members whose newest opinion is positive.
+    /// Number of members whose newest opinion is positive.
     positives: u32,
-    /// Members whose newest opinion is negative.
+    /// Number of members whose newest opinion is negative.
     negatives: u32,
-    /// Members at which it matched, and nobody has looked.
+    /// Number of members at which the item matched, and nobody has looked at it.
     seen: u32,
-    /// The caller's own newest opinion, `positive`, `negative` or `seen`; `null` for none.
+    /// The newest opinion of the caller's member, `positive`, `negative` or `seen`; `null` for none.
     mine: Option<String>,
-    /// A dispute about it waits for the answer of its bank's owner.
+    /// Whether a dispute about the item waits for an answer of the bank's owner.
     dispute_open: bool,
-    /// Members on whose word it is in its bank; 0 where the bank does not say.
+    /// Number of members that submitted the item; 0 if the bank does not return it.
     contributors: u32,
-    /// It is set aside for the caller's member: it is in probation there, or held.
+    /// Whether the item is set aside for the caller's member, because it is in probation there or held.
     is_aside: bool,
-    /// Its bank asks for more confirmations than it has.
+    /// Whether the bank requires more confirmations than the item has.
     probation: bool,
-    /// Its classes, as `taxonomy/dimension=value`.
+    /// Classes of the item, as `taxonomy/dimension=value`.
     classes: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ impl From<&Facts> for FactsObject {
 }
 
 impl FactsObject {
-    /// Reads the facts; an error says which word is not known.
+    /// Converts the object. The error names the word that is not known.
     pub(crate) fn read(self) -> Result<Facts, String> {
         let known = [OpinionKind::Positive, OpinionKind::Negative, OpinionKind::Seen];
         let mine = self.mine.map(|word| {

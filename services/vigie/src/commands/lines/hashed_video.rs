@@ -1,46 +1,46 @@
-//! The line of a video that was hashed.
+//! The JSON line of a video that was hashed.
 
 use serde::Serialize;
 use vigie_model::{Hash, HashType, VideoFingerprint, VideoFrame};
 
-/// A video whose frames were hashed.
+/// A video whose frames were hashed, as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct VideoLine<'a> {
-    /// The path as it was typed.
+    /// Path of the file, as it was typed.
     pub(crate) file: &'a str,
-    /// Pixels, as the first frame is stored.
+    /// Width of the first frame as it is stored, in pixels.
     pub(crate) width: u32,
-    /// Pixels, as the first frame is stored.
+    /// Height of the first frame as it is stored, in pixels.
     pub(crate) height: u32,
-    /// Seconds, by the container; null where it does not say.
+    /// Duration in seconds according to the container; `null` if it gives none.
     pub(crate) duration_s: Option<f64>,
-    /// Why only a part of the video was sampled; null where all of it was.
+    /// The reason why only a part of the video was sampled; `null` if all of it was.
     pub(crate) partial: Option<&'static str>,
-    /// The frames that were hashed, by number.
+    /// Frames that were hashed, in the order of their numbers.
     pub(crate) frames: Vec<VideoFrameObject>,
-    /// 32 hexadecimal digits, of the file's bytes.
+    /// MD5 digest of the file's bytes, as 32 hexadecimal digits.
     pub(crate) md5: String,
-    /// 40 hexadecimal digits.
+    /// SHA-1 digest of the file's bytes, as 40 hexadecimal digits.
     pub(crate) sha1: String,
-    /// 64 hexadecimal digits.
+    /// SHA-256 digest of the file's bytes, as 64 hexadecimal digits.
     pub(crate) sha256: String,
 }
 
 /// A frame of a video.
 #[derive(Debug, Serialize)]
 pub(crate) struct VideoFrameObject {
-    /// Its number among those that were decoded, from 0.
+    /// Number of the frame among those that were decoded, from 0.
     pub(crate) frame: u32,
-    /// Seconds from the beginning, with three decimals.
+    /// Time of the frame in seconds from the beginning, with three decimals.
     pub(crate) time_s: f64,
-    /// 64 hexadecimal digits.
+    /// PDQ hash, as 64 hexadecimal digits.
     pub(crate) pdq: String,
-    /// 0 to 100.
+    /// PDQ's quality, from 0 to 100.
     pub(crate) quality: u8,
 }
 
 impl<'a> VideoLine<'a> {
-    /// The line of a file with these digests.
+    /// Returns the line of a file with these digests.
     pub(crate) fn new(file: &'a str, video: &VideoFingerprint, digests: &[Hash]) -> Self {
         let digest = |hash_type| {
             let digest = digests.iter().find(|one| one.hash_type() == hash_type);

@@ -1,30 +1,30 @@
-//! Videos in lines: what was decoded of one, how one matches an item, and which frame of one an image is
-//! near.
+//! Videos in output lines: the decoded part of a video, the evidence that a video matches an item, and the
+//! frame of a video that an image is near.
 
 use serde::Serialize;
 use vigie_model::{DecodedVideo, Match, Source, VideoEvidence, VideoRuleKind, VideoSide};
 
-/// What was decoded of a video.
+/// The decoded part of a video.
 #[derive(Debug, Serialize)]
 pub(crate) struct VideoObject {
-    /// Pixels of the first frame, as it is stored.
+    /// Width of the first frame as it is stored, in pixels.
     width: u32,
-    /// Pixels of the first frame, as it is stored.
+    /// Height of the first frame as it is stored, in pixels.
     height: u32,
-    /// Seconds, by the container; `null` where it does not say.
+    /// Duration in seconds according to the container; `null` if it gives none.
     duration_s: Option<f64>,
-    /// Frames that were hashed.
+    /// Number of frames that were hashed.
     frames_seen: u32,
-    /// Of the frames seen, those that hold too little detail to be searched.
+    /// Number of the seen frames that have too little detail to be searched.
     frames_below_floor: u32,
-    /// When the last frame that was hashed is shown, in seconds.
+    /// Time in seconds of the last frame that was hashed.
     seen_until_s: f64,
-    /// Why not all of the video was sampled; `null` where all of it was.
+    /// The reason why only a part of the video was sampled; `null` if all of it was.
     partial: Option<&'static str>,
 }
 
 impl VideoObject {
-    /// What was decoded of a content; `None` where it is no video.
+    /// Returns the object for a video; `None` for other content.
     pub(crate) fn of(source: &Source) -> Option<Self> {
         let Source::Video(DecodedVideo {
             width,
@@ -50,29 +50,29 @@ impl VideoObject {
     }
 }
 
-/// How a video matches an item.
+/// The evidence that a video matches an item.
 #[derive(Debug, Serialize)]
 pub(crate) struct EvidenceObject {
-    /// The video that was asked about.
+    /// The side of the queried video.
     query: SideObject,
-    /// The item's.
+    /// The side of the item's video.
     item: SideObject,
-    /// The rules of the search that hold.
+    /// Names of the search's rules that hold.
     rules: Vec<&'static str>,
 }
 
-/// One side of a match of videos.
+/// The evidence for one of the two videos.
 #[derive(Debug, Serialize)]
 struct SideObject {
-    /// Distinct hashes of sufficient quality.
+    /// Number of distinct hashes of sufficient quality.
     frames: u32,
-    /// Those of them that match.
+    /// Number of those hashes that match.
     frames_matched: u32,
-    /// Seconds that frames of sufficient quality last.
+    /// Total duration of frames of sufficient quality, in seconds.
     time_s: f64,
-    /// Seconds that the frames last that match.
+    /// Total duration of those frames that match, in seconds.
     time_matched_s: f64,
-    /// When the first matching frame is shown, in seconds.
+    /// Time in seconds of the first frame that matches.
     first_s: f64,
 }
 
@@ -93,7 +93,7 @@ impl From<&VideoEvidence> for EvidenceObject {
     }
 }
 
-/// How like the item is to what was asked about, for a person.
+/// Describes for a person how similar an item is to the query.
 pub(crate) fn likeness(found: &Match) -> String {
     if let Some(evidence) = &found.video {
         return evidence_words(evidence);
@@ -105,7 +105,7 @@ pub(crate) fn likeness(found: &Match) -> String {
     }
 }
 
-/// How a video matches an item, for a person.
+/// Describes for a person how a video matches an item.
 pub(crate) fn evidence_words(evidence: &VideoEvidence) -> String {
     let VideoEvidence { query, item, .. } = evidence;
     let share = |side: &VideoSide| side.permille() / 10;
@@ -120,7 +120,7 @@ pub(crate) fn evidence_words(evidence: &VideoEvidence) -> String {
     )
 }
 
-/// A time in a video, as players show it.
+/// Formats a time in a video as players show it.
 fn clock(ms: u32) -> String {
     let seconds = ms / 1_000;
     match seconds / 3_600 {

@@ -1,4 +1,4 @@
-//! `vigie bank charter`: a bank's demands on contributors and its terms.
+//! `vigie bank charter`: shows and sets a bank's demands on contributors, and its terms.
 
 use anyhow::Context as _;
 use vigie_clients::{BankListing, IdempotencyKey};
@@ -47,7 +47,7 @@ async fn set(args: CharterSetArgs, output: &mut Output) -> anyhow::Result<Exit> 
     print(bank, &charter, &suppressed, set.sequence, output)
 }
 
-/// The charter with what was typed in place of what was before.
+/// Returns the charter with the values that were typed, and otherwise with the values from before.
 fn changed(
     args: &CharterSetArgs,
     suppresses: Option<Vec<BankId>>,
@@ -73,7 +73,7 @@ fn changed(
     })?)
 }
 
-/// The distances that are typed as `clip=0.25,dino=0.3`.
+/// Parses distances that are typed as `clip=0.25,dino=0.3`.
 fn distances_of(text: &str) -> anyhow::Result<Vec<(HashType, Distance)>> {
     let read = |one: &str| {
         let (name, distance) = one.split_once('=').context("is not TYPE=DISTANCE, such as clip=0.25")?;
@@ -82,7 +82,7 @@ fn distances_of(text: &str) -> anyhow::Result<Vec<(HashType, Distance)>> {
     listed(text).into_iter().map(|one| read(one).context("--vector-distances")).collect()
 }
 
-/// The ids of banks that are typed by name or id.
+/// Returns the ids of banks that are typed by name or id.
 async fn banks_of(names: &[&str], address: &BankAddressArgs, output: &Output) -> anyhow::Result<Vec<BankId>> {
     let (client, deadline) = bank_address::connect(address, output)?;
     let mut ids = Vec::with_capacity(names.len());
@@ -98,7 +98,7 @@ async fn banks_of(names: &[&str], address: &BankAddressArgs, output: &Output) ->
     Ok(ids)
 }
 
-/// The suppressed banks as they are shown: by name where the caller sees them, and by id.
+/// Returns the suppressed banks by name if the caller may see them, otherwise by id.
 async fn suppressed(
     charter: &Charter,
     address: &BankAddressArgs,

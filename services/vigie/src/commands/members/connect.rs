@@ -1,4 +1,4 @@
-//! The bank's service of members, as the commands call it.
+//! Clients of the bank's service of members, and complete lists from it.
 
 use vigie_clients::{BankClient, BankListing, CallError, ConsortiumClient, Deadline};
 use vigie_consortium::{Member, MemberId};
@@ -9,10 +9,10 @@ use crate::commands::bank_address::{network, patience};
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 
-/// Members, principals, grants or banks of one page.
+/// Maximum number of members, principals, grants or banks in one page.
 pub(super) const PAGE: u16 = 500;
 
-/// A client, and until when its first call may take.
+/// Returns a client of the bank's members, and the deadline of a call that starts now.
 pub(super) fn connect(
     address: &BankAddressArgs,
     output: &Output,
@@ -22,7 +22,7 @@ pub(super) fn connect(
     Ok((client, deadline(address.timeout_ms)))
 }
 
-/// Every member that the caller may read.
+/// Returns every member that the caller may read.
 pub(super) async fn all_members(
     client: &ConsortiumClient,
     address: &BankAddressArgs,
@@ -40,7 +40,7 @@ pub(super) async fn all_members(
     }
 }
 
-/// Every bank that the caller sees.
+/// Returns every bank that the caller may see.
 pub(super) async fn all_banks(
     client: &BankClient,
     address: &BankAddressArgs,

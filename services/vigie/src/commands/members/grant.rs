@@ -61,8 +61,8 @@ fn print_object(output: &mut Output, made: &Written<Grant>) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// The members that a bank is shared with. A bank of an older version leaves out their names; they are shown
-/// by id then.
+/// Lists the members that a bank is shared with. A bank of an older version does not return their names, so
+/// they are shown by id then.
 async fn list_of(bank: &BankRef, address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (client, _) = connect(address, output)?;
     let mut grants = Vec::new();
@@ -123,7 +123,7 @@ async fn list_received(address: &BankAddressArgs, output: &mut Output) -> anyhow
         object["owner"] = owner.clone().into();
         output.object(&object)?;
         rows.push(vec![
-            // Shared or taken back between the two questions.
+            // The bank may have been shared or revoked between the two calls.
             name.unwrap_or_else(|| format!("bank {}", grant.bank)),
             owner.unwrap_or_default(),
             grant.capabilities.to_string(),

@@ -1,5 +1,5 @@
 //! Members, principals, grants, quotas and charters: as `--json` prints them, a contract with scripts, and as
-//! people read them.
+//! words for a person.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use vigie_consortium::{Amount, Charter, Expiry, Flag, Flags, Grant, Member, Quot
 
 use crate::commands::date::date;
 
-/// A member.
+/// A member, as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct MemberObject {
-    /// Its name.
+    /// Name of the member.
     member: String,
-    /// Its id.
+    /// Id of the member.
     member_id: u32,
-    /// Its name for people; may be empty.
+    /// Display name for people; may be empty.
     display_name: String,
-    /// `active`, `suspended` or `quarantined`.
+    /// State of the member: `active`, `suspended` or `quarantined`.
     state: String,
-    /// Countries.
+    /// Countries whose jurisdiction the member is in.
     jurisdictions: Vec<String>,
-    /// Identity providers.
+    /// Identity providers of the member, as the issuers of its tokens.
     token_issuers: Vec<String>,
-    /// Milliseconds since 1970; 0 for the host.
+    /// Time at which the member was added, in milliseconds since 1970; 0 for the host.
     created_at_unix_ms: u64,
-    /// Others may know that an opinion is its own.
+    /// Whether contributors of items and owners of their banks may know that an opinion is this member's.
     is_named: bool,
 }
 
@@ -45,26 +45,26 @@ impl From<&Member> for MemberObject {
     }
 }
 
-/// A principal.
+/// A principal, as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct PrincipalObject {
-    /// Its id.
+    /// Id of the principal.
     principal_id: u64,
-    /// Its member's id.
+    /// Id of its member.
     member_id: u32,
-    /// Names of roles.
+    /// Names of its roles.
     roles: Vec<&'static str>,
-    /// How it proves who it is.
+    /// Its credential.
     credential: CredentialObject,
-    /// Milliseconds since 1970.
+    /// Time at which it was created, in milliseconds since 1970.
     created_at_unix_ms: u64,
-    /// Milliseconds since 1970; `null` for never.
+    /// Time at which it expires, in milliseconds since 1970; `null` for never.
     expires_at_unix_ms: Option<u64>,
-    /// May be empty.
+    /// A note about the principal; may be empty.
     note: String,
 }
 
-/// A credential.
+/// The credential of a principal, as `--json` prints it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum CredentialObject {
@@ -108,18 +108,18 @@ impl From<&PrincipalListing> for PrincipalObject {
     }
 }
 
-/// A grant.
+/// A grant, as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct GrantObject {
-    /// The bank's id.
+    /// Id of the bank.
     bank_id: u32,
-    /// The id of the member that it is shared with.
+    /// Id of the member that the bank is shared with.
     member_id: u32,
-    /// Names of capabilities.
+    /// Names of the capabilities that are granted.
     capabilities: Vec<&'static str>,
-    /// That member's name for the bank; `null` for none, and for everybody else.
+    /// That member's name for the bank; `null` if it has none, and for every other caller.
     alias: Option<String>,
-    /// Milliseconds since 1970; `null` for never.
+    /// Time at which the grant expires, in milliseconds since 1970; `null` for never.
     expires_at_unix_ms: Option<u64>,
 }
 
@@ -135,7 +135,7 @@ impl From<&Grant> for GrantObject {
     }
 }
 
-/// The limits of a member; 0 for none.
+/// The limits of a member; 0 for no limit.
 #[derive(Debug, Serialize)]
 pub(crate) struct QuotaObject {
     units_per_second: u64,
@@ -161,27 +161,27 @@ impl From<&Quota> for QuotaObject {
     }
 }
 
-/// A charter.
+/// A charter, as `--json` prints it.
 #[derive(Debug, Serialize)]
 pub(crate) struct CharterObject {
-    /// None for any.
+    /// Taxonomies that classes of items must be from; empty for any.
     taxonomies: Vec<String>,
-    /// 0 for never.
+    /// Removals of this many items or more need a second person; 0 for never.
     two_person_items: u32,
     purge_hours: u16,
-    /// 0 for at once.
+    /// Members, contributors included, that must confirm an item before it matches for others; 0 for none.
     confirmations_min: u16,
-    /// 0 for never.
+    /// Members with a negative opinion at which an item is held; 0 for never.
     hold_on_negatives: u16,
     shadow: bool,
-    /// Ids.
+    /// Ids of the banks whose matches a match of this bank suppresses.
     suppresses_bank_ids: Vec<u32>,
     dispute_days: u16,
-    /// 0 for no records.
+    /// Days for which records of matches are kept; 0 for no records.
     match_record_days: u16,
     frames_answer_images: bool,
     images_answer_videos: bool,
-    /// By the name of the type, in its metric.
+    /// Distance within which vectors match, in the metric of the type, by the name of the type.
     vector_distances: BTreeMap<String, String>,
 }
 
@@ -204,7 +204,7 @@ impl From<&Charter> for CharterObject {
     }
 }
 
-/// How far vectors may lie by a charter: the name of each type, and its distance.
+/// Returns the charter's distances of vectors, each with the name of its type.
 pub(crate) fn vector_distances(charter: &Charter) -> impl Iterator<Item = (String, String)> {
     let distances = charter.vector_distances().iter();
     distances.map(|(hash_type, distance)| (hash_type.to_string(), hash_type.distance_text(*distance)))
@@ -218,12 +218,12 @@ fn names<F: Flag>(flags: Flags<F>) -> Vec<&'static str> {
     flags.iter().map(Flag::name).collect()
 }
 
-/// The end of a right in UTC, for a column that says so.
+/// Formats the end of a right in UTC, for a column whose title says so.
 pub(crate) fn until(expiry: Expiry) -> String {
     expiry.moment().map_or_else(|| "never".to_owned(), date)
 }
 
-/// The end of a right, for a sentence.
+/// Formats the end of a right, for a sentence.
 pub(crate) fn expires(expiry: Expiry) -> String {
     match expiry.moment() {
         Some(at) => format!("expires {} UTC", date(at)),
@@ -231,7 +231,7 @@ pub(crate) fn expires(expiry: Expiry) -> String {
     }
 }
 
-/// The sooner of two ends.
+/// Returns the earlier of two ends.
 fn sooner(one: Expiry, other: Expiry) -> Expiry {
     match (one.moment(), other.moment()) {
         (Some(at), Some(then)) => Expiry::at(at.min(then)),
@@ -239,7 +239,7 @@ fn sooner(one: Expiry, other: Expiry) -> Expiry {
     }
 }
 
-/// Each credential of a principal, for people, and when it is refused.
+/// Returns each credential of a principal in words, with the time from which it is refused.
 pub(crate) fn credentials(principal: &PrincipalListing) -> Vec<(String, Expiry)> {
     let end = |of: Expiry| sooner(of, principal.expiry);
     match &principal.credential {
@@ -254,7 +254,7 @@ pub(crate) fn credentials(principal: &PrincipalListing) -> Vec<(String, Expiry)>
     }
 }
 
-/// A member in a sentence.
+/// Describes a member in one sentence.
 pub(crate) fn describe(member: &Member) -> String {
     let name = match member.display_name.as_str() {
         "" => member.name.to_string(),
@@ -263,7 +263,7 @@ pub(crate) fn describe(member: &Member) -> String {
     format!("{name} is {}", member.state)
 }
 
-/// The limits of a member, one a line: what, and how much.
+/// Returns the limits of a member as rows of name and value.
 pub(crate) fn limits(quota: &Quota) -> Vec<Vec<String>> {
     let or =
         |amount: Amount, none: &str| amount.get().map_or_else(|| none.to_owned(), |limit| limit.to_string());

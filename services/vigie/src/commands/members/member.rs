@@ -75,7 +75,7 @@ pub(crate) async fn run(command: MemberCommand, output: &mut Output) -> anyhow::
     }
 }
 
-/// The words with those that were typed in place of those before.
+/// Returns the member's words with the values that were typed, and otherwise with the values from before.
 fn changed(typed: MemberWordsArgs, before: MemberWords) -> MemberWords {
     MemberWords {
         display_name: typed.display_name.unwrap_or(before.display_name),
@@ -135,7 +135,7 @@ fn details(member: &Member) -> String {
     format!("member {}, since {}, {law}, {named}", member.id, since(member))
 }
 
-/// The host was there from the beginning.
+/// Formats the time at which a member was added. The host was there from the beginning.
 fn since(member: &Member) -> String {
     if member.created_at.0 == 0 { "the beginning".to_owned() } else { date(member.created_at) }
 }

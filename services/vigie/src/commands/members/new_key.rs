@@ -1,5 +1,5 @@
-//! A new API key on its way to its owner: to a file of its own, or alone to standard output. The command
-//! makes the key and keeps it before the bank knows it, so that a lost answer loses no key.
+//! Delivers a new API key to its owner: in a file of its own, or as the only line on standard output. The
+//! command generates and keeps the key before the bank knows it, so that a lost answer does not lose the key.
 
 use std::fs::{self, File};
 use std::io::{Seek as _, Write as _};
@@ -15,14 +15,14 @@ use crate::cli::NewKeyArgs;
 use crate::commands::members::lines::PrincipalObject;
 use crate::output::{Exit, Output};
 
-/// A key that the bank does not know yet, and the file that has it, if there is one.
+/// A key that the bank does not know yet, and the file that contains it, if any.
 #[derive(Debug)]
 pub(super) struct NewKey {
     key: ApiKey,
     file: Option<KeyFile>,
 }
 
-/// A file for one key. It is removed when this is dropped, unless it is kept.
+/// A file for one key. Dropping it removes the file, unless it is kept.
 #[derive(Debug)]
 pub(crate) struct KeyFile {
     path: PathBuf,
@@ -33,15 +33,15 @@ pub(crate) struct KeyFile {
 impl Drop for KeyFile {
     fn drop(&mut self) {
         if !self.is_kept {
-            // It was not there before, and no principal has what is in it.
+            // This process created the file, and no principal has the key in it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
 impl NewKey {
-    /// Makes a key, and writes it to the file if one is named: what would keep it from being written fails
-    /// before there is a principal.
+    /// Generates a key, and writes it to the file if one is named. If the file cannot be written, this fails
+    /// before the principal exists.
     pub(super) fn make(args: NewKeyArgs) -> anyhow::Result<Self> {
         let key = ApiKey::generate()?;
         let mut file = args.key_file.map(KeyFile::create).transpose()?;
@@ -51,12 +51,12 @@ impl NewKey {
         Ok(Self { key, file })
     }
 
-    /// The key.
+    /// Returns the key.
     pub(super) const fn key(&self) -> &ApiKey {
         &self.key
     }
 
-    /// Hands over the key of a principal that has it now, after `done` in words.
+    /// Delivers the key of a principal that now has it. `done` describes the change for a person.
     pub(super) fn deliver(
         self,
         done: &str,
@@ -64,7 +64,7 @@ impl NewKey {
         output: &mut Output,
     ) -> anyhow::Result<Exit> {
         let Written { value: PrincipalWithKey { principal, key }, .. } = made;
-        // Whatever fails from here on, the principal may have the key.
+        // The file is kept even if a later step fails, because the principal may have the key.
         let mut file = self.file;
         if let Some(file) = &mut file {
             file.is_kept = true;
@@ -72,7 +72,7 @@ impl NewKey {
         let mut object = told(done, made, output)?;
         let delivered = match file {
             Some(mut file) => {
-                // A bank of a version that takes no key for a rotation has made one.
+                // A bank of a version that does not accept a key for a rotation has generated one itself.
                 if let Some(key) = key {
                     file.write(&key.reveal()).with_context(|| way_out(principal.id))?;
                 }
@@ -91,7 +91,7 @@ impl NewKey {
                 output.object(&object).and_then(|()| output.say(&*key))
             }
         };
-        // That nobody reads the output is no success here.
+        // It is an error if the output is closed: then nobody received the key.
         delivered.map_err(|error| {
             let error = anyhow::Error::new(error);
             anyhow::anyhow!("the key was not printed, {error:#}; {}", way_out(principal.id))
@@ -99,8 +99,8 @@ impl NewKey {
         Ok(Exit::Done)
     }
 
-    /// The error of a call that was to give the key to a principal. Where it may have done so, the key is
-    /// kept, or printed.
+    /// Returns the error of a call that should have given the key to a principal. If the call may have
+    /// succeeded, the key is kept in its file, or printed.
     pub(super) fn after(self, error: CallError, output: &mut Output) -> anyhow::Error {
         if !may_be_done(&error) {
             return error.into();
@@ -124,7 +124,7 @@ impl NewKey {
     }
 }
 
-/// Tells of a change of a principal, and returns the object that does so for programs.
+/// Prints the change of a principal, and returns its object for `--json`.
 pub(super) fn told(
     done: &str,
     made: &Written<PrincipalWithKey>,
@@ -137,8 +137,8 @@ pub(super) fn told(
     Ok(object)
 }
 
-/// Whether a change may have been made although its call failed so. The last of several attempts may have
-/// been refused because an earlier one was carried out.
+/// Returns whether a change may have been made although its call failed with this error. The last of several
+/// attempts may have been refused because an earlier one succeeded.
 pub(crate) fn may_be_done(error: &CallError) -> bool {
     let is_uncertain = matches!(
         error.code(),
@@ -153,7 +153,7 @@ pub(crate) fn may_be_done(error: &CallError) -> bool {
 }
 
 impl KeyFile {
-    /// Creates the file, which must not be there yet, and which only its owner may read.
+    /// Creates the file. It must not exist yet, and only its owner may read it.
     pub(crate) fn create(path: PathBuf) -> anyhow::Result<Self> {
         let opened = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = opened.with_context(|| {
@@ -162,7 +162,7 @@ impl KeyFile {
         Ok(Self { path, file, is_kept: false })
     }
 
-    /// Writes the text of the key, in place of any other.
+    /// Writes the key as text, and replaces the file's content.
     pub(crate) fn write(&mut self, key: &str) -> anyhow::Result<()> {
         let mut write = || {
             self.file.set_len(0)?;
@@ -174,7 +174,7 @@ impl KeyFile {
         write().with_context(|| format!("cannot write the key to {}", self.path.display()))
     }
 
-    /// Leaves the file where it is, and returns where that is.
+    /// Keeps the file, and returns its path.
     pub(crate) fn keep(mut self) -> PathBuf {
         self.is_kept = true;
         self.path.clone()

@@ -1,4 +1,4 @@
-//! `vigie policy`: the policy of the caller's member.
+//! `vigie policy`: sets, prints, compares and tries policies of the caller's member.
 
 mod file;
 mod matches;
@@ -60,7 +60,7 @@ async fn get(version: u32, address: &BankAddressArgs, output: &mut Output) -> an
         "trial_since_unix_ms": policy.trial_since.map(|since| since.0),
         "sequence": sequence.0,
     }))?;
-    // Standard output is the file alone.
+    // Standard output contains nothing but the file.
     output.say(form.text()?.trim_end())?;
     let named = |what: &str, version: Option<u32>| version.map(|version| format!(", {what} {version}"));
     let others = [
@@ -153,7 +153,8 @@ async fn try_on(args: PolicyTryArgs, output: &mut Output) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// The rules of a file, or of a stored version; those of the current one where neither is named.
+/// Returns the rules to use: those of a file, of a stored version, or of the current version if neither is
+/// named.
 fn source(file: Option<&PolicyFile>, version: Option<u32>) -> PolicySource<'_> {
     match file {
         Some(file) => PolicySource::Given(&file.policy),

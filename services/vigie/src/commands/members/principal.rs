@@ -45,7 +45,7 @@ pub(crate) async fn run(command: PrincipalCommand, output: &mut Output) -> anyho
     }
 }
 
-/// The key before, after a rotation.
+/// Describes what becomes of the previous key after a rotation.
 fn old_key(made: &PrincipalWithKey) -> String {
     match &made.principal.credential {
         PrincipalCredential::ApiKeys(keys) => match &keys[..] {
@@ -98,7 +98,8 @@ async fn add(args: PrincipalAddArgs, output: &mut Output) -> anyhow::Result<Exit
     delivered
 }
 
-/// Whether this principal turns members on. Refuses to do so by accident, and what the bank would refuse.
+/// Returns whether this principal turns members on. Fails if that was not requested, and if the bank would
+/// refuse it.
 async fn is_first(
     client: &ConsortiumClient,
     deadline: Deadline,
@@ -138,7 +139,7 @@ async fn list(
             let mut words =
                 [principal.id.to_string(), principal.roles.to_string(), principal.note.to_string()];
             for (credential, end) in credentials(principal) {
-                // A second key has a row of its own, with nothing else.
+                // A second key gets its own row, without the other cells.
                 let [id, roles, note] = std::mem::take(&mut words);
                 rows.push(vec![id, roles, credential, until(end), note]);
             }

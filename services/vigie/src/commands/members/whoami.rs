@@ -1,4 +1,4 @@
-//! `vigie whoami`: for whom calls are made, with which roles and limits.
+//! `vigie whoami`: shows the member and principal that calls are made for, with roles and limits.
 
 use vigie_clients::WhoAmI;
 

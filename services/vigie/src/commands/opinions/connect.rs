@@ -1,4 +1,4 @@
-//! The bank's service of opinions, as the commands call it.
+//! A client of the bank's service of opinions, for the commands.
 
 use vigie_clients::{Deadline, OpinionClient};
 
@@ -7,7 +7,7 @@ use crate::commands::bank_address::{network, patience};
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 
-/// A client, and until when its first call may take.
+/// Returns a client of the bank's opinions, and the deadline of a call that starts now.
 pub(super) fn connect(
     address: &BankAddressArgs,
     output: &Output,

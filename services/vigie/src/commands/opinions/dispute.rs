@@ -1,4 +1,4 @@
-//! `vigie dispute`: items that members ask the owner of a bank to look at again.
+//! `vigie dispute`: disputes, by which members ask the owner of a bank to review an item.
 
 use anyhow::{Context as _, ensure};
 use vigie_clients::{IdempotencyKey, ListedDispute, Outcome};
@@ -11,7 +11,7 @@ use crate::commands::deadline::deadline;
 use crate::commands::opinions::connect::connect;
 use crate::output::{Exit, Output, Printed};
 
-/// Disputes of one page.
+/// Maximum number of disputes in one page.
 const PAGE: u16 = 500;
 
 pub(crate) async fn run(command: DisputeCommand, output: &mut Output) -> anyhow::Result<Exit> {

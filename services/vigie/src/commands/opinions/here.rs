@@ -1,5 +1,5 @@
-//! `vigie item hold --here`, `lift --here` and `held --here`: items that match for everybody but the caller's
-//! member.
+//! `vigie item hold --here`, `lift --here` and `held --here`: hold items for the caller's member only. They
+//! still match for every other member.
 
 use vigie_clients::{IdempotencyKey, MemberHeldItem};
 
@@ -10,10 +10,10 @@ use crate::commands::deadline::deadline;
 use crate::commands::opinions::connect::connect;
 use crate::output::{Exit, Output, counted};
 
-/// Items of one page.
+/// Maximum number of items in one page.
 const PAGE: u16 = 500;
 
-/// Holds items for the caller's member, or lets them match there again.
+/// Holds items for the caller's member, or lifts these holds.
 pub(crate) async fn set(
     items: Vec<u64>,
     held: bool,
@@ -46,7 +46,7 @@ pub(crate) async fn list(address: &BankAddressArgs, output: &mut Output) -> anyh
             let by = if *flooded { " by flood control: it matched far too often" } else { "" };
             output.say(format!("{:>8}  {bank}  held here since {} UTC{by}", item.0, date(*since)))?;
         }
-        // A page may be shorter than it was asked for: the caller sees some of the banks no more.
+        // A page may be shorter than requested, because the caller can no longer see some of the banks.
         match page.last() {
             Some(last) => after = Some(last.item),
             None => return Ok(Exit::Done),

@@ -1,4 +1,4 @@
-//! `vigie opinion`: what members say of items.
+//! `vigie opinion`: puts opinions of the caller's member on items, takes them back, and lists opinions.
 
 use anyhow::ensure;
 use vigie_clients::{IdempotencyKey, ListedOpinion, NewOpinion};
@@ -13,7 +13,7 @@ use crate::commands::opinions::connect::connect;
 use crate::commands::vectors::declared_types;
 use crate::output::{Exit, Output, Printed, counted};
 
-/// Items of one page.
+/// Maximum number of opinions in one page.
 const PAGE: u16 = 500;
 
 pub(crate) async fn run(command: OpinionCommand, output: &mut Output) -> anyhow::Result<Exit> {

@@ -1,4 +1,4 @@
-//! `vigie health`: whether a role is ready, by its exit code.
+//! `vigie health`: reports by its exit code whether a role is ready.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use vigie_telemetry::{AskError, Readiness, ask};
 use crate::cli::HealthArgs;
 use crate::output::{ErrorLine, Exit, Output, sentence};
 
-/// The line for scripts.
+/// The line that `--json` prints.
 #[derive(Debug, Serialize)]
 struct HealthLine<'a> {
     ready: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    /// What the process says beside it.
+    /// Further remarks of the process.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     remarks: &'a [String],
 }
 
-/// Says whether the role is ready, and why not.
+/// Prints whether the role is ready, and the reason if not.
 pub(crate) async fn run(args: &HealthArgs, output: &mut Output) -> anyhow::Result<Exit> {
     let (exit, reason, remarks) = match ask(&args.url, Duration::from_millis(args.timeout_ms)).await {
         Ok(Readiness::Ready(remarks)) => (Exit::Done, None, remarks),

@@ -1,4 +1,4 @@
-//! `vigie statistics`: what a deployment publishes of itself, for a period.
+//! `vigie statistics`: the figures that a deployment publishes about itself, for a period.
 
 use std::io::Write as _;
 

@@ -1,7 +1,6 @@
-//! `vigie status`: what answers, the topology, how far each part has come, and what is banked.
+//! `vigie status`: shows which parts answer, the topology, the sequences of all parts, and the banked hashes.
 //!
-//! Each part is asked once, and all at the same time. One that does not answer costs its own line and not the
-//! rest.
+//! Each part is called once, and all at the same time. A part that does not answer affects only its own line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +18,7 @@ use crate::output::{
     ErrorLine, Exit, Output, PrintError, code_name, counted, counted_as, exit_of_call, hint, sentence, style,
 };
 
-/// The longest time that one part is waited for: what has not answered by then is not well.
+/// Maximum time to wait for one part, in milliseconds; a part that takes longer is not healthy.
 const PART_WITHIN_MS: u64 = 5_000;
 
 pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -54,11 +53,11 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     }
     match &decoding {
         Ok(decoding) => output.say(format!("frontend     {frontend_url}  {}", decoding_words(decoding)))?,
-        // Searches by others may work all the same, so it is no failure.
+        // The searches of others may work all the same, so this is not a failure.
         Err(error) => output.say(format!("frontend     NO ANSWER  {}", sentence(&error.clone().into())))?,
     }
     let replicas = topology.as_ref().map_or(&[][..], |topology| &topology.replicas);
-    // Without the bank, the newest change that a matcher has heard of is what there is.
+    // If the bank does not answer, the newest sequence that a matcher knows is used.
     let newest = head.as_ref().map_or_else(
         |_| replicas.iter().map(|replica| replica.head).max().unwrap_or_default(),
         |head| head.sequence,
@@ -104,7 +103,7 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     Ok(Exit::Done)
 }
 
-/// What a frontend decodes, for a person.
+/// Describes which content a frontend decodes.
 fn decoding_words(decoding: &Decoding) -> String {
     let Decoding { no_videos, ffmpeg, protection } = decoding;
     let by = ffmpeg.as_ref().map_or_else(String::new, |version| format!(" by ffmpeg {version}"));
@@ -122,7 +121,7 @@ fn decoding_object(decoding: &Decoding) -> serde_json::Value {
     })
 }
 
-/// A part of the cluster that did not answer.
+/// A part of the cluster that did not answer, with its error.
 #[derive(Debug, Serialize)]
 struct Unanswered<'a> {
     part: &'a str,
@@ -136,7 +135,7 @@ impl<'a> Unanswered<'a> {
     }
 }
 
-/// Shows the replicas and what they hold, and returns the latter.
+/// Prints the replicas and the hashes that they hold, and returns the hashes.
 fn show_replicas(
     replicas: &[ReplicaView],
     memory: &Memory,
@@ -161,7 +160,7 @@ fn show_replicas(
             ]
         })
         .collect();
-    // A replica's sequence is that of the bank less its lag.
+    // A replica's sequence is not shown: it is the bank's sequence minus the lag.
     let head_row = ["shard", "matcher", "state", "lag", "items", "hashes", "memory", "latency", "calls"];
     output.styled_table(&head_row, &rows, |column, cell| match (column, cell) {
         (2, cell) if cell == ReplicaState::Ready.name() => style::GOOD,
@@ -202,7 +201,7 @@ fn replica_object(replica: &ReplicaView, lag: u64) -> serde_json::Value {
     })
 }
 
-/// Whether a replica of the shard is ready.
+/// Returns whether a replica of the shard is ready.
 fn is_covered(shard: u16, replicas: &[ReplicaView]) -> bool {
     replicas.iter().any(|replica| {
         let serves = replica.identity.is_some_and(|identity| identity.shard().0 == shard);
@@ -210,9 +209,9 @@ fn is_covered(shard: u16, replicas: &[ReplicaView]) -> bool {
     })
 }
 
-/// The memory of the matchers, that of each process counted once: `vigie up` runs all of them in one.
+/// The memory of the matchers. Each process is counted once: `vigie up` runs all matchers in one process.
 struct Memory {
-    /// Of each replica, whether it is the first of its process.
+    /// For each replica, whether it is the first one of its process.
     is_first: Vec<bool>,
     processes: usize,
     bytes: u64,
@@ -221,7 +220,7 @@ struct Memory {
 impl Memory {
     fn of(replicas: &[ReplicaView]) -> Self {
         let mut known = BTreeSet::new();
-        // Older versions do not name their process: each is taken for one of its own.
+        // Older versions do not report their process, so each such replica counts as a process of its own.
         let is_first = replicas.iter().map(|one| one.process_id == 0 || known.insert(one.process_id));
         let is_first: Vec<bool> = is_first.collect();
         let counted =
@@ -245,7 +244,7 @@ impl fmt::Display for Memory {
     }
 }
 
-/// What is to be said of a replica.
+/// Describes the condition of a replica; empty if there is nothing to report.
 fn remark(replica: &ReplicaView) -> String {
     match (replica.ejected, replica.reason.is_empty()) {
         (false, _) => replica.reason.clone(),
@@ -254,8 +253,8 @@ fn remark(replica: &ReplicaView) -> String {
     }
 }
 
-/// The hashes of one type in the whole cluster: exact only if they are so everywhere, with the least recall
-/// of all replicas.
+/// The hashes of one type in the whole cluster. They are exact only if every replica's are; the recall is the
+/// lowest of all replicas.
 struct Held(HashCount);
 
 impl Held {
@@ -266,7 +265,7 @@ impl Held {
         for replica in used {
             let Some(identity) = replica.identity else { continue };
             for count in replica.hash_counts.iter().filter(|count| count.hash_type == hash_type) {
-                // Replicas of a shard hold the same.
+                // Replicas of the same shard hold the same hashes.
                 let of_shard = by_shard.entry(identity.shard().0).or_default();
                 *of_shard = count.hashes.max(*of_shard);
                 all.is_searched &= count.is_searched;

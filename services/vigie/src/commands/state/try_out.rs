@@ -1,11 +1,11 @@
-//! `vigie try`: proves a running cluster from end to end, as its users see it.
+//! `vigie try`: tests a running cluster end to end, as its users see it.
 //!
-//! A picture that nobody else has is banked by its fingerprint. An altered copy of it must be recognised by
-//! an answer that holds the addition, and not recognised by one that holds the removal.
+//! A new, unique picture is banked by its fingerprint. An altered copy of it must be recognised by an answer
+//! that includes the addition, and must not be recognised by an answer that includes the removal.
 //!
-//! Nothing stays: no file is written and no process started, and the bank that a trial creates is deleted
-//! however the trial ends, also at SIGINT and SIGTERM. Only a trial that is killed leaves its bank; its name
-//! says when it is abandoned, and the next trial deletes it then.
+//! Nothing is left behind: no file is written, no process is started, and the bank that a trial creates is
+//! deleted however the trial ends, also after SIGINT and SIGTERM. Only a trial that is killed leaves its
+//! bank. The name of the bank shows when it is abandoned, and the next trial then deletes it.
 
 mod trial_bank;
 mod traces;
@@ -30,9 +30,9 @@ use crate::commands::state::try_out::trial_bank::TrialBank;
 use crate::commands::stop::StopRequests;
 use crate::output::{Exit, Output, counted};
 
-/// The size of the drawn picture, in pixels.
+/// The size of the drawn picture in pixels.
 const SIZE: (u32, u32) = (640, 480);
-/// Said at the first request to stop.
+/// The message at the first request to stop.
 const STOPPING: &str = "stopping when what this trial has added is removed; Ctrl-C again stops at once";
 
 pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Exit> {
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Ex
     let network = args.address.tls.network(&frontend)?.noticing(output.notice());
     let frontend = MatchClient::new_on(&frontend, &network)?;
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    // Its lower bits change from one run to the next, and those are what the drawing goes by.
+    // The lower bits of the time differ in each run, and the drawing depends on them.
     let seed = u64::try_from(seed.as_nanos() & u128::from(u64::MAX))?;
     let drawn = tokio::task::spawn_blocking(move || draw_one(seed));
     let (content, copy) = tokio::select! {
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Ex
             proven = &mut proving => Some(proven),
             () = requests.next() => {
                 output.note(STOPPING);
-                // A write that is on its way is awaited: dropped, it might be done after what removes it.
+                // A write in flight is awaited: if it were dropped, it might be applied after the removal.
                 stop.send_replace(true);
                 tokio::select! { proven = proving => Some(proven), () = requests.next() => None }
             }
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Ex
         () = requests.next() => return give_up(&traces, output),
     };
     if let Err(error) = removed {
-        // What failed first is why the command fails; this is said beside it.
+        // The error of the trial is why the command fails; this note comes in addition.
         output.note(format!("{} may still be there: {}", traces, crate::output::sentence(&error)));
         proven?;
         bail!("{traces} could not be removed");
@@ -88,7 +88,7 @@ pub(crate) async fn run(args: TryArgs, output: &mut Output) -> anyhow::Result<Ex
     report(&proof, output)
 }
 
-/// Ends without removing anything, and names what is left.
+/// Ends without removing anything, and names what may be left.
 fn give_up(traces: &Traces, output: &Output) -> anyhow::Result<Exit> {
     if traces.are_possible() {
         output.note(format!(
@@ -122,19 +122,19 @@ fn report(proof: &Proof, output: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What one trial speaks to, and until when.
+/// The connections and limits of one trial.
 struct Trial {
     bank: BankClient,
     frontend: MatchClient,
-    /// Whether the bank has a name of this trial's own.
+    /// Whether the bank has a generated name, and not one from the arguments.
     own: bool,
     deadline: Deadline,
     stopped: watch::Receiver<bool>,
 }
 
-/// What a trial saw.
+/// The results of a trial.
 struct Proof {
-    /// Banks of earlier trials that were deleted.
+    /// Number of banks of earlier trials that were deleted.
     abandoned: u64,
     added: Sequence,
     removed: Sequence,
@@ -146,7 +146,7 @@ struct Proof {
 }
 
 impl Trial {
-    /// The whole trial; `None` if it was stopped. `traces` says at every moment what may have to be removed.
+    /// Runs the trial; `None` if it was stopped. At any time, `traces` records what may have to be removed.
     async fn prove(&self, traces: &mut Traces, copy: &Bytes) -> anyhow::Result<Option<Proof>> {
         let created_at = traces.create_bank(&self.bank, self.deadline).await?;
         let mut abandoned = 0;
@@ -176,8 +176,8 @@ impl Trial {
         }))
     }
 
-    /// Whether the image is recognised as this item, by an answer as of this sequence, and how long that
-    /// took; `None` if the trial was stopped meanwhile.
+    /// Returns whether the image is recognised as this item by an answer that includes `sequence`, and how
+    /// long the call took; `None` if the trial was stopped meanwhile.
     async fn knows(
         &self,
         bank: &BankRef,
@@ -207,7 +207,7 @@ impl Trial {
         Ok(Some((is_known, begun.elapsed())))
     }
 
-    /// Deletes the banks of trials that were killed: those whose trial has to be over by the bank's clock.
+    /// Deletes the banks of trials that were killed: by the bank's clock, such a trial must have ended.
     async fn delete_abandoned(&self, now: UnixMillis) -> anyhow::Result<u64> {
         let (mut after, mut deleted) = (None, 0);
         loop {
@@ -216,7 +216,7 @@ impl Trial {
                 let key = vigie_clients::IdempotencyKey::random();
                 match self.bank.delete_bank(&bank.name, key, self.deadline).await {
                     Ok(_) => deleted += 1,
-                    // Another trial was quicker.
+                    // Another trial has already deleted it.
                     Err(error) if error.code() == Code::NotFound => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -229,7 +229,7 @@ impl Trial {
     }
 }
 
-/// What is banked of the picture, and the altered copy that is asked about.
+/// Draws a picture, and returns its item and its altered copy as an encoded image.
 fn draw_one(seed: u64) -> anyhow::Result<(ItemContent, Bytes)> {
     let picture = draw(seed, SIZE.0, SIZE.1);
     let fingerprint = vigie_media::fingerprint(&encode_jpeg(&picture, 95), &Limits::default())?;

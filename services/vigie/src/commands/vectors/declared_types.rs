@@ -1,4 +1,4 @@
-//! Hash types that the deployment declares, as commands know them: by asking the bank.
+//! Loads the hash types that the deployment declares from the bank.
 
 use vigie_clients::{Code, HashTypeClient};
 use vigie_model::{HashType, declared};
@@ -8,12 +8,12 @@ use crate::commands::bank_address::{network, patience};
 use crate::commands::deadline::deadline;
 use crate::output::Output;
 
-/// Asks the bank for the declared hash types, so that this process knows their names.
+/// Loads the declared hash types from the bank, so that this process knows their names.
 ///
 /// # Errors
 ///
-/// The bank does not answer. One that refuses the call, as one of an older version does, is left to the
-/// command's own calls.
+/// The bank does not answer. If it refuses the call, as a bank of an older version does, this is not an
+/// error: the command's own calls report it.
 pub(crate) async fn hear(address: &BankAddressArgs, output: &Output) -> anyhow::Result<()> {
     let network = network(address, output)?;
     let client = HashTypeClient::among(&address.bank_urls, &network)?.with_patience(patience(address));
@@ -27,7 +27,8 @@ pub(crate) async fn hear(address: &BankAddressArgs, output: &Output) -> anyhow::
     Ok(())
 }
 
-/// The hash type of a name that was typed. The bank is asked only for a name that this process does not know.
+/// Returns the hash type of a name that was typed. The bank is called only if this process does not know the
+/// name.
 pub(crate) async fn resolve(
     name: &HashTypeName,
     address: &BankAddressArgs,

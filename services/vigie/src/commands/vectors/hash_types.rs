@@ -1,4 +1,4 @@
-//! `vigie hash-type`: hash types of vectors, which a deployment declares.
+//! `vigie hash-type`: declares and lists hash types of vectors.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -38,11 +38,11 @@ async fn declare(args: HashTypeDeclareArgs, output: &mut Output) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// The type that is typed, with the default distances of the cosine.
+/// Returns the hash type to declare. For the cosine metric, distances that were not typed have defaults.
 fn wanted(args: &HashTypeDeclareArgs) -> anyhow::Result<NewHashType> {
     let class = VectorClass { element: args.element, metric: args.metric };
     let distance = |option: &'static str, text: Option<&str>, default: &str| {
-        // The euclidean distance has no usual range: the command line asks for both.
+        // Euclidean distances have no usual range, so the command line requires both.
         let text = text.or((class.metric == VectorMetric::Cosine).then_some(default));
         let read = text.and_then(|text| class.marker().distance_of_text(text));
         read.with_context(|| format!("{option} is no distance: a number such as {default} is expected"))
@@ -64,7 +64,7 @@ async fn list(address: &BankAddressArgs, output: &mut Output) -> anyhow::Result<
     Ok(Exit::Done)
 }
 
-/// The form of the elements, and the metric.
+/// Returns the names of the element type and of the metric.
 fn class_words(declaration: &Declaration) -> (&'static str, &'static str) {
     declaration.class().map_or(("", ""), |class| (class.element.name(), class.metric.name()))
 }

@@ -1,8 +1,8 @@
-//! The values that a key takes, in words, from its schema.
+//! Describes the values that a key accepts, in words, from the key's schema.
 
 use serde_json::Value;
 
-/// Whether a number may be given.
+/// Returns whether the key accepts a number.
 pub(super) fn is_number(schema: &Value) -> bool {
     let is_one = |name: &Value| name == "integer" || name == "number";
     is_one(&schema["type"])
@@ -10,7 +10,7 @@ pub(super) fn is_number(schema: &Value) -> bool {
         || alternatives(schema).iter().any(is_number)
 }
 
-/// The values that are taken: `1 to 256`, `true or false`, `"required", "best_effort" or "off"`.
+/// Describes the accepted values: `1 to 256`, `true or false`, `"required", "best_effort" or "off"`.
 pub(super) fn in_words(schema: &Value) -> String {
     let value = schema["x-value"].as_str();
     let listed = schema["enum"].as_array().map(|all| all.iter().map(Value::to_string).collect::<Vec<_>>());
@@ -40,7 +40,7 @@ pub(super) fn in_words(schema: &Value) -> String {
     }
 }
 
-/// A word for a value, such as `"FILE"`.
+/// Returns an example value, such as `"FILE"`.
 pub(super) fn placeholder(schema: &Value) -> String {
     match schema["x-value"].as_str() {
         Some("TABLE") => "{}".to_owned(),
@@ -49,7 +49,7 @@ pub(super) fn placeholder(schema: &Value) -> String {
     }
 }
 
-/// The type, apart from `null`, which stands for a key that is not set.
+/// Returns the type in the schema. `null` is ignored: it means that the key is not set.
 fn kind(schema: &Value) -> &str {
     let types = schema["type"].as_array().map(Vec::as_slice).unwrap_or_default();
     let first = types.iter().find(|one| *one != "null").unwrap_or(&schema["type"]);
@@ -61,7 +61,7 @@ fn alternatives(schema: &Value) -> &[Value] {
     either.map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The words of a part of a schema, to the whole of which the kind of value is said.
+/// Describes a part of a schema. `value` is the kind of value that the whole schema names.
 fn with_value(schema: &Value, value: Option<&str>) -> String {
     let mut schema = schema.clone();
     if let (Some(value), Some(schema)) = (value, schema.as_object_mut()) {
@@ -97,7 +97,7 @@ fn list(schema: &Value, value: Option<&str>) -> String {
     }
 }
 
-/// Tables of a list: the keys of each, those that it needs first.
+/// Describes a list of tables by their keys, the required ones first.
 fn tables(item: &Value) -> String {
     let keys = item["properties"].as_object().into_iter().flat_map(|keys| keys.keys());
     let is_needed =

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::check;
 use crate::config::names::ALLOW_PLAINTEXT;
 
-/// What a role finds wrong with one value, as `key: message`.
+/// Returns the faults that a role finds with one value, as `key: message`.
 fn faults(key: &str, value: &str) -> Vec<String> {
     let role = key.split('.').next().unwrap();
     let mut set = vec![format!("{LISTEN}=127.0.0.1:0"), format!("{key}={value}")];
@@ -15,7 +15,7 @@ fn faults(key: &str, value: &str) -> Vec<String> {
     found.filter(|fault| fault.key.as_deref() == Some(key)).map(|fault| fault.to_string()).collect()
 }
 
-/// The property of a key in the schema.
+/// Returns the schema of a key.
 fn property(key: &str) -> Value {
     let schema = schema(None);
     key.split('.').fold(schema, |table, name| table["properties"][name].clone())
@@ -29,7 +29,7 @@ fn numbers() -> impl Iterator<Item = &'static Key> {
     })
 }
 
-/// The keys that serde reads, with those of the tables within.
+/// All keys that serde reads are shown, including those of inner tables.
 #[test]
 fn every_key_that_a_role_reads_is_shown() {
     let shown: BTreeSet<&str> =
@@ -88,10 +88,10 @@ fn the_order_is_that_of_the_declaration_and_defaults_are_toml() {
     assert_eq!(key("frontend.sandbox").unwrap().accepts, r#""required", "best_effort" or "off""#);
 }
 
-/// The bounds that are shown are those that the roles keep.
+/// The bounds that are shown are those that the roles enforce.
 #[tokio::test]
 async fn each_bound_is_the_one_that_the_role_keeps() {
-    // What these take depends on the values of others.
+    // The values that these keys accept depend on other keys.
     const BY_OTHERS: [&str; 7] = [
         "matcher.shard",
         "matcher.hnsw.list_rows_build",
@@ -128,7 +128,7 @@ async fn each_bound_is_the_one_that_the_role_keeps() {
             refused(&(most + 1).to_string());
             bounds += 1;
         } else {
-            // As much as any machine has.
+            // No machine has more than this of anything that a key counts.
             taken("2000000000");
         }
     }

@@ -1,6 +1,6 @@
-//! The unit of a number, which its name holds.
+//! Derives the unit of a number from its name.
 
-/// Words of names and their units; the first that a name holds counts.
+/// Parts of names and their units. The first part that a name contains determines the unit.
 const UNITS: [(&str, &str); 49] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),

@@ -1,7 +1,7 @@
-//! The demonstration's video: a short clip is drawn, banked by its frames, and recognised in altered copies.
+//! The video part of the demonstration: draws a short clip, banks its frames, and recognises altered copies.
 //!
-//! `ffmpeg` encodes the clip and its copies here, and decodes them in the frontend. Without it nothing of
-//! this is shown, and the demonstration says what is missing.
+//! `ffmpeg` encodes the clip and its copies here, and decodes them in the frontend. If it is missing, this
+//! part is skipped and a line says so.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -17,16 +17,16 @@ use super::millis;
 use crate::commands::lines::evidence_words;
 use crate::output::Output;
 
-/// The size of the clip, in pixels.
+/// The size of the clip in pixels.
 const SIZE: (u32, u32) = (320, 240);
 const FRAMES_A_SECOND: u32 = 10;
 const SECONDS: u32 = 8;
-/// The camera moves so many pixels to the right each frame.
+/// The camera moves this many pixels to the right in each frame.
 const STEP: u32 = 4;
-/// The seed of the picture over which it moves, and that of the unrelated clip.
+/// The seeds of the picture that the camera moves over, and of the unrelated clip.
 const SEEDS: (u64, u64) = (7_000, 200_000);
 
-/// What is done to the clip, by filters and options of `ffmpeg`.
+/// The alterations of the clip, as filters and options of `ffmpeg`.
 const ALTERATIONS: [(&str, &[&str]); 5] = [
     ("unchanged", &["-c", "copy"]),
     ("half the size, 7 frames a second", &["-vf", "scale=iw/2:ih/2", "-r", "7"]),
@@ -35,14 +35,14 @@ const ALTERATIONS: [(&str, &[&str]); 5] = [
     ("with black bars", &["-vf", "pad=iw:ih*3/2:0:ih/4"]),
 ];
 
-/// What was recognised.
+/// Counts of wrong results.
 #[derive(Debug, Default)]
 pub(super) struct Clips {
     pub(super) missed: usize,
     pub(super) falsely: usize,
 }
 
-/// Shows all of it.
+/// Runs this part, and prints its results.
 pub(super) async fn show(
     frontend: &MatchClient,
     bank: &BankClient,
@@ -133,7 +133,7 @@ async fn ask(frontend: &MatchClient, file: Bytes, sequence: Sequence) -> anyhow:
     Ok(matched.found.matches)
 }
 
-/// A clip in which the camera moves over a drawn picture, as an MPEG-4 file.
+/// Encodes a clip in which the camera moves over a drawn picture, as an MPEG-4 file.
 fn encode(seed: u64) -> anyhow::Result<Vec<u8>> {
     let frames = FRAMES_A_SECOND * SECONDS;
     let (width, height) = SIZE;
@@ -152,13 +152,13 @@ fn encode(seed: u64) -> anyhow::Result<Vec<u8>> {
     ffmpeg(&[&input[..], &["-c:v", "mpeg4", "-q:v", "4"]].concat(), &raw)
 }
 
-/// The same clip, altered.
+/// Encodes an altered copy of a clip.
 fn alter(clip: &[u8], options: &[&str]) -> anyhow::Result<Vec<u8>> {
     let encoder: &[&str] = if options.contains(&"copy") { &[] } else { &["-c:v", "mpeg4", "-q:v", "5"] };
     ffmpeg(&[&["-f", "avi", "-i", "pipe:0"], options, encoder].concat(), clip)
 }
 
-/// Runs `ffmpeg` on files of our own making, from its standard input to its standard output.
+/// Runs `ffmpeg` on files that this program has made, from standard input to standard output.
 fn ffmpeg(options: &[&str], input: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut child = Command::new("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-v", "error"])
@@ -171,7 +171,7 @@ fn ffmpeg(options: &[&str], input: &[u8]) -> anyhow::Result<Vec<u8>> {
         .context("cannot start ffmpeg")?;
     let mut stdin = child.stdin.take().context("ffmpeg has no input")?;
     let output = std::thread::scope(|scope| {
-        // It fails when the program has ended, which its status tells.
+        // This write fails if the program has already ended; its exit status shows that.
         scope.spawn(move || stdin.write_all(input));
         child.wait_with_output()
     })?;

@@ -1,4 +1,4 @@
-//! The file form of a policy: TOML, or JSON where it begins with a brace.
+//! The file format of a policy: JSON if the text begins with a brace, otherwise TOML.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -9,17 +9,18 @@ use vigie_clients::{CallError, PolicyFault};
 use vigie_consortium::{BankRule, Policy, PolicyDraft, ScoreRuleDraft, VerdictRuleDraft};
 use vigie_model::MatchRatio;
 
-/// Bytes of a policy's file: 16 conditions and 256 bank rules of the longest kind are half of that.
+/// Maximum size of a policy file in bytes; 16 conditions and 256 bank rules of maximum length take half of
+/// it.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A policy as its file has it.
+/// A policy in the form of its file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PolicyForm {
     /// The bank rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     bank: Vec<BankForm>,
-    /// The verdict rules, in the order in which they are asked.
+    /// The verdict rules, in the order in which they are evaluated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     rule: Vec<RuleForm>,
     /// The score rules.
@@ -31,7 +32,7 @@ pub(super) struct PolicyForm {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BankForm {
-    /// `owner/name`, an alias, or the name of an own bank.
+    /// The bank: `owner/name`, an alias, or the name of one of the member's own banks.
     bank: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     ignored: bool,
@@ -52,7 +53,7 @@ struct BankForm {
 #[serde(deny_unknown_fields)]
 struct RuleForm {
     name: String,
-    /// An expression of CEL; left out for a rule that always holds.
+    /// The condition as a CEL expression; left out for a rule that always holds.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     when: String,
     verdict: String,
@@ -65,11 +66,12 @@ struct RuleForm {
 #[serde(deny_unknown_fields)]
 struct ScoreForm {
     name: String,
-    /// The name of the model.
+    /// Name of the model.
     model: String,
-    /// The class.
+    /// Name of the class.
     class: String,
-    /// N of the rate 1 in N whose threshold the rule has; left out for the threshold of the model's card.
+    /// The rule uses the threshold for a rate of 1 in this many; left out to use the threshold of the model's
+    /// card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     at_most_one_in: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -119,11 +121,11 @@ impl PolicyForm {
         toml::to_string_pretty(self).context("cannot write the policy as TOML")
     }
 
-    /// Reads the text of a file. An error names the line, or the field.
+    /// Parses the text of a file. The error names the line or the field.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let text = text.trim_start_matches('\u{feff}');
         if text.trim_start().starts_with('{') {
-            // Its errors name the line.
+            // Errors of the JSON parser contain the line.
             return Ok(serde_json::from_str(text)?);
         }
         toml::from_str(text).map_err(|error: toml::de::Error| {
@@ -165,13 +167,13 @@ impl PolicyForm {
         });
         draft.scores.extend(scores);
         Policy::try_from(draft).map_err(|error| {
-            // The paths of the protocol, with the names of the file.
+            // The error has a path of the protocol; `sentence` converts it to names of the file.
             let fault = PolicyFault::within(&error.field(), error.to_string());
             fault.map_or_else(|| error.into(), |fault| anyhow!(self.sentence(&fault)))
         })
     }
 
-    /// Words of a fault, with the names of the file and of the rule.
+    /// Describes a fault with the names of the file and of the rule.
     fn sentence(&self, fault: &PolicyFault) -> String {
         let list = match fault.list.as_str() {
             "banks" => "bank",
@@ -206,7 +208,7 @@ pub(super) struct PolicyFile {
 }
 
 impl PolicyFile {
-    /// Reads a file, or standard input by the name `-`.
+    /// Reads a policy from a file, or from standard input if the path is `-`.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
         let name = input_name(path);
         let form = read_input(path, FILE_BYTES_MAX).and_then(|text| {
@@ -217,7 +219,8 @@ impl PolicyFile {
         Ok(Self { name, form, policy })
     }
 
-    /// The error of a call: where the bank refused a part of the policy, that part is named as in the file.
+    /// Converts the error of a call. If the bank refused a part of the policy, the part is named as in the
+    /// file.
     pub(super) fn error(&self, error: CallError) -> anyhow::Error {
         match PolicyFault::of(&error) {
             Some(fault) => anyhow!("{}: {}", self.name, self.form.sentence(&fault)),
@@ -226,12 +229,12 @@ impl PolicyFile {
     }
 }
 
-/// The name of an input in messages.
+/// Returns the name of an input for messages.
 pub(super) fn input_name(path: &Path) -> String {
     if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// Reads a text from a file, or from standard input by the name `-`.
+/// Reads text from a file, or from standard input if the path is `-`.
 pub(super) fn read_input(path: &Path, bytes_max: u64) -> anyhow::Result<String> {
     let mut text = String::new();
     let reader: Box<dyn std::io::Read> = if path.as_os_str() == "-" {

@@ -1,4 +1,4 @@
-//! Matches as `vigie match --json` prints them, a content to a line, for a policy to be tried on.
+//! Reads matches that `vigie match --json` printed, one content in each line, to try a policy on them.
 
 use std::path::Path;
 
@@ -9,26 +9,25 @@ use vigie_model::{BankId, Distance, HashType, ItemId, Match, Rendition, UnixMill
 use super::file::{input_name, read_input};
 use crate::commands::lines::{FactsObject, Subject};
 
-/// Bytes of all lines.
+/// Maximum size of all lines together, in bytes.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
 
-/// One content and its matches.
+/// A content and its matches.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TriedLine {
-    /// The name in messages.
+    /// Name of the content, for messages.
     pub(super) name: String,
-    /// What was found.
+    /// Matches of the content.
     pub(super) matches: Vec<Match>,
-    /// PDQ's quality, if the line has it.
+    /// PDQ's quality, if the line contains it.
     pub(super) quality: Option<u8>,
-    /// What was sent: `image`, `hashes` or `undecoded`.
+    /// The kind of query: `image`, `hashes` or `undecoded`.
     pub(super) kind: &'static str,
-    /// The answer lacks something, so that a frontend gives REVIEW at least.
+    /// Whether the answer is incomplete, so that a frontend would give at least REVIEW.
     pub(super) is_cut: bool,
 }
 
-/// The part of a line that a policy is tried on. Other fields are left alone: a later version prints more of
-/// them.
+/// The fields of a line that a policy needs. Other fields are ignored: a later version may print more.
 #[derive(Debug, Deserialize)]
 struct Line {
     #[serde(default)]
@@ -50,7 +49,7 @@ struct Line {
     error: Option<serde_json::Value>,
 }
 
-/// A match.
+/// The fields of a match that a policy needs.
 #[derive(Debug, Deserialize)]
 struct Found {
     #[serde(default)]
@@ -80,7 +79,7 @@ struct Found {
     facts: Option<FactsObject>,
 }
 
-/// Reads a file, or standard input by the name `-`.
+/// Reads the lines of a file, or of standard input if the path is `-`.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<TriedLine>> {
     let lines = read_input(path, INPUT_BYTES_MAX).and_then(|text| parse(&text));
     lines.with_context(|| input_name(path))

@@ -1,7 +1,7 @@
-//! What a trial has put into the bank, and its removal.
+//! Records what a trial has written to the bank, and removes it.
 //!
-//! A write is noted before it is sent. One whose answer is lost may have been done or may be done yet, so it
-//! is sent again with its key before what it made is removed.
+//! Each write is recorded before it is sent. If its answer is lost, the write may have been applied or may be
+//! applied later. It is therefore sent again with the same idempotency key before its result is removed.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use anyhow::Context as _;
 use vigie_clients::{BankClient, Code, Deadline, IdempotencyKey};
 use vigie_model::{BankRef, ItemContent, ItemId, Sequence, UnixMillis};
 
-/// How long the removal may take, whatever time the trial had.
+/// Maximum time for the removal, whatever the timeout of the trial.
 pub(super) const REMOVED_WITHIN: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// The bank and the item that a trial may have written, and their state.
 pub(super) struct Traces {
     name: BankRef,
     content: ItemContent,
@@ -21,11 +21,11 @@ pub(super) struct Traces {
     item: Trace<ItemId>,
 }
 
-/// How far one write has come.
+/// The state of one write.
 enum Trace<T> {
-    /// Not sent, refused, or removed again.
+    /// Not sent, refused, or already removed.
     None,
-    /// Sent with this key, without an answer.
+    /// Sent with this key; the answer is not known.
     Unknown(IdempotencyKey),
     Made(T),
 }
@@ -49,18 +49,19 @@ impl Traces {
         &self.name
     }
 
-    /// Whether anything may have to be removed.
+    /// Returns whether anything may have to be removed.
     pub(super) const fn are_possible(&self) -> bool {
         !matches!((&self.bank, &self.item), (Trace::None, Trace::None))
     }
 
-    /// Creates the bank, and returns its time of creation; `None` if it is there already: then it stays.
+    /// Creates the bank, and returns its time of creation. Returns `None` if the bank already exists; it is
+    /// then not removed.
     pub(super) async fn create_bank(
         &mut self,
         client: &BankClient,
         deadline: Deadline,
     ) -> anyhow::Result<Option<UnixMillis>> {
-        // A bank that cannot be reached is found out before anything may be left in it.
+        // This call detects an unreachable bank before anything may be left in it.
         match client.get_bank(&self.name, deadline).await {
             Ok(_) => return Ok(None),
             Err(error) if error.code() == Code::NotFound => {}
@@ -86,7 +87,7 @@ impl Traces {
         }
     }
 
-    /// Adds the picture.
+    /// Adds the picture, and returns its id and the sequence of the addition.
     pub(super) async fn add_item(
         &mut self,
         client: &BankClient,
@@ -109,7 +110,7 @@ impl Traces {
         }
     }
 
-    /// Removes the picture, where it was added.
+    /// Removes the picture if it was added, and returns the sequence of the removal.
     pub(super) async fn remove_item(
         &mut self,
         client: &BankClient,
@@ -121,13 +122,13 @@ impl Traces {
         Ok(removed.sequence)
     }
 
-    /// Removes whatever may be there.
+    /// Removes everything that may have been written.
     pub(super) async fn remove(&mut self, client: &BankClient) -> anyhow::Result<()> {
         let deadline = Deadline::now() + REMOVED_WITHIN;
         if let Trace::Unknown(key) = &self.bank {
             match client.create_bank(&self.name, key.clone(), deadline).await {
                 Ok(_) => self.bank = Trace::Made(()),
-                // It was somebody else's all the time.
+                // The bank belonged to somebody else all the time.
                 Err(error) if error.code() == Code::AlreadyExists => self.bank = Trace::None,
                 Err(error) => return Err(error.into()),
             }
@@ -145,7 +146,7 @@ impl Traces {
         if let Trace::Made(()) = self.bank {
             let bank = client.get_bank(&self.name, deadline).await;
             match bank {
-                // Somebody has found a use for it.
+                // The bank contains items, so somebody else uses it, and it stays.
                 Ok(bank) if bank.value.item_count > 0 => {}
                 Ok(_) => {
                     client.delete_bank(&self.name, IdempotencyKey::random(), deadline).await?;
@@ -159,7 +160,7 @@ impl Traces {
     }
 }
 
-/// Whether a call that ended with this code has surely done nothing.
+/// Returns whether a call that ended with this code has certainly changed nothing.
 const fn is_refusal(code: Code) -> bool {
     matches!(
         code,

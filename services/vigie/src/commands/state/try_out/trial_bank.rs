@@ -1,4 +1,4 @@
-//! The bank of one trial: its name says how long the trial may use it.
+//! The bank of one trial. Its name contains how long the trial may use it.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use vigie_model::UnixMillis;
 
 use crate::commands::state::try_out::traces::REMOVED_WITHIN;
 
-/// Banks of one page of a list.
+/// Maximum number of banks in one page of a list.
 pub(super) const PAGE: u16 = 500;
-/// Beyond the time that a trial and its removal have: for what lies between two calls.
+/// Time in milliseconds that is added to the timeouts of a trial and its removal, for the time between calls.
 const MARGIN_MS: u64 = 5_000;
-/// Items that a trial has at a time.
+/// Maximum number of items that a trial has at the same time.
 const ITEMS_MAX: u64 = 1;
 
-/// The text is the name.
+/// The parts of the name of a trial's bank. Formatting it gives the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TrialBank {
     timeout_ms: u64,
@@ -28,12 +28,12 @@ impl fmt::Display for TrialBank {
 }
 
 impl TrialBank {
-    /// A new one, for a trial whose calls may take as long.
+    /// Returns a new name, for a trial with this timeout in milliseconds.
     pub(super) fn new(timeout_ms: u64) -> Self {
         Self { timeout_ms, number: rand::random() }
     }
 
-    /// The bank of this name, if a trial would give it to one.
+    /// Parses a name; `None` if no trial would use it.
     fn named(name: &str) -> Option<Self> {
         let (timeout, number) = name.strip_prefix("vigie-try-")?.split_once("ms-")?;
         let bank = Self { timeout_ms: timeout.parse().ok()?, number: u64::from_str_radix(number, 16).ok()? };
@@ -41,7 +41,8 @@ impl TrialBank {
     }
 }
 
-/// Whether this is the bank of a trial that has to be over, at `now` by the clock that dated the bank.
+/// Returns whether the bank belongs to a trial that must have ended at `now`, by the clock that dated the
+/// bank.
 pub(super) fn is_abandoned(bank: &BankListing, now: UnixMillis) -> bool {
     let removed_within = u64::try_from(REMOVED_WITHIN.as_millis()).unwrap_or(u64::MAX);
     let used_for =
@@ -99,7 +100,7 @@ mod tests {
         ] {
             assert!(!is_abandoned(&bank(name, 0), late), "{name}");
         }
-        // One that never ends is never abandoned.
+        // A trial with an endless timeout is never abandoned.
         let endless = format!("vigie-try-{}ms-0123456789abcdef", u64::MAX);
         assert!(!is_abandoned(&bank(&endless, 0), late));
     }
