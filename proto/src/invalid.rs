@@ -12,7 +12,7 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 pub struct Invalid {
     /// The path of the field, as in `queries[3].hashes[0].value`.
     pub field: String,
-    /// What is wrong with the value, and what would be right.
+    /// The fault of the value, and what is allowed.
     pub reason: String,
 }
 

@@ -24,8 +24,8 @@ fn kind(number: i32) -> Option<VideoRuleKind> {
     })
 }
 
-/// Returns the rules as messages. The default rules are sent as an empty list, because a peer of another
-/// version knows its own defaults.
+/// Returns the rules as messages. The default rules are sent as an empty list: a peer of another version
+/// knows them too.
 pub(crate) fn video_rules_message(rules: &VideoRules) -> Vec<pb::VideoRule> {
     if *rules == VideoRules::default() {
         return Vec::new();

@@ -162,7 +162,7 @@ pub(crate) enum Error {
         "the call's time is spent: the write may have been done or not; repeat it with the same idempotency key"
     )]
     TimeSpent,
-    /// A cursor of a bank's changes is not of this log.
+    /// A cursor of a bank's changes is beyond the end of this log.
     #[error(
         "after_sequence: the log ends at {head}, before the cursor: it was restored from a backup; begin anew"
     )]
@@ -387,7 +387,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// A refusal that has an error of its own in the bank becomes that error, whichever part found it.
+/// Uses the bank's own error where there is one, so that it is the same whichever part found it.
 impl From<WriteRefused> for Error {
     fn from(refused: WriteRefused) -> Self {
         match refused {
@@ -403,7 +403,7 @@ impl From<WriteRefused> for Error {
     }
 }
 
-/// A refusal that has an error of its own in the bank becomes that error, as for [`WriteRefused`].
+/// Uses the bank's own error where there is one, as for [`WriteRefused`].
 impl From<FollowError> for Error {
     fn from(refused: FollowError) -> Self {
         match refused {

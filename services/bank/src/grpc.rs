@@ -80,7 +80,7 @@ impl Directories for OwnDirectory {
 pub(crate) struct BankGrpc {
     /// The current term, to which writes and reads are sent.
     pub(crate) current: CurrentTerm,
-    /// Limits on the time of a call.
+    /// The limits of the server, from which the deadline of a call is computed.
     pub(crate) serving: ServingConfig,
     /// Keys the digests of new API keys.
     pub(crate) pepper: vigie_credentials::api_key::Pepper,

@@ -150,7 +150,7 @@ impl State {
         Self { two_people: counted.two_people.get(), counted, ..self }
     }
 
-    /// Keeps the noted requests of two people whose groups, up to this state, are committed.
+    /// Publishes the notes on requests that need two people, once their groups are committed.
     pub(crate) fn keep_notes(&self) {
         self.counted.two_people.set(&self.two_people);
     }
@@ -421,7 +421,7 @@ impl Planner<'_> {
         self.state.view.directory().is_on()
     }
 
-    /// Notes when the bytes of what is removed from a bank are to be purged.
+    /// Notes when the bytes of an item or a bank that is removed must be purged.
     fn purge(&mut self, of: Removed, bank: BankId) -> PurgeTimes {
         let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
         self.purges.push(Purge { of, times });

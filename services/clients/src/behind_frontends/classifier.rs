@@ -13,7 +13,7 @@ use vigie_rpc::Priority;
 
 use crate::wrong_service::explained;
 
-/// The most bytes of an answer: several times what 16 models of 64 classes, or the distributions of all
+/// The most bytes of an answer: more than 16 models of 64 classes, or the distributions of all
 /// models, need.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// The most models in one description: those with a card, and as many configured models without one.

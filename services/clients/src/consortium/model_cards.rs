@@ -35,7 +35,7 @@ pub struct ModelSummary {
 pub struct ModelClass {
     /// The name of the class.
     pub name: String,
-    /// The class of a taxonomy that it stands for, in the form `taxonomy/dimension=value`.
+    /// The class of a taxonomy that it represents, in the form `taxonomy/dimension=value`.
     pub stands_for: Option<String>,
     /// The threshold and N for its rate of at most 1 in N; `None` if no threshold was chosen.
     pub threshold: Option<(f32, u64)>,

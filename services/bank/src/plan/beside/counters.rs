@@ -167,7 +167,7 @@ pub(crate) const fn of_resolution(resolution: Resolution) -> Measure {
     }
 }
 
-/// Returns the key directly before the counters of the month before `now`. Those counters and later ones are
+/// Returns a key that sorts before the counters of the month before `now`. Those counters and later ones are
 /// kept in memory.
 pub(crate) fn counters_from(now: UnixMillis) -> DocumentKey {
     let month = Month::of(now).map_or(0, Month::number).saturating_sub(1);
@@ -184,7 +184,7 @@ pub(crate) fn latency_key(month: Month, kind: LatencyKind) -> DocumentKey {
     DocumentKey::of_numbers(&[month.number().into(), kind])
 }
 
-/// Returns the key directly before the latencies that are kept in memory (see [`counters_from`]).
+/// Returns a key that sorts before the latencies that are kept in memory (see [`counters_from`]).
 pub(crate) fn latencies_from(now: UnixMillis) -> DocumentKey {
     DocumentKey::of_numbers(&[Month::of(now).map_or(0, Month::number).saturating_sub(1).into()])
 }

@@ -34,7 +34,7 @@ impl NewCard {
 /// Returns the id of the document of a version of a card.
 pub(crate) fn card_id(name: &str, version: u32) -> DocumentId {
     let key = [name.as_bytes(), &[0], &version.to_be_bytes()].concat();
-    // A model's name is shorter than the longest key, so the key always fits.
+    // The longest name of a model, with a version, is shorter than the longest key.
     (DocumentKind::ModelCard, DocumentKey::new(&key).unwrap_or_default())
 }
 
