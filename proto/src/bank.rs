@@ -26,21 +26,21 @@ use crate::model::standing::{standing_from_wire, standing_to_wire};
 use crate::model::{Sender, bank_name, bank_ref, hash};
 use crate::pb::bank::v1 as pb;
 
-/// Items or ids of one write.
+/// The most items or ids in one write.
 pub const WRITE_ITEMS_MAX: usize = 1_000;
-/// Bytes of an idempotency key.
+/// The most bytes of an idempotency key.
 pub const IDEMPOTENCY_KEY_LEN_MAX: usize = 128;
-/// Entries of one page.
+/// The most entries of one page.
 pub const PAGE_MAX: u16 = 1_000;
-/// Entries of a page whose size the caller does not name.
+/// The entries of a page if the caller gives no size.
 pub const PAGE_DEFAULT: u16 = 100;
 
-/// Reads a bank name from the field called `field`.
+/// Reads a bank name. `field`: its field, for errors.
 pub fn name(field: &str, name: &str) -> Result<BankName, Invalid> {
     bank_name(field, name)
 }
 
-/// Reads an idempotency key; empty for none.
+/// Reads an idempotency key; `None` for an empty one.
 pub fn idempotency_key(key: String) -> Result<Option<String>, Invalid> {
     if key.len() > IDEMPOTENCY_KEY_LEN_MAX {
         let reason = format!("has {} bytes; it must have 1 to {IDEMPOTENCY_KEY_LEN_MAX}", key.len());
@@ -49,7 +49,7 @@ pub fn idempotency_key(key: String) -> Result<Option<String>, Invalid> {
     Ok((!key.is_empty()).then_some(key))
 }
 
-/// Reads the size of a page; 0 stands for [`PAGE_DEFAULT`].
+/// Reads the size of a page; 0 means [`PAGE_DEFAULT`].
 pub fn page_size(size: i32) -> Result<u16, Invalid> {
     match u16::try_from(size) {
         Ok(0) => Ok(PAGE_DEFAULT),
@@ -67,22 +67,22 @@ pub fn contributed_items(messages: Vec<pb::ItemContent>) -> Result<Vec<Contribut
     each("items", messages, record::contributed_item)
 }
 
-/// Hashes of one search for items.
+/// The most hashes in one search for items.
 pub const FIND_HASHES_MAX: usize = 4;
 
-/// Which items a request asks for.
+/// The criteria of a search for items. An item is found if it has one of the hashes or the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemQuery {
-    /// The bank, as the caller names it; `None` for all.
+    /// The bank, as the caller names it; `None` for all banks.
     pub bank: Option<BankRef>,
-    /// Items that have one of these, at most [`FIND_HASHES_MAX`].
+    /// Hashes to find, at most [`FIND_HASHES_MAX`].
     pub hashes: Vec<Hash>,
-    /// Items whose external reference or one of whose labels this is. Not empty.
+    /// A text that equals the external reference or a label of an item; never empty.
     pub text: Option<String>,
 }
 
 impl ItemQuery {
-    /// Whether an item is asked for, be it of the bank or not.
+    /// Returns whether an item has one of the hashes or the text. The bank is not compared.
     #[must_use]
     pub fn asks_for(&self, content: &ItemContent) -> bool {
         let is_text = |text: &str| self.text.as_deref() == Some(text);
@@ -91,8 +91,8 @@ impl ItemQuery {
             || content.labels().iter().any(|label| is_text(label))
     }
 
-    /// The bytes of which one at least is in the encoding ([`encode_item`]) of every item that is asked for:
-    /// 1 to [`FIND_HASHES_MAX`] + 1 of them.
+    /// Returns 1 to [`FIND_HASHES_MAX`] + 1 byte strings. The encoding ([`encode_item`]) of every item that
+    /// is searched for contains at least one of them.
     pub fn needles(&self) -> impl Iterator<Item = &[u8]> {
         self.hashes.iter().map(Hash::as_bytes).chain(self.text.as_deref().map(str::as_bytes))
     }
@@ -113,7 +113,7 @@ impl TryFrom<&pb::FindItemsRequest> for ItemQuery {
     }
 }
 
-/// Reads the ids of one removal.
+/// Reads the ids of one removal: 1 to [`WRITE_ITEMS_MAX`], each once.
 pub fn item_ids(ids: Vec<u64>) -> Result<Vec<ItemId>, Invalid> {
     check_len("item_ids", ids.len(), 1, WRITE_ITEMS_MAX)?;
     let mut sorted = ids.clone();
@@ -124,7 +124,7 @@ pub fn item_ids(ids: Vec<u64>) -> Result<Vec<ItemId>, Invalid> {
     Ok(ids.into_iter().map(ItemId).collect())
 }
 
-/// The bytes that the store keeps for a living item.
+/// Returns the bytes that the store keeps for a living item.
 #[must_use]
 pub fn encode_item(item: Item) -> Vec<u8> {
     pb::Item::from(item).encode_to_vec()
@@ -146,29 +146,29 @@ impl From<Bank> for pb::Bank {
             hash_count: bank.hash_count,
             owner_member_id: member_to_wire(bank.owner),
             owner: String::new(),
-            // Its default has no bytes, so that answers that older builds recorded read the same.
+            // The default has no bytes, so that answers which older builds recorded stay the same.
             match_ratio: (bank.match_ratio != MatchRatio::ALWAYS).then_some(bank.match_ratio.get()),
         }
     }
 }
 
-/// Reads the share of lookups of a bank from the field called `field`.
+/// Reads the share of lookups in which a bank takes part. `field`: its field, for errors.
 pub fn match_ratio(field: &str, ratio: f64) -> Result<MatchRatio, Invalid> {
     MatchRatio::try_from(ratio).map_err(|error| Invalid::new(field, error))
 }
 
-/// Reads the field `match_ratio`; the default where it is unset.
+/// Reads the field `match_ratio`; the default if it is unset.
 pub fn optional_match_ratio(ratio: Option<f64>) -> Result<MatchRatio, Invalid> {
     ratio.map_or(Ok(MatchRatio::ALWAYS), |ratio| match_ratio("match_ratio", ratio))
 }
 
-/// The id of a member for the wire, where 0 stands for the host: what was written before there were members
-/// has no field for it.
+/// Returns the id of a member for the wire, where 0 is the host: changes written before there were members
+/// have no field for it.
 fn member_to_wire(member: MemberId) -> u32 {
     if member == MemberId::HOST { 0 } else { member.0 }
 }
 
-/// The member of an id on the wire, where 0 stands for the host.
+/// Returns the member with this id on the wire, where 0 is the host.
 #[must_use]
 pub const fn member_from_wire(id: u32) -> MemberId {
     if id == 0 { MemberId::HOST } else { MemberId(id) }
@@ -181,7 +181,7 @@ impl TryFrom<pb::Bank> for Bank {
         Ok(Self {
             id: BankId(message.id),
             owner: member_from_wire(message.owner_member_id),
-            // Another's bank may be named with its owner, which is known by its id.
+            // A bank of another owner may be named with its owner, who is known by its id.
             name: bank_ref("name", &message.name)?.name,
             enabled: message.enabled,
             created_at: UnixMillis(message.created_at_unix_ms),
@@ -205,7 +205,7 @@ impl From<ItemContent> for pb::ItemContent {
 }
 
 fn item_content(message: pb::ItemContent, sender: Sender) -> Result<ItemContent, Invalid> {
-    // Checked before the conversion too: a flood of hashes is not worth reading.
+    // The length is checked before the conversion too, so that a flood of hashes is not converted.
     check_len("hashes", message.hashes.len(), 1, ItemContent::HASHES_MAX)?;
     let draft = ItemDraft {
         hashes: each("hashes", message.hashes, |message| hash(message, sender))?,

@@ -1,5 +1,5 @@
-//! Package `vigie.consortium.v1`: members, principals, grants, quotas, charters, and their changes of the
-//! log.
+//! Package `vigie.consortium.v1`: members, principals, grants, quotas and charters, and the changes of the
+//! log that concern them.
 
 mod policy;
 mod principal;
@@ -35,12 +35,12 @@ use crate::model::{Sender, bank_name, hash_type, hash_type_number};
 use crate::pb::consortium::v1 as pb;
 use crate::pb::model::v1 as model;
 
-/// Reads a member's name from the field called `field`.
+/// Reads a member's name. `field`: its field, for errors.
 pub fn member_name(field: &str, name: &str) -> Result<MemberName, Invalid> {
     name.parse().map_err(|error| Invalid::new(field, error))
 }
 
-/// Reads what may be said of a member: its display name and its jurisdictions.
+/// Reads the display name and the jurisdictions of a member.
 pub fn member_words(
     display_name: &str,
     jurisdictions: &[String],
@@ -56,7 +56,7 @@ pub fn token_issuers(issuers: &[String]) -> Result<TokenIssuers, Invalid> {
     TokenIssuers::new(issuers).map_err(|error| Invalid::new("token_issuers", error))
 }
 
-/// Reads a state; it has to be there.
+/// Reads the state of a member, which is required.
 pub fn member_state(state: i32) -> Result<MemberState, Invalid> {
     match pb::MemberState::try_from(state) {
         Ok(pb::MemberState::Active) => Ok(MemberState::Active),
@@ -67,7 +67,7 @@ pub fn member_state(state: i32) -> Result<MemberState, Invalid> {
     }
 }
 
-/// The state as the wire has it.
+/// Returns the number of a state on the wire.
 #[must_use]
 pub fn member_state_number(state: MemberState) -> i32 {
     match state {
@@ -131,7 +131,7 @@ pub fn capabilities(numbers: &[i32]) -> Result<Capabilities, Invalid> {
     Flags::new(all).map_err(|error| Invalid::new("capabilities", error))
 }
 
-/// The capabilities as the wire has them.
+/// Returns the numbers of the capabilities on the wire.
 #[must_use]
 pub fn capability_numbers(capabilities: Capabilities) -> Vec<i32> {
     let number = |capability| match capability {

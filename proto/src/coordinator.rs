@@ -25,7 +25,7 @@ impl From<SearchAnswer> for pb::SearchResponse {
 }
 
 impl pb::SearchResponse {
-    /// The answer with its results in this form.
+    /// Returns the answer as a message, with its results in this form.
     #[must_use]
     pub fn of(mut answer: SearchAnswer, form: Form) -> Self {
         match form {

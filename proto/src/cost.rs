@@ -1,4 +1,4 @@
-//! The bound on the work of one call, held against what has been read of it.
+//! The limit on the cost of one call, checked against the request.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use vigie_model::{HashType, Query, QueryHash, SearchOptions, cost};
 
 use crate::invalid::Invalid;
 
-/// Checks that a search is not more work than one call may be.
+/// Checks that the cost of a search is within the limit of one call.
 pub(crate) fn check_cost(
     hashes: impl IntoIterator<Item = (HashType, u64)>,
     options: &SearchOptions,
@@ -15,7 +15,7 @@ pub(crate) fn check_cost(
     checked.map(drop).map_err(|error| Invalid::new("queries", error))
 }
 
-/// How many hashes of each type there are, and frames of videos.
+/// Counts the hashes by type; a video counts as its number of frames.
 pub(crate) fn count_types<'a>(hashes: impl IntoIterator<Item = &'a QueryHash>) -> BTreeMap<HashType, u64> {
     let mut counts = BTreeMap::new();
     for one in hashes {
@@ -24,7 +24,7 @@ pub(crate) fn count_types<'a>(hashes: impl IntoIterator<Item = &'a QueryHash>) -
     counts
 }
 
-/// Checks that the queries of a call between services are not more work than one call may be.
+/// Checks that the cost of the queries of a call between services is within the limit of one call.
 pub(crate) fn check_queries(queries: &[Query], options: &SearchOptions) -> Result<(), Invalid> {
     check_cost(count_types(queries.iter().flat_map(|query| &query.hashes)), options)
 }

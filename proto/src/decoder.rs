@@ -1,6 +1,7 @@
-//! Package `vigie.decoder.v1`: what passes between a hashing thread and its decoder process.
+//! Package `vigie.decoder.v1`: the messages between a hashing thread and its decoder process.
 //!
-//! The process may have been taken over by what it decoded: its answers are checked like those of a stranger.
+//! The content may have taken over the process that decodes it, so the answers are checked like those of a
+//! stranger.
 
 mod form;
 mod outside;
@@ -19,21 +20,22 @@ pub use program::{PROGRAM_COMMAND, ProgramOrder};
 use crate::invalid::Invalid;
 use crate::pb::decoder::v1 as pb;
 
-/// The hidden command of `vigie` that is a decoder process. Its one argument is a number of bytes: its
-/// memory.
+/// The hidden command of `vigie` that runs a decoder process. Its single argument is the memory limit in
+/// bytes.
 pub const COMMAND: &str = "decode-worker";
-/// The first bytes of a process, before its first message.
+/// The first bytes that a decoder process sends, before its first message.
 pub const GREETING: [u8; 8] = *b"vigie\0d1";
 /// The longest [`pb::WorkerHello`], in bytes.
 pub const HELLO_BYTES_MAX: usize = 64;
 /// The longest [`pb::DecodeRequest`], in bytes, without the file.
 pub const REQUEST_BYTES_MAX: usize = 1 << 10;
-/// The longest [`pb::DecodeResponse`] without pixels, in bytes: 256 frames with all ways have a third of it.
+/// The longest [`pb::DecodeResponse`] without pixels, in bytes: about three times what 256 frames with all
+/// ways need.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// The bytes that go before the pixels of a form: the field's number and a length.
+/// The overhead in bytes of the pixels of a form: the number of the field and the length.
 const PIXELS_HEAD_BYTES: usize = 8;
 
-/// The longest [`pb::DecodeResponse`] to a request with these forms, in bytes.
+/// Returns the longest [`pb::DecodeResponse`] to a request with these forms, in bytes.
 #[must_use]
 pub fn answer_bytes_max(forms: &[PictureForm]) -> usize {
     forms
@@ -42,7 +44,7 @@ pub fn answer_bytes_max(forms: &[PictureForm]) -> usize {
         .fold(ANSWER_BYTES_MAX, usize::saturating_add)
 }
 
-/// The first message of a process with this protection.
+/// Returns the first message of a process with this protection.
 #[must_use]
 pub fn hello(posture: Posture) -> pb::WorkerHello {
     let posture = match posture {
@@ -53,10 +55,11 @@ pub fn hello(posture: Posture) -> pb::WorkerHello {
     pb::WorkerHello { posture: posture.into() }
 }
 
-/// The protection that a process says it has.
+/// Reads the protection that a process reports.
 ///
 /// # Errors
-/// [`Invalid`], when the message says none that is known.
+///
+/// [`Invalid`] if the protection is missing or unknown.
 pub fn posture(hello: &pb::WorkerHello) -> Result<Posture, Invalid> {
     match pb::Posture::try_from(hello.posture) {
         Ok(pb::Posture::None) => Ok(Posture::None),
@@ -66,32 +69,32 @@ pub fn posture(hello: &pb::WorkerHello) -> Result<Posture, Invalid> {
     }
 }
 
-/// The bounds and the further query hashes of one file, and the pixels that are wanted of it.
+/// The request for one file: its limits, the further query hashes, and the wanted pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// The bytes of the file, which follow.
+    /// Number of bytes of the file, which follow the message.
     pub content_bytes: usize,
-    /// Bounds.
+    /// The limits of decoding.
     pub limits: Limits,
-    /// Further query hashes.
+    /// The further query hashes to compute.
     pub ways: Ways,
-    /// If it is there, what follows is no file but pixels.
+    /// The layout of the pixels, if pixels follow instead of a file.
     pub pixels: Option<Mosaic>,
-    /// The forms in which the first frame is wanted as pixels, at most [`PictureForm::COUNT_MAX`].
+    /// The forms in which the pixels of the first frame are wanted, at most [`PictureForm::COUNT_MAX`].
     pub forms: Vec<PictureForm>,
 }
 
-/// The outcome of a file that a decoder process read without a fault.
+/// The result of a file that the decoder process read without an error.
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are pictures")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
-    /// Its hashes, and its first frame as pixels.
+    /// The hashes of the picture, and the pixels of its first frame.
     Picture(HashedPicture),
-    /// The parts that a program outside has to decode.
+    /// The parts that an external program must decode.
     Outside(Outside),
 }
 
-/// The request for the pixels of a program outside.
+/// Returns the request to hash pixels that an external program has decoded.
 #[must_use]
 pub fn pixels_request(
     mosaic: &Mosaic,
@@ -103,8 +106,8 @@ pub fn pixels_request(
     pb::DecodeRequest { content_bytes: mosaic.pixel_bytes(), pixels: Some((*mosaic).into()), ..file }
 }
 
-/// A field of [`pb::DecodeLimits`] and one of [`Limits`] have the same name, and times are in milliseconds;
-/// every field is named on both sides, so that a new one cannot be forgotten.
+/// The fields of [`pb::DecodeLimits`] and [`Limits`] have the same names, and times are in milliseconds. Both
+/// sides list every field, so that a new field cannot be forgotten.
 impl From<&Limits> for pb::DecodeLimits {
     fn from(limits: &Limits) -> Self {
         let &Limits {
@@ -161,7 +164,8 @@ fn size(field: &str, bytes: u64) -> Result<usize, Invalid> {
     usize::try_from(bytes).map_err(|_| Invalid::new(field, "is more than this machine can address"))
 }
 
-/// The request for a file of so many bytes, and for its first frame in these forms.
+/// Returns the request to hash a file of `content_bytes` bytes, with the pixels of its first frame in these
+/// forms.
 #[must_use]
 pub fn request(
     content_bytes: usize,
@@ -194,7 +198,7 @@ impl TryFrom<pb::DecodeRequest> for Order {
             forms: form::all(message.forms)?,
         };
         match &order.pixels {
-            // Their number is that of a picture within the limits.
+            // The number of pixels is that of a picture within the limits.
             Some(mosaic) => {
                 mosaic.check(&order.limits).map_err(|_| Invalid::new("pixels", "is beyond the limits"))?;
                 if message.content_bytes != mosaic.pixel_bytes() {
@@ -210,7 +214,7 @@ impl TryFrom<pb::DecodeRequest> for Order {
     }
 }
 
-/// The answer to a file with this outcome.
+/// Returns the response for the result of a file.
 #[must_use]
 pub fn response(outcome: Result<Decoded, DecodeFailure>) -> pb::DecodeResponse {
     let mut sent = Vec::new();
@@ -228,10 +232,11 @@ pub fn response(outcome: Result<Decoded, DecodeFailure>) -> pb::DecodeResponse {
     pb::DecodeResponse { outcome: Some(outcome), pixels: sent }
 }
 
-/// The outcome that an answer to a request with these forms holds.
+/// Reads the result from the response to a request with these forms.
 ///
 /// # Errors
-/// [`Invalid`], when it holds none, or one that no decoder gives.
+///
+/// [`Invalid`] if the response has no result, or one that no decoder process can send.
 pub fn outcome(
     answer: pb::DecodeResponse,
     forms: &[PictureForm],
@@ -243,7 +248,7 @@ pub fn outcome(
     match answer.outcome {
         Some(pb::decode_response::Outcome::Picture(picture)) => {
             let picture = PictureFingerprint::try_from(picture)?;
-            // Every other fault ends the process, which then answers nothing.
+            // Any other fault ends the process before it can answer.
             if !matches!(picture.later_fault, None | Some(DecodeFailureKind::Panicked)) {
                 return Err(Invalid::new("later_fault", "is none that a decoder process can answer"));
             }
@@ -257,7 +262,7 @@ pub fn outcome(
                 return Err(Invalid::new("kind", "is none of this version, and both ends are of one"));
             }
             let failure = DecodeFailure::try_from(failure)?;
-            // It may come into the caller's log.
+            // The caller may log this message.
             if failure.message.is_empty() || failure.message.contains(char::is_control) {
                 return Err(Invalid::new("message", "is not one line of text"));
             }

@@ -1,4 +1,4 @@
-//! A message that breaks the contract, and the field at fault.
+//! An error in a message: the field that breaks the contract, and the reason.
 
 use std::fmt::Display;
 
@@ -6,37 +6,38 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
-/// A field whose value breaks the contract. Never repeats a hash or content.
+/// A field whose value breaks the contract. The reason never repeats a hash or content.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {reason}")]
 pub struct Invalid {
     /// The path of the field, as in `queries[3].hashes[0].value`.
     pub field: String,
-    /// What is wrong, and what would be right.
+    /// The fault of the value, and what is allowed.
     pub reason: String,
 }
 
 impl Invalid {
-    /// The field `field` is wrong because of `reason`.
+    /// Returns the fault of the field `field`. `reason`: a clause whose subject is the field.
     #[must_use]
     pub fn new(field: impl Into<String>, reason: impl Display) -> Self {
         Self { field: field.into(), reason: reason.to_string() }
     }
 
-    /// The same fault, seen from the message that holds the faulty one in `parent`.
+    /// Returns the same fault as a fault of the enclosing message, whose field `parent` holds the faulty
+    /// message.
     #[must_use]
     pub fn within(self, parent: impl Display) -> Self {
         Self { field: format!("{parent}.{}", self.field), reason: self.reason }
     }
 
-    /// The field has to be there.
+    /// Returns the fault of a required field that is missing.
     #[must_use]
     pub fn missing(field: impl Into<String>) -> Self {
         Self::new(field, "is missing; it is required")
     }
 }
 
-/// `INVALID_ARGUMENT`, with the field in a `BadRequest`.
+/// The status has the code `INVALID_ARGUMENT`, and the field in a `BadRequest`.
 impl From<Invalid> for Status {
     fn from(invalid: Invalid) -> Self {
         let message = invalid.to_string();
@@ -45,11 +46,11 @@ impl From<Invalid> for Status {
     }
 }
 
-/// Faults that one answer names.
+/// The most faults that one status lists.
 const FAULTS_MAX: usize = 20;
 
-/// `INVALID_ARGUMENT` with several faults of one request, each a line of the message and a field of the
-/// `BadRequest`: the first 20.
+/// Returns `INVALID_ARGUMENT` with several faults of one request. The first 20 are listed, each as a line of
+/// the message and as a violation in the `BadRequest`; the last line counts the others.
 #[must_use]
 pub fn invalid_fields(faults: Vec<Invalid>) -> Status {
     let more = faults.len().saturating_sub(FAULTS_MAX);
@@ -69,7 +70,7 @@ pub(crate) fn check_len(field: &str, len: usize, min: usize, max: usize) -> Resu
     Err(Invalid::new(field, format!("has {len} entries; it must have {min} to {max}")))
 }
 
-/// Converts each entry of a list, and names the entry at fault.
+/// Converts each entry of a list. An error names the index of the wrong entry.
 pub(crate) fn each<P, M>(
     field: &str,
     messages: impl IntoIterator<Item = P>,

@@ -1,8 +1,8 @@
 //! The wire contract: protocol files, generated code, and the checked conversions to and from the model.
 //!
-//! [`pb`] is what `proto/` generates; only the `grpc.rs` of a service and the clients see it. On receipt
-//! every message passes through `TryFrom<pb::X>` for a model type, which checks each bound that the
-//! protocol's comments state and names the field at fault ([`Invalid`]). On sending, `From` cannot fail.
+//! [`pb`] is generated from `proto/`; only the `grpc.rs` of a service and the clients use it. On receipt,
+//! `TryFrom<pb::X>` converts every message to a model type. The conversion checks each bound that the
+//! protocol's comments state, and names the field at fault ([`Invalid`]). On sending, `From` cannot fail.
 //!
 //! Reading order: [`pb`], [`invalid`], [`status`], then one module for each package.
 
@@ -40,11 +40,12 @@ use pb::coordinator::v1::coordinator_service_server;
 use pb::matcher::v1::matcher_service_server;
 use pb::matching::v1::{match_service_server, scoring_service_server};
 
-/// The encoded descriptors of every package with their comments, of `google.rpc` and of all that they import:
-/// a `google.protobuf.FileDescriptorSet` of which reflection answers and clients are generated.
+/// The encoded descriptors, with comments, of every package, of `google.rpc`, and of all packages that these
+/// import. The format is a `google.protobuf.FileDescriptorSet`. Server reflection answers from it, and
+/// clients are generated from it.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-/// Every service, and the role that serves it.
+/// Every service with the role that serves it, as (service, role).
 pub const ROLES: &[(&str, &str)] = &[
     (match_service_server::SERVICE_NAME, "frontend"),
     (scoring_service_server::SERVICE_NAME, "frontend"),
@@ -77,7 +78,7 @@ mod tests {
 
     use super::*;
 
-    /// Nobody can call a method of which nobody has decided who may.
+    /// Every method has a row in the table of rights, so the callers of each method have been decided.
     #[test]
     fn every_method_of_the_descriptors_has_its_row_in_the_table_of_rights() {
         let served = [

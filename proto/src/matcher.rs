@@ -44,8 +44,8 @@ fn identity(shard: u32, shard_count: u32) -> Result<ShardIdentity, Invalid> {
     ShardIdentity::new(shard, shard_count).map_err(|error| Invalid::new("shard", error))
 }
 
-/// The greatest number of a hash type that the first version knows, which refuses a description with any
-/// other.
+/// The largest number of a hash type that the first version knows. That version refuses other numbers in
+/// `hashes`, so later types are counted in `other_hashes`.
 const FIRST_TYPES_MAX: u16 = 3;
 
 impl From<ReplicaDescription> for pb::DescribeResponse {

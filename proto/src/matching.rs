@@ -88,7 +88,7 @@ impl TryFrom<pb::MatchRequest> for MatchCall {
     }
 }
 
-/// Reads the word for where content comes from.
+/// Reads the surface: a word for the place from which the content comes.
 pub fn surface(text: &str) -> Result<Box<str>, Invalid> {
     if text.len() > MatchCall::SURFACE_LEN_MAX || text.chars().any(char::is_control) {
         let reason = format!("has at most {} bytes, and no control characters", MatchCall::SURFACE_LEN_MAX);
@@ -97,8 +97,9 @@ pub fn surface(text: &str) -> Result<Box<str>, Invalid> {
     Ok(text.into())
 }
 
-/// Hashes by which a content is looked for, by type. An image has a PDQ hash for each variant at least, and a
-/// video a frame; its frontend makes more than one call of those that have many.
+/// Returns the number of query hashes by type. Each image counts as a PDQ hash for each variant, and each
+/// video as one frame for each variant. These are minimums: for contents with more hashes, the frontend makes
+/// several calls.
 fn counts(contents: &[Content]) -> BTreeMap<HashType, u64> {
     let images = contents.iter().filter(|content| matches!(content, Content::Image(_))).count();
     let hashed = contents.iter().filter_map(|content| match content {
@@ -136,7 +137,7 @@ impl TryFrom<pb::HashTypeSearch> for HashTypeSearch {
             Ok(pb::SkipReason::Unspecified) => None,
             Ok(pb::SkipReason::QualityBelowFloor) => Some(SkipReason::QualityBelowFloor),
             Ok(pb::SkipReason::NotDecoded) => Some(SkipReason::NotDecoded),
-            // A newer frontend has more reasons; that the type was not searched is what counts.
+            // A newer frontend may have other reasons. They all mean that the type was not searched.
             Err(_) => Some(SkipReason::Other),
         };
         let hash_type = hash_type("hash_type", message.hash_type, Sender::Peer)?;
@@ -198,7 +199,7 @@ impl From<DecodedVideo> for pb::DecodedVideo {
 
 impl From<pb::DecodedVideo> for DecodedVideo {
     fn from(message: pb::DecodedVideo) -> Self {
-        // A reason that a newer frontend has: that it is partial is what counts.
+        // A newer frontend may have other reasons. They all mean that the video was read only in part.
         let reason = |name: &str| VideoPartial::from_name(name).unwrap_or(VideoPartial::DecoderFailed);
         Self {
             width: message.width,
@@ -274,8 +275,8 @@ impl From<ImageFingerprint> for pb::HashResponse {
     }
 }
 
-/// Requires PDQ of all eight variants, MD5 and SHA-256: every version of the frontend sends them. Keeps every
-/// other digest.
+/// PDQ hashes of all eight variants, MD5 and SHA-256 are required: every version of the frontend sends them.
+/// Every other digest is kept too.
 impl TryFrom<pb::HashResponse> for ImageFingerprint {
     type Error = Invalid;
 
@@ -315,7 +316,7 @@ impl TryFrom<pb::HashResponse> for ImageFingerprint {
                 }
                 picture
             }
-            // A frontend that hashes the first frame only does not know whether there are more.
+            // This frontend hashes only the first frame, and does not know whether there are more.
             None => PictureFingerprint {
                 width: message.width,
                 height: message.height,

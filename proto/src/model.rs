@@ -16,15 +16,15 @@ use crate::invalid::{Invalid, check_len, each};
 use crate::pb::model::v1 as pb;
 use crate::time::{time, unix_ms};
 
-/// Whose message is read.
+/// The sender of a message.
 ///
-/// A newer process may know a hash type more than this one. What a peer has accepted is kept and handed on
-/// under its number; what a client sends has to be understood.
+/// A newer process may know more hash types than this one. A type that a peer has accepted is kept and passed
+/// on under its number; a type that a client sends must be known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sender {
-    /// A client: hash types without a row in this build are refused.
+    /// A client. Hash types without a row in the table of this build are refused.
     Client,
-    /// Another part of the system, or this one's own files: they are accepted.
+    /// Another service, or a file that this one wrote. All hash types are accepted.
     Peer,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn hash_types(field: &str, numbers: Vec<i32>) -> Result<Vec<HashType>
     each(field, numbers, |number| hash_type("", number, Sender::Peer))
 }
 
-/// The number of a hash type on the wire.
+/// Returns the number of a hash type on the wire.
 pub(crate) fn hash_type_number(hash_type: HashType) -> i32 {
     hash_type.number().into()
 }
@@ -75,7 +75,7 @@ impl TryFrom<pb::SetDigest> for SetDigest {
     }
 }
 
-/// Reads a digest from the field called `field`.
+/// Reads a digest. `field`: its field, for errors.
 pub(crate) fn digest(field: &str, message: pb::SetDigest) -> Result<SetDigest, Invalid> {
     message.try_into().map_err(|invalid: Invalid| invalid.within(field))
 }
@@ -128,7 +128,7 @@ impl From<Variant> for pb::Variant {
     }
 }
 
-/// Reads a variant.
+/// Reads a variant; an unspecified one is the original.
 pub(crate) fn variant(number: i32) -> Result<Variant, Invalid> {
     match pb::Variant::try_from(number) {
         Ok(pb::Variant::Unspecified | pb::Variant::Original) => Ok(Variant::Original),
@@ -156,7 +156,7 @@ impl From<Way> for pb::Way {
     }
 }
 
-/// Reads a way.
+/// Reads a way. An unspecified one is plain, and an unknown one is [`Way::Other`].
 pub(crate) fn way(number: i32) -> Way {
     match pb::Way::try_from(number) {
         Ok(pb::Way::Unspecified | pb::Way::Plain) => Way::Plain,
@@ -212,7 +212,7 @@ pub(crate) fn query_hashes(hashes: Vec<pb::QueryHash>, sender: Sender) -> Result
     check_frames(Query { hashes }).map(|query| query.hashes)
 }
 
-/// Checks that a query has no more frames of videos than one may.
+/// Checks that a query has at most [`Query::FRAMES_MAX`] frames of videos.
 pub(crate) fn check_frames(query: Query) -> Result<Query, Invalid> {
     match query.frames() {
         0..=Query::FRAMES_MAX => Ok(query),
@@ -229,7 +229,7 @@ impl From<&Query> for pb::HashQuery {
     }
 }
 
-/// Reads the queries of one call between services. A query may be empty: all its hashes may have been
+/// Reads the queries of one call between services. A query may be empty, because all its hashes may have been
 /// skipped.
 pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invalid> {
     check_len("queries", messages.len(), 1, Query::BATCH_MAX)?;
@@ -239,7 +239,7 @@ pub(crate) fn queries(messages: Vec<pb::HashQuery>) -> Result<Vec<Query>, Invali
     })
 }
 
-/// Reads a bank's name, with or without its owner's, from the field called `field`.
+/// Reads a bank's name, with or without the name of its owner. `field`: its field, for errors.
 pub fn bank_ref(field: &str, name: &str) -> Result<BankRef, Invalid> {
     name.parse().map_err(|error| Invalid::new(field, error))
 }
@@ -263,7 +263,7 @@ impl From<Match> for pb::Match {
             exact: found.exact,
             other_matches: found.other_matches,
             frame: found.rendition.frame,
-            // The plain way is left out: services behind a frontend know no other.
+            // The plain way is sent as unspecified: services behind a frontend know no other way.
             way: match found.rendition.way {
                 Way::Plain => pb::Way::Unspecified.into(),
                 way @ (Way::Scaled | Way::Unbordered | Way::PaletteIndices | Way::AsStored | Way::Other) => {
@@ -304,7 +304,7 @@ impl TryFrom<pb::Match> for Match {
     }
 }
 
-/// Reads a distance of a hash type.
+/// Reads a distance for a hash type. Without a vector class it is in bits, at most 65,535.
 pub(crate) fn distance(hash_type: HashType, distance: u32) -> Result<Distance, Invalid> {
     if distance > u16::MAX.into() && hash_type.vector_class().is_none() {
         return Err(Invalid::new("distance", "is more bits than a hash has"));
@@ -325,7 +325,7 @@ impl From<QueryMatches> for pb::QueryMatches {
     }
 }
 
-/// Reads how many matches were left out. That some were is never lost.
+/// Reads the number of left-out matches: at least 1 if the answer was truncated.
 pub(crate) fn left_out(truncated: bool, matches: u32) -> u32 {
     matches.max(truncated.into())
 }
@@ -386,7 +386,7 @@ impl TryFrom<pb::Coverage> for Coverage {
     }
 }
 
-/// Reads a coverage that has to be there.
+/// Reads a required coverage.
 pub(crate) fn coverage(message: Option<pb::Coverage>) -> Result<Coverage, Invalid> {
     message
         .ok_or_else(|| Invalid::missing("coverage"))?
@@ -409,7 +409,7 @@ mod tests {
         assert!(!invalid.reason.contains("ab"), "{}", invalid.reason);
     }
 
-    /// The names of the enumeration are those of the table, and both have the same numbers.
+    /// The wire's enumeration and the table of hash types have the same names and numbers.
     #[test]
     fn every_row_of_the_table_is_named_on_the_wire() {
         for hash_type in HashType::of_table() {

@@ -1,6 +1,6 @@
 //! Generated code, in modules that follow the packages.
 //!
-//! Some messages hold hashes, images or keys; their `Debug` is written here and shows none of them.
+//! Some messages hold hashes, images or keys. Their `Debug` is implemented by hand and shows none of these.
 #![allow(missing_docs, missing_debug_implementations, unreachable_pub, rust_2018_idioms)]
 #![allow(clippy::all, clippy::large_futures, clippy::wildcard_enum_match_arm)]
 
@@ -52,7 +52,7 @@ pub mod classifier {
     }
 }
 
-/// Package `inference`: the Open Inference Protocol, of servers that are none of ours.
+/// Package `inference`: the Open Inference Protocol, which servers of other projects speak.
 pub mod inference {
     tonic::include_proto!("inference");
 }

@@ -1,7 +1,7 @@
-//! The request of a search and its results, which are alike for the coordinator and the matchers.
+//! The request and the results of a search, which the coordinator and the matchers share.
 //!
-//! Queries and results come in one of two forms: a message for each, which every version reads, or packed
-//! ([`crate::model::packed`]). A server answers in the form in which it was asked.
+//! Queries and results have one of two forms: one message for each, which every version reads, or packed
+//! ([`crate::model::packed`]). A server answers in the form of the request.
 
 use vigie_model::{Query, QueryMatches, SearchOptions};
 
@@ -12,11 +12,12 @@ use crate::model::search_options::{check_answers, search_options};
 use crate::model::{Sender, queries};
 use crate::pb::model::v1 as pb;
 
-/// Defines how the `SearchRequest` of a package is made and read.
+/// Implements the building and the reading of a package's `SearchRequest`.
 macro_rules! search_request {
     ($message:path) => {
         impl $message {
-            /// The request to look for `queries`, with an answer of at most so many bytes of matches.
+            /// Returns the request to search for `queries`. The matches in the answer have `answer_bytes_max`
+            /// bytes at most.
             pub fn of<'query>(
                 queries: impl IntoIterator<Item = &'query vigie_model::Query>,
                 options: &vigie_model::SearchOptions,
@@ -37,13 +38,13 @@ macro_rules! search_request {
                 }
             }
 
-            /// The form of the queries, in which the results are to be.
+            /// Returns the form of the queries, in which the results must be sent too.
             #[must_use]
             pub const fn form(&self) -> crate::Form {
                 if self.packed.is_some() { crate::Form::Packed } else { crate::Form::Plain }
             }
 
-            /// The bytes of matches that the answer may hold, if the caller has set them.
+            /// Returns the most bytes of matches that the answer may hold, if the caller has set them.
             #[must_use]
             pub fn answer_bytes(&self) -> Option<usize> {
                 let asked = usize::try_from(self.answer_bytes_max).unwrap_or(vigie_model::ANSWER_BYTES_MAX);
@@ -68,11 +69,11 @@ pub(crate) use search_request;
 pub enum Form {
     /// A message for each query, hash and match.
     Plain,
-    /// Columns of all.
+    /// One message of columns for all queries, and one for all matches.
     Packed,
 }
 
-/// Reads a request, in either form.
+/// Reads a request in either form.
 pub(crate) fn request(
     plain: Vec<pb::HashQuery>,
     packed: Option<pb::PackedQueries>,
@@ -97,7 +98,7 @@ pub(crate) fn request(
     Ok((queries, options))
 }
 
-/// Reads the results of an answer, in either form.
+/// Reads the results of an answer in either form.
 pub(crate) fn results(
     plain: Vec<pb::QueryMatches>,
     packed: Option<pb::PackedMatches>,

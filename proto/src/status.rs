@@ -12,16 +12,16 @@ use crate::pb::coordinator::v1::SearchResponse;
 use crate::pb::matching::v1 as pb;
 use crate::pb::model::v1::Coverage;
 
-/// Failed shards that are told where there is no room for all.
+/// The most failed shards that are named if the details would be too large.
 const FAILURES_MAX: usize = 8;
-/// Bytes of the reason of each of them.
+/// The most bytes of the reason of each of them.
 const REASON_BYTES_MAX: usize = 120;
 
-/// An answer that may travel in a status's details, in part if it must.
+/// An answer that can be sent in the details of a status, in part if it is too large.
 pub trait PartialAnswer: prost::Message + Name {
-    /// Leaves the results out, and says so.
+    /// Removes the results, and marks them as omitted.
     fn omit_results(&mut self);
-    /// What the answer covers.
+    /// Returns the coverage of the answer.
     fn coverage(&mut self) -> Option<&mut Coverage>;
 }
 
@@ -47,8 +47,8 @@ impl PartialAnswer for pb::MatchResponse {
     }
 }
 
-/// Returns a status that carries an answer. Of an answer that is too large for trailers it carries what it
-/// covers, without the results.
+/// Returns a status that carries a partial answer. If the answer is too large for trailers, the status
+/// carries its coverage without the results.
 #[must_use]
 pub fn with_partial<M: PartialAnswer>(code: Code, text: &str, mut partial: M) -> Status {
     if partial.encoded_len() > details::MESSAGE_BYTES_MAX {
@@ -65,7 +65,7 @@ pub fn with_partial<M: PartialAnswer>(code: Code, text: &str, mut partial: M) ->
     details::with_message(code, text, &partial)
 }
 
-/// One query of a batch, or one request of a stream, carries its failure in the answer.
+/// The failure of one query of a batch, or of one request of a stream, in the form that an answer carries.
 impl From<Status> for pb::Failure {
     fn from(status: Status) -> Self {
         let retry_after_ms = retry_after(&status).map_or(0, |pause| pause.as_millis());
@@ -78,7 +78,7 @@ impl From<Status> for pb::Failure {
     }
 }
 
-/// The status that the call would have failed with on its own.
+/// Returns the status with which a separate call would have failed.
 impl From<pb::Failure> for Status {
     fn from(failure: pb::Failure) -> Self {
         let code = Code::from(failure.code);

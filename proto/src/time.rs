@@ -4,12 +4,12 @@ use vigie_model::{AsOf, UnixMillis};
 
 use crate::pb::model::v1 as pb;
 
-/// A time on the wire; 0 where it is not known.
+/// Returns a time on the wire, in milliseconds since 1970; 0 if it is unknown.
 pub(crate) fn unix_ms(time: Option<UnixMillis>) -> u64 {
     time.map_or(0, |time| time.0)
 }
 
-/// The time of a wire's number.
+/// Reads a time on the wire; `None` for 0.
 pub(crate) fn time(unix_ms: u64) -> Option<UnixMillis> {
     (unix_ms > 0).then_some(UnixMillis(unix_ms))
 }

@@ -1,4 +1,4 @@
-//! Exchanges, and the pages that they bring.
+//! Exchanges, and the pages that they bring from programmes.
 
 use vigie_consortium::{
     Exchange, ExchangeConfig, ExchangeId, ExchangeStatus, ForeignOpinion, Metadata, Origin, Text,
@@ -10,38 +10,38 @@ use super::{ContributedItem, WRITE_ITEMS_MAX, member_from_wire, member_to_wire};
 use crate::invalid::{Invalid, check_len, each};
 use crate::pb::bank::v1 as pb;
 
-/// A programme's key of a record.
+/// The key by which a programme names a record.
 pub type ForeignKey = Text<{ Origin::KEY_LEN_MAX }>;
 
 /// A record of a programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignRecord {
-    /// The programme's key of it, not empty.
+    /// The programme's key of the record, not empty.
     pub key: ForeignKey,
     /// The item.
     pub item: ContributedItem,
     /// The record as the programme sent it.
     pub foreign: Metadata,
-    /// What the programme's members say of it; `None` where they say nothing.
+    /// The opinions of the programme's members on it; `None` if there are none.
     pub opinion: Option<ForeignOpinion>,
 }
 
-/// A page of a programme.
+/// A page of changes of a programme.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangePage {
-    /// The exchange.
+    /// The exchange that fetched the page.
     pub exchange: ExchangeId,
-    /// The cursor that the page follows.
+    /// The expected cursor of the exchange, before the page.
     pub expected: Box<[u8]>,
-    /// The cursor after it.
+    /// The cursor after the page.
     pub next: Box<[u8]>,
-    /// Records that are new or other ones.
+    /// New and changed records.
     pub puts: Vec<ForeignRecord>,
-    /// Keys of records that are withdrawn.
+    /// Keys of withdrawn records.
     pub withdrawn: Vec<ForeignKey>,
-    /// The programme's own time of the new cursor, if it has another one.
+    /// The programme's time of the new cursor; `None` if unchanged.
     pub checkpoint: Option<UnixMillis>,
-    /// Items that were fetched with the page.
+    /// Number of items that were fetched with the page.
     pub fetched_items: u64,
 }
 
@@ -71,7 +71,7 @@ impl TryFrom<pb::ApplyExchangePageRequest> for ExchangePage {
     }
 }
 
-/// Reads the key of a record from the field called `field`.
+/// Reads the key of a record, which must not be empty. `field`: its field, for errors.
 pub fn foreign_key(field: &str, key: &str) -> Result<ForeignKey, Invalid> {
     if key.is_empty() {
         return Err(Invalid::new(field, "is empty"));
@@ -83,7 +83,7 @@ fn foreign_json(text: &str) -> Result<Metadata, Invalid> {
     Metadata::new(text).map_err(|error| Invalid::new("foreign_json", error))
 }
 
-/// Reads what the members of a programme say of a record.
+/// Reads the opinions of a programme's members on a record.
 pub fn foreign_opinion(message: Option<pb::ForeignOpinion>) -> Result<Option<ForeignOpinion>, Invalid> {
     let opinion = message.map(ForeignOpinion::try_from).transpose();
     opinion.map_err(|invalid| invalid.within("foreign_opinion"))
@@ -99,7 +99,7 @@ pub fn exchange_config(field: &str, text: &str) -> Result<ExchangeConfig, Invali
     ExchangeConfig::new(text).map_err(|error| Invalid::new(field, error))
 }
 
-/// Reads an interval in seconds; 0 for the default.
+/// Reads an interval in seconds; 0 means the default.
 pub fn exchange_interval(field: &str, seconds: u32) -> Result<u32, Invalid> {
     let max = Exchange::INTERVAL_SECONDS_MAX;
     if seconds > max {
@@ -148,7 +148,7 @@ impl TryFrom<pb::ExchangeStatus> for ExchangeStatus {
     }
 }
 
-/// Without the name of its bank, which depends on the reader.
+/// Leaves the name of the bank empty, because it depends on the reader.
 impl From<Exchange> for pb::Exchange {
     fn from(exchange: Exchange) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! The feed of the bank's log: ranges of changes, cursors, and the parts of a shard's present state.
+//! The feed of the bank's log: ranges of changes, cursors, and the parts of a shard's current state.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use crate::model::standing::{standing_from_wire, standing_to_wire};
 use crate::pb::bank::v1 as pb;
 use crate::time::{time, unix_ms};
 
-/// See `WatchResponse.changes_checksum`.
+/// Returns the checksum of changes: the first 8 bytes of BLAKE3 over the encoded changes, each after its
+/// length in 4 big-endian bytes; empty without changes. See `WatchResponse.changes_checksum`.
 #[must_use]
 pub fn changes_checksum(changes: &[pb::Change]) -> Vec<u8> {
     if changes.is_empty() {
@@ -24,9 +25,9 @@ pub fn changes_checksum(changes: &[pb::Change]) -> Vec<u8> {
     let (mut hasher, mut encoded) = (blake3::Hasher::new(), Vec::new());
     for change in changes {
         encoded.clear();
-        // A vector takes as many bytes as there are.
+        // Encoding to a vector cannot fail: it grows as needed.
         let _always = change.encode(&mut encoded);
-        // A change has kilobytes at most.
+        // A change has a few kilobytes at most, so its length fits.
         let length = u32::try_from(encoded.len()).unwrap_or(u32::MAX);
         hasher.update(&length.to_be_bytes()).update(&encoded);
     }
@@ -95,7 +96,7 @@ fn log_id(bytes: Vec<u8>) -> Result<LogId, Invalid> {
     bytes.try_into().map(LogId).map_err(|_| Invalid::new("log_id", reason))
 }
 
-/// Reads a chain; empty where it is not known.
+/// Reads a chain; empty bytes mean that it is unknown.
 fn chain(field: &str, bytes: Vec<u8>) -> Result<Option<[u8; 32]>, Invalid> {
     if bytes.is_empty() {
         return Ok(None);

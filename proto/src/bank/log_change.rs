@@ -1,5 +1,5 @@
-//! The changes of the bank's log as it stores them: those of banks and items, which shards follow, those of
-//! the directory, and records of items.
+//! The changes of the bank's log in their stored form: changes of banks and items, which shards follow, and
+//! others that only the bank and the directories need.
 
 use prost::Message as _;
 use vigie_consortium::Change as DirectoryChange;
@@ -22,28 +22,29 @@ use pb::change::Kind;
 pub enum LogChange {
     /// A change of a bank or an item, which shards follow.
     Shard(ChangeKind),
-    /// A change of members, principals, grants, quotas, charters, hash types or model cards, which shards are
-    /// not sent.
+    /// A change of members, principals, grants, quotas, charters, hash types or model cards. Not sent to
+    /// shards.
     Directory(DirectoryChange),
-    /// Another record of an item, which shards are not sent.
+    /// A new record of an item. Not sent to shards.
     Record(ItemId, Box<ItemRecord>),
-    /// A removed item is brought back as another one, or its submissions are those of one that is there.
-    /// Shards are not sent it.
+    /// A removed item (the first id) is restored as the second one, which is either new or an existing item
+    /// that takes over its submissions. Not sent to shards.
     BroughtBack(ItemId, ItemId),
-    /// Another share of lookups of a bank, which shards are not sent.
+    /// A new share of lookups of a bank. Not sent to shards.
     MatchRatio(BankId, MatchRatio),
-    /// An exchange is there, or is another one than before. Shards are not sent it.
+    /// A new or changed exchange. Not sent to shards.
     Exchange(Box<Exchange>),
-    /// An exchange is gone. Shards are not sent it.
+    /// A removed exchange. Not sent to shards.
     ExchangeRemoved(ExchangeId),
-    /// A document is there, or is another one than before. Shards are not sent it.
+    /// A new or changed document. Not sent to shards.
     Document(Box<Document>),
-    /// A document is gone. Shards are not sent it.
+    /// A removed document. Not sent to shards.
     DocumentGone(DocumentId),
 }
 
 impl LogChange {
-    /// The partition whose shard must apply the change; `None` where every shard must, or none is sent it.
+    /// Returns the partition whose shard must apply the change. `None` if every shard must, or if it is sent
+    /// to none.
     #[must_use]
     pub fn partition(&self) -> Option<u16> {
         match self {
@@ -59,7 +60,7 @@ impl LogChange {
         }
     }
 
-    /// The change of the directory that this is; `None` for items.
+    /// Returns the effect of this change on the directory; `None` if it has none.
     #[must_use]
     pub fn of_directory(&self) -> Option<DirectoryChange> {
         match self {
@@ -89,11 +90,11 @@ impl LogChange {
     }
 }
 
-/// The bytes that the log stores for a change and whose digest its chain covers: the [`pb::Change`] without
-/// its sequence.
+/// Returns the bytes that the log stores for a change, and whose digest its chain covers: the [`pb::Change`]
+/// without its sequence.
 ///
-/// `None` for a change of a bank as such in the form of the directory's: the log has it in that of the
-/// shards.
+/// Returns `None` for a change of a bank in the directory's form, because the log stores it in the shards'
+/// form.
 #[must_use]
 pub fn encode_log_change(change: LogChange) -> Option<Vec<u8>> {
     let kind = match change {
@@ -323,7 +324,7 @@ mod tests {
             let stored = encode_log_change(change.clone()).unwrap();
             assert_eq!(decode_log_change(&stored), Ok(change));
         }
-        // The log has one form of each change.
+        // The log has one form of each change only.
         let twice = LogChange::Directory(DirectoryChange::BankDeleted { bank });
         assert_eq!(encode_log_change(twice), None);
         assert!(decode_log_change(&[0xff]).is_err());
@@ -336,7 +337,7 @@ mod tests {
         let stored = pb::Change { sequence: 0, kind: Some(Kind::BankCreated(created)) }.encode_to_vec();
         let read = decode_log_change(&stored).unwrap();
         assert!(matches!(read, LogChange::Shard(ChangeKind::BankCreated { owner: MemberId::HOST, .. })));
-        // And the host's banks are written as they were then, so that the digests of old logs stay.
+        // The host's banks are still written in that form, so that the digests of old logs stay valid.
         assert_eq!(encode_log_change(read), Some(stored));
     }
 }

@@ -1,4 +1,4 @@
-//! Opinions, disputes and holds for one member, as records of items have them.
+//! Opinions, disputes, and holds for one member, as stored in the records of items.
 
 use vigie_consortium::{
     Class, Dispute, FloodLift, ForeignOpinion, MemberHold, Opinion, OpinionReason, OpinionWords, Resolution,
@@ -26,13 +26,13 @@ impl From<OpinionReason> for pb_model::OpinionReason {
     }
 }
 
-/// The number of a reason; 0 for none.
+/// Returns the number of a reason; 0 for none.
 #[must_use]
 pub fn reason_to_wire(reason: Option<OpinionReason>) -> i32 {
     reason.map_or(pb_model::OpinionReason::Unspecified, Into::into).into()
 }
 
-/// Reads a reason from the field called `field`; `None` for the unspecified one.
+/// Reads a reason. `field`: its field, for errors. Returns `None` for the unspecified one.
 pub fn opinion_reason(field: &str, number: i32) -> Result<Option<OpinionReason>, Invalid> {
     let found = OpinionReason::ALL.into_iter().find(|one| reason_to_wire(Some(*one)) == number);
     match (found, number) {
@@ -52,7 +52,7 @@ impl From<Resolution> for pb_model::Resolution {
     }
 }
 
-/// Reads an outcome from the field called `field`; `None` for the unspecified one.
+/// Reads an outcome. `field`: its field, for errors. Returns `None` for the unspecified one.
 pub fn resolution(field: &str, number: i32) -> Result<Option<Resolution>, Invalid> {
     let found = Resolution::ALL.into_iter().find(|one| i32::from(pb_model::Resolution::from(*one)) == number);
     match (found, number) {
@@ -72,7 +72,7 @@ impl From<Class> for pb_model::Class {
     }
 }
 
-/// Reads a class from the field called `field`.
+/// Reads a class. `field`: its field, for errors.
 pub fn class(field: &str, message: &pb_model::Class) -> Result<Class, Invalid> {
     Class::new(&message.taxonomy, &message.dimension, &message.value)
         .map_err(|error| Invalid::new(field, error))

@@ -1,4 +1,4 @@
-//! Items with what is said of them: origins, details, submissions.
+//! Items with their origins, details and submissions.
 
 use vigie_consortium::{
     Classification, ContentDigest, Details, Expiry, Hold, Holder, Holds, ItemRecord, Jurisdictions, Metadata,
@@ -14,14 +14,14 @@ use crate::model::{Sender, hash};
 use crate::pb::bank::v1 as pb;
 use crate::pb::model::v1 as pb_model;
 
-/// An item as a contributor gives it.
+/// An item as its contributor sends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContributedItem {
-    /// The hashes, labels and external reference: what searches use and answer with.
+    /// The hashes, labels and external reference, which searches use and return.
     pub content: ItemContent,
-    /// Where the contributor has it from; `None` where it does not say.
+    /// The origin of the item; `None` if the contributor does not name it.
     pub origin: Option<Origin>,
-    /// Everything else that the contributor says about the item.
+    /// The other information about the item.
     pub details: Details,
 }
 
@@ -33,13 +33,13 @@ impl From<ItemContent> for ContributedItem {
 }
 
 impl ContributedItem {
-    /// The origin that tells one submission from another. Among members a contributor's own name for the item
-    /// is the key of one.
+    /// Returns the origin that distinguishes submissions. If the item has none and there are members, the
+    /// contributor's external reference is the key of one.
     #[must_use]
     pub fn origin_of_submission(&self, has_members: bool) -> Option<Origin> {
         let of_reference = || {
             let key = self.content.external_reference().filter(|_| has_members)?;
-            // A key has the bounds of a reference.
+            // A key has the same bounds as an external reference.
             Origin::new("", key, "").ok()
         };
         self.origin.clone().or_else(of_reference)
@@ -54,7 +54,7 @@ impl From<ContributedItem> for pb::ItemContent {
     }
 }
 
-/// Reads an item as a contributor gives it.
+/// Reads an item as its contributor sends it.
 pub(super) fn contributed_item(mut message: pb::ItemContent) -> Result<ContributedItem, Invalid> {
     let (origin, details) = (message.origin.take(), message.details.take());
     let content = item_content(message, Sender::Client)?;
@@ -63,7 +63,7 @@ pub(super) fn contributed_item(mut message: pb::ItemContent) -> Result<Contribut
     Ok(ContributedItem { content, origin, details })
 }
 
-/// Reads an origin from the field called `field`; `None` where it says nothing.
+/// Reads an origin; `None` if it is empty. `field`: its field, for errors.
 pub fn origin_of(field: &str, message: pb::Origin) -> Result<Option<Origin>, Invalid> {
     let pb::Origin { programme, key, case } = message;
     let origin = Origin::new(&programme, &key, &case);
@@ -71,7 +71,7 @@ pub fn origin_of(field: &str, message: pb::Origin) -> Result<Option<Origin>, Inv
     Ok((!origin.is_empty()).then_some(origin))
 }
 
-/// Reads details from the field called `field`.
+/// Reads details. `field`: their field, for errors.
 pub fn details_of(field: &str, message: pb::ItemDetails) -> Result<Details, Invalid> {
     let pb::ItemDetails { classification, jurisdictions, note, metadata } = message;
     let read = || {
@@ -110,12 +110,12 @@ impl From<Details> for pb::ItemDetails {
     }
 }
 
-/// Reads a hash of an answer, whatever its type is.
+/// Reads a hash in an answer, of a known or unknown type.
 pub fn answered_hash(message: crate::pb::model::v1::Hash) -> Result<Hash, Invalid> {
     hash(message, Sender::Peer)
 }
 
-/// A submission for its readers, with the name of its member.
+/// Returns a submission for readers, with the name of its member.
 #[must_use]
 pub fn answered_submission(submission: Submission, member: Option<&MemberName>) -> pb::Submission {
     let member = member.map(ToString::to_string).unwrap_or_default();
@@ -329,8 +329,8 @@ mod tests {
         record.labels = Labels::try_from(vec!["b".to_owned(), "a".to_owned()]).ok();
         record.standing = Arc::new(record.standing_under(&Charter::default()));
         assert_eq!(ItemRecord::try_from(pb::ItemRecord::from(record.clone())), Ok(record.clone()));
-        // An earlier version wrote more of one member than are added now. More than these bounds no version
-        // wrote.
+        // An earlier version wrote more submissions of one member than can be added now, but no version wrote
+        // more than these bounds.
         let of_one_member = |count: usize| {
             let submissions = vec![record.submissions[0].clone(); count];
             ItemRecord { submissions, ..record.clone() }

@@ -13,7 +13,7 @@ use vigie_model::UnixMillis;
 
 use crate::invalid::Invalid;
 
-/// Entries of a page of cases that names no size, and the most.
+/// The most entries of a page of cases, and the number if the caller gives no size.
 pub const CASE_PAGE_MAX: u16 = 100;
 
 /// Reads the size of a page of cases.
@@ -28,17 +28,17 @@ pub fn case_page_size(size: i32) -> Result<u16, Invalid> {
     }
 }
 
-/// A text from the field called `field`.
+/// Reads a text. `field`: its field, for errors.
 fn text<const MAX: usize>(field: &str, text: &str) -> Result<Text<MAX>, Invalid> {
     Text::new(text).map_err(|error| Invalid::new(field, error))
 }
 
-/// A moment; `None` for 0.
+/// Reads a time; `None` for 0.
 fn moment(unix_ms: u64) -> Option<UnixMillis> {
     (unix_ms != 0).then_some(UnixMillis(unix_ms))
 }
 
-/// A moment as the wire has it.
+/// Returns a time for the wire; 0 for `None`.
 fn moment_to_wire(moment: Option<UnixMillis>) -> u64 {
     moment.map_or(0, |at| at.0)
 }

@@ -1,4 +1,4 @@
-//! Hash types of vectors, as they are declared.
+//! Declared hash types of vectors.
 
 use vigie_consortium::Change;
 use vigie_model::{Declaration, Distance, HashType, VectorClass, VectorElement, VectorMetric};
@@ -24,7 +24,7 @@ impl From<VectorMetric> for pb::VectorMetric {
     }
 }
 
-/// Reads the form of the elements and the metric of a type.
+/// Reads the element format and the metric of a type.
 pub fn vector_class(element: i32, metric: i32) -> Result<VectorClass, Invalid> {
     let unknown = |number, what: &str| format!("{number} is no {what} that this version knows");
     let element = match pb::VectorElement::try_from(element) {
@@ -42,7 +42,7 @@ pub fn vector_class(element: i32, metric: i32) -> Result<VectorClass, Invalid> {
     Ok(VectorClass { element, metric })
 }
 
-/// Reads the number of elements of a vector. The declaration is checked as a whole elsewhere.
+/// Reads the number of elements of a vector. The bounds of a declaration are checked elsewhere.
 pub fn vector_elements(elements: u32) -> Result<u16, Invalid> {
     u16::try_from(elements).map_err(|_| Invalid::new("elements", format!("{elements} is too many")))
 }
@@ -64,8 +64,8 @@ impl From<Declaration> for pb::DeclaredHashType {
     }
 }
 
-/// Reads a declaration that the bank has checked: its number is that of a vector type, of these elements and
-/// this metric.
+/// Reads a declaration that the bank has checked. Its number must be that of a vector type with this element
+/// format and metric.
 impl TryFrom<pb::DeclaredHashType> for Declaration {
     type Error = Invalid;
 

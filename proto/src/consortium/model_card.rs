@@ -1,4 +1,4 @@
-//! Model cards, as the log, the directory and answers hold them.
+//! Model cards in the log, in the directory and in answers.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl From<&CardVersion> for pb::ModelCard {
     }
 }
 
-/// Reads a card that the bank has checked: its name and its version are those of the document.
+/// Reads a card that the bank has checked. The name and the version must be those of the document.
 impl TryFrom<pb::ModelCard> for CardVersion {
     type Error = Invalid;
 
@@ -53,7 +53,7 @@ impl From<&CardVersion> for pb::ModelSummary {
     }
 }
 
-/// The N of a rate of at most 1 in N.
+/// Returns N for a rate of at most 1 in N.
 #[must_use]
 pub fn at_most_one_in(share: f64) -> u64 {
     let inverse = (1.0 / share).round();
@@ -66,7 +66,7 @@ pub fn at_most_one_in(share: f64) -> u64 {
     count
 }
 
-/// The word for the content that a model reads.
+/// Returns the word for the content that a model reads.
 #[must_use]
 pub const fn kind_word(kind: Kind) -> &'static str {
     match kind {
@@ -75,7 +75,7 @@ pub const fn kind_word(kind: Kind) -> &'static str {
     }
 }
 
-/// The word for a mode.
+/// Returns the word for a mode.
 #[must_use]
 pub const fn mode_word(mode: Mode) -> &'static str {
     match mode {
@@ -84,7 +84,7 @@ pub const fn mode_word(mode: Mode) -> &'static str {
     }
 }
 
-/// The word for a state.
+/// Returns the word for a state.
 #[must_use]
 pub const fn state_word(state: State) -> &'static str {
     match state {
@@ -102,7 +102,7 @@ pub(crate) fn card_change(message: pb::ModelCardPut) -> Result<Change, Invalid> 
     Ok(Change::ModelCardPut(Arc::new(card.try_into()?)))
 }
 
-/// A card of a model of pictures, for tests.
+/// Returns a card of an image model, for tests.
 #[cfg(test)]
 pub(crate) fn test_card(version: u32) -> CardVersion {
     let document = r#"{

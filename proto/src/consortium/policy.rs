@@ -1,4 +1,4 @@
-//! Policies, and the decisions that come of them.
+//! Policies, and the decisions that they make.
 
 use std::sync::Arc;
 
@@ -25,13 +25,13 @@ impl From<Verdict> for pb::Verdict {
     }
 }
 
-/// The number of a verdict; 0 for none.
+/// Returns the number of a verdict; 0 for none.
 #[must_use]
 pub fn verdict_to_wire(verdict: Option<Verdict>) -> i32 {
     verdict.map_or(pb::Verdict::Unspecified, Into::into).into()
 }
 
-/// Reads a verdict from the field called `field`; `None` for the unspecified one.
+/// Reads a verdict. `field`: its field, for errors. Returns `None` for the unspecified one.
 pub fn verdict(field: &str, number: i32) -> Result<Option<Verdict>, Invalid> {
     let found = Verdict::ALL.into_iter().find(|one| verdict_to_wire(Some(*one)) == number);
     match (found, number) {
@@ -188,7 +188,7 @@ impl TryFrom<pb::Decision> for Decided {
     }
 }
 
-/// The message of a member's policies.
+/// Returns the message of a member's policies.
 pub(crate) fn policies_to_wire(member: MemberId, policies: &MemberPolicies) -> pb::PoliciesPut {
     let message = pb::MemberPolicies {
         used_version: policies.used,
@@ -224,7 +224,7 @@ pub(crate) fn policies_change(message: pb::PoliciesPut) -> Result<Change, Invali
 mod tests {
     use super::*;
 
-    /// Makes a message wrong.
+    /// Makes a message invalid.
     type Edit = fn(&mut pb::Policy);
 
     fn policy() -> pb::Policy {

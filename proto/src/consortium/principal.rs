@@ -1,4 +1,4 @@
-//! Principals. Their digests of keys are in changes of the log, and in no answer.
+//! Principals. The digests of their keys are in changes of the log, but in no answer.
 
 use vigie_consortium::{
     ApiKey, ApiKeys, Credential, Expiry, Flags, KeyDigest, KeyId, MemberId, Principal, PrincipalId, Role,
@@ -28,7 +28,7 @@ pub fn roles(numbers: &[i32]) -> Result<Roles, Invalid> {
     Flags::new(all).map_err(|error| Invalid::new("roles", error))
 }
 
-/// The roles as the wire has them.
+/// Returns the numbers of the roles on the wire.
 #[must_use]
 pub fn role_numbers(roles: Roles) -> Vec<i32> {
     let number = |role| match role {
@@ -59,7 +59,7 @@ impl From<&TokenSubject> for pb::TokenSubject {
     }
 }
 
-/// A principal as it is answered: without the digests of its keys.
+/// Returns a principal for an answer, without the digests of its keys.
 #[must_use]
 pub fn answered_principal(principal: &Principal) -> pb::Principal {
     let key = |key: &ApiKey| pb::ApiKey {

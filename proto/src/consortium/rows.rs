@@ -1,4 +1,4 @@
-//! Rows of the directory, as stores keep them and followers are sent them.
+//! Rows of the directory, as stores keep them and as followers receive them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::pb::consortium::v1 as pb;
 use pb::directory_key::Key as WireKey;
 use pb::directory_row::Row as Wire;
 
-/// Rows of one message are cut where their encodings exceed this.
+/// The size in encoded bytes at which rows are split into another message.
 pub const ROWS_BYTES_MAX: usize = 1 << 20;
 
 impl From<Row> for pb::DirectoryRow {
@@ -111,7 +111,7 @@ impl TryFrom<pb::DirectoryKey> for RowKey {
     }
 }
 
-/// The bytes that a store keeps for a row.
+/// Returns the bytes that a store keeps for a row.
 #[must_use]
 pub fn encode_row(row: Row) -> Vec<u8> {
     pb::DirectoryRow::from(row).encode_to_vec()
@@ -122,12 +122,12 @@ pub fn decode_row(stored: &[u8]) -> Result<Row, Invalid> {
     pb::DirectoryRow::decode(stored).map_err(|error| Invalid::new("row", error))?.try_into()
 }
 
-/// A state of the directory of one log.
+/// A version of the directory of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryAt {
     /// The log.
     pub log: LogId,
-    /// Every change up to this one is in it.
+    /// The newest change that it contains.
     pub sequence: Sequence,
     /// The digest of all rows.
     pub digest: SetDigest,
@@ -150,15 +150,15 @@ impl TryFrom<bank::DirectoryState> for DirectoryAt {
     }
 }
 
-/// The longest wait of one request for the directory.
+/// The longest time for which one request may wait for a change.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A request for the directory: what the follower has, and how long to wait for another one.
+/// A request for the directory: the follower's state, and how long to wait for a newer one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DirectoryRequest {
-    /// The state that the follower has.
+    /// The follower's state; `None` if it has none.
     pub have: Option<DirectoryAt>,
-    /// The longest wait for another one, at most ten seconds.
+    /// The longest wait for a newer state, at most ten seconds.
     pub wait: Duration,
 }
 
@@ -183,18 +183,19 @@ impl TryFrom<bank::ReadDirectoryRequest> for DirectoryRequest {
     }
 }
 
-/// A part of an answer with the directory.
+/// A part of the answer to a [`DirectoryRequest`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct DirectoryPart {
-    /// The follower drops what it has before it applies this.
+    /// Whether the follower must drop its state before it applies this part.
     pub begins: bool,
-    /// Rows that are new and gone.
+    /// New, changed and removed rows.
     pub rows: Difference,
-    /// The state that these rows complete. `None` where more parts follow first.
+    /// The state that this part completes; `None` if more parts follow.
     pub completes: Option<DirectoryAt>,
 }
 
-/// Cuts the rows that lead to a state into parts of about [`ROWS_BYTES_MAX`] bytes each, at least one.
+/// Splits the rows of a new state into parts of about [`ROWS_BYTES_MAX`] bytes each. Returns at least one
+/// part; the last one has the state.
 #[must_use]
 pub fn directory_parts(
     begins: bool,
@@ -230,7 +231,7 @@ impl TryFrom<bank::ReadDirectoryResponse> for DirectoryPart {
     }
 }
 
-/// The name of a member, where a message has it; the empty text is none.
+/// Reads an optional member name; `None` for the empty text.
 pub fn optional_member(field: &str, name: &str) -> Result<Option<MemberName>, Invalid> {
     (!name.is_empty()).then(|| super::member_name(field, name)).transpose()
 }

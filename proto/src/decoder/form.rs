@@ -1,4 +1,4 @@
-//! The forms in which a picture is wanted as pixels, and these pixels.
+//! Conversions of the forms in which the pixels of a picture are wanted, and of these pixels.
 
 use vigie_classifiers::preprocessing::{Filter, Resize};
 use vigie_classifiers::{PictureForm, RgbPicture};
@@ -6,7 +6,7 @@ use vigie_classifiers::{PictureForm, RgbPicture};
 use crate::invalid::Invalid;
 use crate::pb::decoder::v1::{self as pb, picture_form};
 
-/// The bits of a colour.
+/// The largest colour: three bytes.
 const COLOUR_MAX: u32 = 0x00ff_ffff;
 
 impl From<&PictureForm> for pb::PictureForm {
@@ -58,7 +58,7 @@ impl TryFrom<pb::PictureForm> for PictureForm {
     }
 }
 
-/// Checks the forms of a request.
+/// Reads the forms of a request, at most [`PictureForm::COUNT_MAX`].
 pub(super) fn all(forms: Vec<pb::PictureForm>) -> Result<Vec<PictureForm>, Invalid> {
     if forms.len() > PictureForm::COUNT_MAX {
         return Err(Invalid::new("forms", "are more than 8"));
@@ -69,12 +69,12 @@ pub(super) fn all(forms: Vec<pb::PictureForm>) -> Result<Vec<PictureForm>, Inval
         .collect()
 }
 
-/// The bytes of pictures; none of a picture that could not be had.
+/// Returns the bytes of pictures; an empty list for a picture that is missing.
 pub(super) fn sent(pixels: Vec<Option<RgbPicture>>) -> Vec<Vec<u8>> {
     pixels.into_iter().map(|picture| picture.map(RgbPicture::into_pixels).unwrap_or_default()).collect()
 }
 
-/// Checks that there is a picture for each form, of the form's size, or none in its stead.
+/// Reads the pixels of a response: for each form a picture of its size, or empty bytes if there is none.
 pub(super) fn received(
     pixels: Vec<Vec<u8>>,
     forms: &[PictureForm],

@@ -1,4 +1,4 @@
-//! Conversions of pictures that a program outside decodes.
+//! Conversions of pictures that an external program decodes.
 
 use super::{Coding, Invalid, Meaning, Mosaic, Outside, Part, pb};
 

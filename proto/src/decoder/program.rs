@@ -1,24 +1,24 @@
-//! The command line of a process that becomes a program of others.
+//! The command line of a process that becomes an external program.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use vigie_sandbox::Requirement;
 
-/// The hidden command of `vigie` that locks itself down and becomes another program. It greets as a decoder
-/// process does, before.
+/// The hidden command of `vigie` that locks itself down and becomes another program. Before that, it sends
+/// the greeting of a decoder process.
 pub const PROGRAM_COMMAND: &str = "program-worker";
 
-/// The program that a process becomes, and its bounds.
+/// The program that a process becomes, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgramOrder {
-    /// The program.
+    /// The path of the program.
     pub program: PathBuf,
-    /// Its address space, in bytes.
+    /// The largest address space, in bytes.
     pub memory_bytes_max: u64,
-    /// Its processor time, in seconds.
+    /// The longest processor time, in seconds.
     pub processor_time_s_max: u64,
-    /// Without this protection it does not become the program.
+    /// The required protection. If the process cannot have it, it does not become the program.
     pub requirement: Requirement,
     /// The program's arguments.
     pub arguments: Vec<OsString>,
@@ -28,7 +28,7 @@ const REQUIRED: &str = "required";
 const BEST_EFFORT: &str = "best_effort";
 
 impl ProgramOrder {
-    /// The arguments of `vigie`, without its name.
+    /// Returns the arguments of `vigie`, without the name of the executable.
     #[must_use]
     pub fn into_arguments(self) -> Vec<OsString> {
         let requirement = match self.requirement {
@@ -45,7 +45,7 @@ impl ProgramOrder {
         own.into_iter().chain(self.arguments).collect()
     }
 
-    /// Reads what follows the command. `None` where that is something else.
+    /// Reads the arguments after [`PROGRAM_COMMAND`]; `None` if they are not valid.
     pub fn of_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let mut number = || arguments.next()?.to_str()?.parse().ok();
         let (memory_bytes_max, processor_time_s_max) = (number()?, number()?);

@@ -1,4 +1,4 @@
-//! What passes between a hashing thread and its decoder process.
+//! The messages between a hashing thread and its decoder process.
 
 use super::*;
 use crate::pb::model::v1 as pb_model;
@@ -20,7 +20,7 @@ fn picture() -> PictureFingerprint {
     }
 }
 
-/// As many as there may be, of every filter and every resize.
+/// The largest number of forms, with every filter and every resize.
 fn forms() -> Vec<PictureForm> {
     let resizes =
         [Resize::Stretch, Resize::CoverThenCrop { resize_to: 2_048 }, Resize::Fit { pad: [255, 0, 9] }];
@@ -32,7 +32,7 @@ fn forms() -> Vec<PictureForm> {
     of_all
 }
 
-/// A picture of each form but the second.
+/// A picture for each form except the second.
 fn pixels() -> Vec<Option<RgbPicture>> {
     let picture = |form: &PictureForm| RgbPicture::new(form.width, form.height, vec![7; form.bytes()]).ok();
     forms().iter().enumerate().map(|(at, form)| picture(form).filter(|_| at != 1)).collect()

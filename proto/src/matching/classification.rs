@@ -1,4 +1,4 @@
-//! What classifiers say, the names by which they are asked, and why they say nothing.
+//! Classifications, the names of the classifiers to run, and the reasons for which there is no score.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::invalid::{Invalid, check_len, each};
 use crate::pb::classifier::v1 as pb_classifier;
 use crate::pb::matching::v1 as pb;
 
-/// The most classifications of one content: those of as many models as a deployment has.
+/// The most classifications of one content: the largest number of models in a deployment.
 const CLASSIFICATIONS_MAX: usize = 64;
 
-/// Reads the names of classifiers, `min` to 16, each once, from the field called `field`.
+/// Reads the names of classifiers: `min` to 16, each once. `field`: their field, for errors.
 pub fn classifiers(field: &str, names: Vec<String>, min: usize) -> Result<Vec<Box<str>>, Invalid> {
     check_len(field, names.len(), min, MatchCall::CLASSIFIERS_MAX)?;
     let mut seen = BTreeSet::new();
@@ -53,7 +53,7 @@ impl From<ScoreFailure> for pb_classifier::ScoreFailure {
     }
 }
 
-/// Reads why there is no score. A kind that this version does not know is a failure all the same.
+/// An unknown kind is read as [`ScoreFailureKind::Failed`].
 impl From<pb_classifier::ScoreFailure> for ScoreFailure {
     fn from(message: pb_classifier::ScoreFailure) -> Self {
         let number = message.kind;
@@ -98,7 +98,7 @@ impl From<RateEstimate> for pb::RateEstimate {
     }
 }
 
-/// Reads what classifiers say of one content.
+/// Reads the classifications of one content.
 pub fn classifications(messages: Vec<pb::Classification>) -> Result<Vec<Classification>, Invalid> {
     check_len("classifications", messages.len(), 0, CLASSIFICATIONS_MAX)?;
     each("classifications", messages, TryInto::try_into)
@@ -110,7 +110,7 @@ fn name(field: &str, text: &str) -> Result<Box<str>, Invalid> {
     Ok(name.as_str().into())
 }
 
-/// Checks a score or a threshold.
+/// Checks a score or a threshold, which must be 0 to 1.
 pub(super) fn score(field: &str, score: f32) -> Result<f32, Invalid> {
     let is_score = (0.0..=1.0).contains(&score);
     is_score.then_some(score).ok_or_else(|| Invalid::new(field, "is no number from 0 to 1"))
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_no_classification_is_refused_by_its_field() {
-        /// Makes a message wrong.
+        /// Makes a message invalid.
         type Edit = fn(&mut pb::Classification);
         let faults: [(Edit, &str); 7] = [
             (|one| one.model = "A".into(), "model"),

@@ -1,4 +1,4 @@
-//! Conversations, and raw scores. No error repeats a text.
+//! Conversations, and raw scores. No error repeats a text of a conversation.
 
 use vigie_classifiers::conversation::Message;
 use vigie_classifiers::{Conversation, ConversationDraft};
@@ -34,7 +34,7 @@ impl TryFrom<pb::Conversation> for Conversation {
         let messages = messages.into_iter().map(read).collect();
         let language = (!language.is_empty()).then_some(language);
         Self::try_from(ConversationDraft { messages, language }).map_err(|error| {
-            // It begins with its field, and holds no text.
+            // The error begins with its field, and contains no text of the conversation.
             let text = error.to_string();
             let (field, reason) = text.split_once(": ").unwrap_or(("", &text));
             Invalid::new(field, reason)
@@ -48,7 +48,7 @@ pub fn raw_scores(message: pb::RawScores) -> Result<Vec<(String, f32)>, Invalid>
     each("scores", message.scores, |raw| Ok((raw.class, score("score", raw.score)?)))
 }
 
-/// The raw scores of a model, as they are sent.
+/// Returns the raw scores of a model as a message.
 #[must_use]
 pub fn raw_scores_to_wire<'a>(scores: impl IntoIterator<Item = (&'a str, f32)>) -> pb::RawScores {
     let raw = |(class, score): (&str, f32)| pb::RawScore { class: class.to_owned(), score };

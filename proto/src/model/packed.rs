@@ -1,5 +1,5 @@
-//! Queries and matches of calls between services, in columns: what a message costs is paid once a call, not
-//! once a hash.
+//! Queries and matches in columns, for calls between services. The overhead of a message is then per call,
+//! and not per hash.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ impl pb::PackedQueries {
     }
 }
 
-/// Hashes of one type and length that are being packed.
+/// Hashes of one type and length, while they are being packed.
 struct Run {
     hash_type: i32,
     length: usize,
@@ -56,7 +56,7 @@ impl From<Run> for pb::PackedHashes {
     }
 }
 
-/// Reads queries, each of which may be empty.
+/// Reads packed queries. A query may be empty.
 pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, Invalid> {
     let pb::PackedQueries { hash_counts, runs } = message;
     let mut hashes = 0;
@@ -83,7 +83,7 @@ pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, I
     (0..queries).map(query).collect()
 }
 
-/// How many hashes a run has.
+/// Returns the number of hashes in a run.
 fn hashes_of(run: &pb::PackedHashes) -> Result<usize, Invalid> {
     let (length, bytes) = (size(run.hash_bytes), run.values.len());
     let is_video = run.hash_type == hash_type_number(HashType::VPDQ);
@@ -111,12 +111,12 @@ fn hash_of(run: &pb::PackedHashes, at: usize, bytes: &[u8]) -> Result<QueryHash,
     })
 }
 
-/// Puts the answers to queries into columns, one after the other.
+/// Packs the answers to queries into columns, in the order of the queries.
 #[derive(Debug, Default)]
 pub struct Packing {
     message: pb::PackedMatches,
-    /// Where each bank is in the table. Shards may know one of them by two names for a moment, after another
-    /// name was given.
+    /// The index of each bank in the table. After a bank is renamed, shards may briefly report it under two
+    /// names.
     banks: HashMap<(BankId, BankRef), u32>,
 }
 
@@ -172,7 +172,7 @@ impl Packing {
         message.other_matches.push(found.other_matches);
     }
 
-    /// The answers. Columns that say nothing are left out.
+    /// Returns the packed answers. Columns that hold only defaults are left out.
     #[must_use]
     pub fn finish(self) -> pb::PackedMatches {
         let mut message = self.message;
@@ -195,7 +195,7 @@ impl Packing {
     }
 }
 
-/// Puts answers into columns.
+/// Packs the answers to queries, in their order.
 impl FromIterator<QueryMatches> for pb::PackedMatches {
     fn from_iter<I: IntoIterator<Item = QueryMatches>>(results: I) -> Self {
         let mut packing = Packing::default();
@@ -236,7 +236,7 @@ impl TryFrom<pb::PackedMatches> for Vec<QueryMatches> {
         let mut matches = Columns::new(message)?;
         for (result, count) in results.iter_mut().zip(counts) {
             let count = size(count);
-            // Not more than there are is reserved, whatever is said.
+            // Reserves at most the number of matches in the message, whatever the sender claims.
             result.matches.reserve_exact(count.min(matches.left()));
             for _ in 0..count {
                 result.matches.push(matches.next_match()?);
@@ -252,27 +252,28 @@ impl TryFrom<pb::PackedMatches> for Vec<QueryMatches> {
     }
 }
 
-/// The columns of matches, of which all have been checked for their lengths, and how far they have been read.
+/// The columns of a message of matches, and the index of the next match to read. All column lengths have been
+/// checked.
 struct Columns {
     banks: Vec<(BankId, BankRef)>,
     at: usize,
     message: pb::PackedMatches,
     references: std::vec::IntoIter<String>,
     labels: std::vec::IntoIter<String>,
-    /// The number of the next inexact match.
+    /// The indices of inexact matches that were not read yet.
     inexact: std::iter::Peekable<std::vec::IntoIter<u32>>,
-    /// The number of the next match with facts, and the facts.
+    /// The facts that were not read yet, each with the index of its match.
     facts: Sparse<pb::Facts>,
-    /// The number of the next match of videos, and how it matches.
+    /// The evidence of video matches that was not read yet, each with the index of its match.
     videos: Sparse<pb::VideoEvidence>,
-    /// The number of the next match of a frame, and its time.
+    /// The times of matched frames that were not read yet, each with the index of its match.
     item_times: Sparse<u32>,
 }
 
-/// What some matches have, each with the number of its match.
+/// A column with values for some matches only, each with the index of its match.
 type Sparse<T> = std::iter::Peekable<std::iter::Zip<std::vec::IntoIter<u32>, std::vec::IntoIter<T>>>;
 
-/// What some matches have, with the numbers of these, which are as many.
+/// Returns a column of values with the indices of their matches. Fails if the two lengths differ.
 fn sparse<T>(field: &str, numbers: Vec<u32>, values: Vec<T>) -> Result<Sparse<T>, Invalid> {
     check_len(field, values.len(), numbers.len(), numbers.len())?;
     Ok(numbers.into_iter().zip(values).peekable())
@@ -344,7 +345,7 @@ impl Columns {
         })
     }
 
-    /// Matches that have not been read.
+    /// Returns the number of matches that were not read yet.
     const fn left(&self) -> usize {
         self.message.item_ids.len() - self.at
     }
@@ -387,7 +388,7 @@ impl Columns {
     }
 }
 
-/// Checks that a column has an entry for each, or none at all.
+/// Checks that a column is empty, or has one entry for each of `all` matches.
 fn check_column(field: &str, length: usize, all: usize) -> Result<(), Invalid> {
     if length == 0 { Ok(()) } else { check_len(field, length, all, all) }
 }
@@ -406,7 +407,7 @@ fn variant_byte(variant: Variant) -> u8 {
     u8::try_from(i32::from(pb::Variant::from(variant))).unwrap_or_default()
 }
 
-/// Lengths here are of messages, which are smaller than 4 GiB.
+/// Converts a length. Messages are smaller than 4 GiB, so every length fits.
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }

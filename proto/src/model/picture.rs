@@ -11,10 +11,10 @@ use crate::invalid::{Invalid, check_len, each};
 use crate::model::way;
 use crate::pb::model::v1 as pb;
 
-/// The most frames of one message.
+/// The most frames in one message.
 const FRAMES_MAX: usize = 256;
 
-/// The most ways of one frame.
+/// The most ways of one frame in a message.
 const WAYS_MAX: usize = 8;
 
 impl From<DecodeFailure> for pb::DecodeFailure {
@@ -23,8 +23,8 @@ impl From<DecodeFailure> for pb::DecodeFailure {
     }
 }
 
-/// A kind that this version does not know is read as [`DecodeFailureKind::Unsupported`]: a newer frontend has
-/// more reasons.
+/// An unknown kind is read as [`DecodeFailureKind::Unsupported`], because a newer frontend may know more
+/// kinds.
 impl TryFrom<pb::DecodeFailure> for DecodeFailure {
     type Error = Invalid;
 

@@ -1,4 +1,4 @@
-//! The options that every query of one call has in common, and the set of banks among them.
+//! The options that all queries of one call share, including the set of banks to search.
 
 use std::sync::Arc;
 
@@ -42,10 +42,10 @@ impl From<SearchOptions> for pb::SearchOptions {
     }
 }
 
-/// Hash types for which one call may name a distance: more than the table is likely to have.
+/// The most hash types with a distance in one call: more than the table of types is likely to have.
 const DISTANCES_MAX: usize = 64;
 
-/// Reads options that may be left out as a whole.
+/// Reads options; a missing message means the defaults.
 pub(crate) fn search_options(
     message: Option<pb::SearchOptions>,
     sender: Sender,
@@ -113,7 +113,7 @@ fn options_of(message: pb::SearchOptions, sender: Sender) -> Result<SearchOption
     })
 }
 
-/// Checks that the largest answer to so many queries has a bound.
+/// Checks the largest number of matches that the answer to `query_count` queries may have.
 pub(crate) fn check_answers(query_count: usize, options: &SearchOptions) -> Result<(), Invalid> {
     let (asked, max) = (query_count * options.limit.get(), Query::ANSWERS_MAX);
     if asked <= max {
@@ -124,7 +124,8 @@ pub(crate) fn check_answers(query_count: usize, options: &SearchOptions) -> Resu
     Err(Invalid::new("options.limit", reason))
 }
 
-/// The runs of a set of banks, as they are sent.
+/// Encodes a set of banks as its runs of ids: for each run two varints, the number of ids skipped before it
+/// and its length.
 fn encoded_set(set: &BankSet) -> Vec<u8> {
     let mut encoded = Vec::new();
     let mut next = 0;
@@ -137,7 +138,7 @@ fn encoded_set(set: &BankSet) -> Vec<u8> {
     encoded
 }
 
-/// Reads a set of banks, which only a peer may send.
+/// Reads a set of banks, which clients must not send.
 fn bank_set(field: &str, mut encoded: &[u8], sender: Sender) -> Result<BankSet, Invalid> {
     if sender == Sender::Client {
         let reason = "is for the services behind a frontend, which computes it; name the banks in `banks`";
@@ -307,7 +308,7 @@ mod tests {
     fn a_run_of_ids_is_sent_in_few_bytes() {
         let set: BankSet = (1..=40_000).map(BankId).collect();
         assert_eq!(encoded_set(&set).len(), 4);
-        // As many runs as there can be.
+        // The largest number of runs that a set can have.
         let apart: BankSet = (0..50_000).map(|id| BankId(2 * id)).collect();
         let encoded = encoded_set(&apart);
         assert_eq!(encoded.len(), 100_000);

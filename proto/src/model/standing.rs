@@ -1,4 +1,4 @@
-//! Standings of items, and the facts that matches are answered with.
+//! Conversions of the standings of items, and of the facts that accompany matches.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ impl From<Option<OpinionKind>> for pb::OpinionKind {
     }
 }
 
-/// Reads the kind of an opinion from the field called `field`; `None` for the unspecified one.
+/// Reads the kind of an opinion. `field`: its field, for errors. Returns `None` for the unspecified kind.
 pub fn opinion_kind(field: &str, number: i32) -> Result<Option<OpinionKind>, Invalid> {
     match pb::OpinionKind::try_from(number) {
         Ok(pb::OpinionKind::Unspecified) => Ok(None),
@@ -94,7 +94,7 @@ fn classes_of(classes: Vec<String>) -> Result<Box<[Box<str>]>, Invalid> {
     Ok(classes.into_iter().map(String::into_boxed_str).collect())
 }
 
-/// The message of a standing; `None` for the default one.
+/// Returns the message of a standing; `None` for the default one.
 #[must_use]
 pub(crate) fn standing_to_wire(standing: &Standing) -> Option<bank::ItemStanding> {
     if *standing == Standing::default() {
@@ -124,12 +124,12 @@ impl From<&Labels> for bank::ItemLabels {
     }
 }
 
-/// Reads labels from the field called `field`.
+/// Reads labels. `field`: their field, for errors.
 pub fn labels_of(field: &str, message: bank::ItemLabels) -> Result<Labels, Invalid> {
     Labels::try_from(message.labels).map_err(|error| Invalid::new(format!("{field}.labels"), error))
 }
 
-/// Reads a standing; one that is left out is the default one.
+/// Reads a standing; a missing message means the default one.
 pub(crate) fn standing_from_wire(message: Option<bank::ItemStanding>) -> Result<Arc<Standing>, Invalid> {
     let Some(message) = message else { return Ok(Arc::default()) };
     let bank::ItemStanding {
@@ -197,7 +197,7 @@ mod tests {
         let read = standing_from_wire(standing_to_wire(&standing())).unwrap();
         assert_eq!(*read, standing());
         assert_eq!(standing_to_wire(&Standing::default()), None);
-        // No labels are something else than labels that never changed.
+        // An empty list of labels differs from labels that never changed.
         let unlabelled = Standing { labels: Some(Labels::default()), ..Standing::default() };
         assert_eq!(*standing_from_wire(standing_to_wire(&unlabelled)).unwrap(), unlabelled);
         assert_eq!(*standing_from_wire(None).unwrap(), Standing::default());

@@ -1,4 +1,4 @@
-//! Rules for videos, and how a video matches.
+//! Conversions of the rules for videos, and of the evidence of a video match.
 
 use vigie_model::{Percent, VideoEvidence, VideoRule, VideoRuleKind, VideoRules, VideoSide};
 
@@ -24,7 +24,8 @@ fn kind(number: i32) -> Option<VideoRuleKind> {
     })
 }
 
-/// The rules as they travel: none for the usual ones, which a peer of another version knows by itself.
+/// Returns the rules as messages. The default rules are sent as an empty list: a peer of another version
+/// knows them too.
 pub(crate) fn video_rules_message(rules: &VideoRules) -> Vec<pb::VideoRule> {
     if *rules == VideoRules::default() {
         return Vec::new();
@@ -93,7 +94,7 @@ impl From<VideoEvidence> for pb::VideoEvidence {
 }
 
 impl From<pb::VideoEvidence> for VideoEvidence {
-    /// A rule that a newer peer knows is not shown.
+    /// Drops rules that only newer peers know.
     fn from(message: pb::VideoEvidence) -> Self {
         Self {
             query: message.query.map(Into::into).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Why a call is refused, and the code that tells the caller what to do about it.
+//! The bank's errors: why a call is refused, and the gRPC code that the caller gets.
 
 mod cases;
 
@@ -20,16 +20,16 @@ pub(crate) use cases::CaseError;
 use crate::plan::records::RemovedItems;
 use crate::store::StoreError;
 
-/// The advice of every message about a damaged store.
+/// The advice in every message about a damaged store.
 pub(crate) const RESTORE: &str = "restore the newest backup that `vigie bank verify` accepts";
 
-/// Why a call is refused. Holds no source: what the store said is logged where it was handled, once.
+/// Why a call is refused. Holds no source: the store's error is logged once, where it is handled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Error {
-    /// The caller may not do that, or there is no such thing for it.
+    /// The caller may not do that, or it does not exist for the caller.
     #[error(transparent)]
     Denied(#[from] Denied),
-    /// A living bank of the member has this name already, or an alias.
+    /// A living bank or an alias of the member has this name already.
     #[error("there is a bank called {0} already")]
     NameTaken(BankName),
     /// The bank is not shared with the member.
@@ -40,33 +40,33 @@ pub(crate) enum Error {
         /// The member.
         member: MemberName,
     },
-    /// The change needs two people, and this is the first.
+    /// The change needs two people, and this request is the first.
     #[error(
         "the bank's charter asks for two people for a removal of {limit} items or more in a day, and for a charter that asks for \
          less: this request is noted; it is done when another principal of the member makes the same one within 24 hours"
     )]
     SecondPerson {
-        /// The items that need two people.
+        /// The number of items from which a removal needs two people.
         limit: u32,
     },
-    /// The member has added as many items as its quota lets it, or asks for more at once than that.
+    /// The member has used up its quota, or asks for more at once than its quota allows.
     #[error("{0}")]
     Spent(Spent),
-    /// A hold would have ended before it begins.
+    /// A hold would end before it begins.
     #[error("until_unix_ms: the hold would be over already; it must end later than now")]
     HoldIsOver,
-    /// Other labels would make the item a canary, or the canary another item.
+    /// Other labels would make the item a canary, or a canary an ordinary item.
     #[error(
         "labels: item {0} has the label of a canary only if it was added with it, and keeps it: add the item anew and remove this one"
     )]
     CanaryLabel(ItemId),
-    /// A classification is not the bank's.
+    /// A classification does not belong to the bank.
     #[error("{0}")]
     Class(ClassError),
-    /// The item has submissions of as many members as it may have.
+    /// The item has submissions of as many members as one item may have.
     #[error("item {0} has submissions of 64 members, and an item has no more")]
     TooManySubmissions(ItemId),
-    /// The items that are to be brought back have too many bytes for one write.
+    /// The items to restore have too many bytes for one write.
     #[error(
         "item_ids: the items have more than {max} bytes together; bring fewer of them back at once",
         max = RemovedItems::BYTES_MAX
@@ -78,10 +78,10 @@ pub(crate) enum Error {
     /// The member has no such version of a policy.
     #[error("{}", if *.0 == 0 { "the member has no policy".to_owned() } else { format!("there is no version {} of the member's policy", .0) })]
     NoPolicy(u32),
-    /// The newest version of the policy is another one.
+    /// The newest version of the policy is not the expected one.
     #[error("expected_version: the newest version of the member's policy is {used}; read it again")]
     StalePolicy {
-        /// The newest version.
+        /// The number of the newest version.
         used: u32,
     },
     /// There is no such model, or no such version of its card.
@@ -92,13 +92,13 @@ pub(crate) enum Error {
         /// The version; 0 for the newest.
         version: u32,
     },
-    /// The newest version of the card is another one.
+    /// The newest version of the card is not the expected one.
     #[error("expected_version: the newest version of the model's card is {newest}; read it again")]
     StaleCard {
-        /// The newest version; 0 for none.
+        /// The number of the newest version; 0 for none.
         newest: u32,
     },
-    /// The card cannot be kept.
+    /// The card cannot be stored.
     #[error("document: {0}")]
     Card(String),
     /// Nobody disputes the item.
@@ -110,10 +110,10 @@ pub(crate) enum Error {
     /// The member has not submitted the item, or not from this origin.
     #[error("item {0} has no such submission of the caller's member")]
     SubmissionNotFound(ItemId),
-    /// The principal proves itself otherwise.
+    /// The principal has no API key: it has another kind of credential.
     #[error("principal {0} has no API key: its credential is a certificate or a token")]
     NoApiKey(PrincipalId),
-    /// A hash type cannot get a number of its class.
+    /// No number is left for a hash type of this class.
     #[error("there are 255 hash types of such vectors already, and no more can be declared")]
     NoHashTypeLeft,
     /// A charter names a hash type that is not declared.
@@ -125,21 +125,21 @@ pub(crate) enum Error {
         hash_type.distance_text(*max)
     )]
     TooFar {
-        /// The type.
+        /// The hash type.
         hash_type: HashType,
-        /// The largest distance of its declaration.
+        /// The largest distance that the type's declaration allows.
         max: Distance,
     },
     /// The directory refuses the change.
     #[error("{0}")]
     Directory(DirectoryRefusal),
-    /// The member has no exchange of the name.
+    /// The member has no exchange of this name.
     #[error("there is no exchange called {0}")]
     ExchangeNotFound(ExchangeName),
-    /// There is no exchange of the id.
+    /// There is no exchange with this id.
     #[error("there is no exchange {0}")]
     NoExchange(ExchangeId),
-    /// The member has an exchange of the name.
+    /// The member has an exchange of this name already.
     #[error("there is an exchange called {0} already")]
     ExchangeNameTaken(ExchangeName),
     /// The table of exchanges is full.
@@ -148,34 +148,34 @@ pub(crate) enum Error {
     /// The exchange is paused.
     #[error("the exchange {0} is paused")]
     ExchangePaused(ExchangeName),
-    /// The cursor of an exchange is another one.
+    /// The exchange's cursor is not the expected one.
     #[error("expected_cursor: the exchange's cursor is another one; read the exchange again")]
     StaleCursor,
-    /// The caller's lease is over.
+    /// The caller's lease has expired.
     #[error("lease_token: the caller has no lease of the exchanges now; acquire one")]
     NoLease,
     /// The table of banks is full.
     #[error("there are {0} banks already, and no more can be created")]
     TooManyBanks(usize),
-    /// The time of the call was over while the write was waiting or being written.
+    /// The call's deadline passed while the write was waiting or being written.
     #[error(
         "the call's time is spent: the write may have been done or not; repeat it with the same idempotency key"
     )]
     TimeSpent,
-    /// A cursor of a bank's changes is none of this log.
+    /// A cursor of a bank's changes is beyond the end of this log.
     #[error(
         "after_sequence: the log ends at {head}, before the cursor: it was restored from a backup; begin anew"
     )]
     CursorBeyondLog {
-        /// The newest change.
+        /// The sequence of the newest change.
         head: vigie_log::Sequence,
     },
-    /// A published list is not the one that the follower has.
+    /// A published list differs from the one that the follower has.
     #[error(
         "after_number: the list has {number} entries and does not go on from what the caller has; begin anew"
     )]
     ListDiffers {
-        /// Its newest entry.
+        /// The number of its newest entry.
         number: u64,
     },
     /// The store cannot be read.
@@ -184,7 +184,7 @@ pub(crate) enum Error {
     /// A record is damaged, and the bank cannot prove what it was.
     #[error("{0} is damaged in the bank's store: stop the bank, and {RESTORE}")]
     Damaged(String),
-    /// The bank is going down.
+    /// The bank is stopping.
     #[error("the bank is stopping; nothing was written")]
     Stopping,
     /// This bank does not lead.
@@ -199,18 +199,18 @@ pub(crate) enum Error {
     /// There are too many followers, in all or of this client.
     #[error(transparent)]
     Followers(TooManyStreams),
-    /// Something that is always true was not.
+    /// An invariant is broken.
     #[error("the bank is at fault")]
     Broken,
 }
 
-/// When a caller is told to come back to a full queue: about as long as it takes to write a few groups.
+/// The retry delay when the write queue is full: about the time to write a few groups.
 const RETRY_WRITE_AFTER: Duration = Duration::from_millis(100);
-/// When a caller is told to come back as a follower: places become free when others restart.
+/// The retry delay when there are too many followers: capacity is freed when others restart.
 const RETRY_WATCH_AFTER: Duration = Duration::from_secs(1);
 
 impl Error {
-    /// The one table from error to code.
+    /// Returns the gRPC code of an error. This is the only table from error to code.
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::Denied(denied) => match denied.kind() {
@@ -245,7 +245,7 @@ impl Error {
             | Self::NoApiKey(_)
             | Self::TooManySubmissions(_)
             | Self::NoDispute(_)
-            // Versions only grow, so the same call never succeeds, and clients must not send it again.
+            // Versions only grow, so the same call can never succeed, and clients must not retry it.
             | Self::StalePolicy { .. }
             | Self::StaleCard { .. }
             | Self::SecondPerson { .. } => Code::FailedPrecondition,
@@ -282,23 +282,23 @@ impl Error {
 }
 
 impl Error {
-    /// There is no such bank for the caller.
+    /// Returns the error for a bank that does not exist for the caller.
     pub(crate) const fn bank_not_found(name: BankRef) -> Self {
         Self::Denied(Denied::BankNotFound(name))
     }
 
-    /// There is no such item for the caller.
+    /// Returns the error for an item that does not exist for the caller.
     pub(crate) const fn item_not_found(item: ItemId) -> Self {
         Self::Denied(Denied::ItemNotFound(item))
     }
 
-    /// There is no such version of a card; no card at all for 0. The caller's text may be longer than any
-    /// name.
+    /// Returns the error for a missing version of a card, or for a missing card if the version is 0. `name`
+    /// is the caller's text and may be longer than any name, so it is cut to 64 characters.
     pub(crate) fn no_card(name: &str, version: u32) -> Self {
         Self::NoCard { name: name.chars().take(64).collect::<String>().into(), version }
     }
 
-    /// When a refused caller is to come back, where that is known.
+    /// Returns how long a refused caller should wait before it retries, if that is known.
     fn retry_after(&self) -> Option<Duration> {
         if let Self::Spent(Spent::Until { retry_after, .. }) = self {
             return Some(*retry_after);
@@ -310,27 +310,28 @@ impl Error {
         is_full.then_some(RETRY_WATCH_AFTER)
     }
 
-    /// The refusal of a follower for whom a state cannot be read: names a row that does not read back, since
-    /// without it no state is whole. Logs what the store reported.
+    /// Returns the refusal of a follower whose state cannot be read. It names the damaged row, because no
+    /// state is complete without it. Logs the store's error.
     pub(crate) fn from_load(error: &StoreError) -> Self {
         let refusal = Self::from_read(error);
         if let StoreError::Corrupt { row } = error { Self::Damaged(row.clone()) } else { refusal }
     }
 
-    /// The refusal of a call whose read failed. Logs what the store reported.
+    /// Returns the refusal of a call whose read failed. Logs the store's error.
     pub(crate) fn from_read(error: &StoreError) -> Self {
         tracing::error!(error = error as &dyn std::error::Error, "cannot read the store");
         if error.is_corrupt() { Self::Broken } else { Self::Unreadable }
     }
 }
 
-/// Why the directory refuses a change, as its caller may know it: [`Refusal`] names ids of others.
+/// Why the directory refuses a change, in words that the caller may see: [`Refusal`] names ids of other
+/// members.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum DirectoryRefusal {
-    /// A name, an identity provider or a credential is another's.
+    /// Another member or principal has the name, the identity provider or the credential.
     #[error("{0}")]
     Taken(String),
-    /// The present state does not admit the change.
+    /// The present state does not allow the change.
     #[error("{0}")]
     State(String),
     /// The request could never be granted.
@@ -370,7 +371,7 @@ impl From<Refusal> for Error {
             Refusal::GrantToOwner(_) => DirectoryRefusal::Invalid(
                 "the bank belongs to the member that it would be shared with".to_owned(),
             ),
-            // The plan has looked each of these up in the same state.
+            // The plan has checked each of these in the same state.
             Refusal::OutOfOrder { .. }
             | Refusal::IdUsed(_)
             | Refusal::UnknownMember(_)
@@ -386,7 +387,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// What the bank has an error of its own for is told as that, whichever part of it found it.
+/// Uses the bank's own error where there is one, so that it is the same whichever part found it.
 impl From<WriteRefused> for Error {
     fn from(refused: WriteRefused) -> Self {
         match refused {
@@ -402,7 +403,7 @@ impl From<WriteRefused> for Error {
     }
 }
 
-/// As above.
+/// Uses the bank's own error where there is one, as for [`WriteRefused`].
 impl From<FollowError> for Error {
     fn from(refused: FollowError) -> Self {
         match refused {

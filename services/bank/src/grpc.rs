@@ -1,5 +1,6 @@
-//! The gRPC side: converts, calls, converts. Decides nothing: rights are decided by `vigie-consortium`, in
-//! the plan of a write and in the view of a read.
+//! The gRPC adapter of the bank: it converts a request, calls the log or the store, and converts the answer.
+//! It decides nothing. `vigie-consortium` decides about rights, in the plan of a write and in the view of a
+//! read.
 
 mod checkpoints;
 mod banks;
@@ -45,20 +46,20 @@ use crate::plan::answer::Answer;
 use crate::plan::write::{Action, Author, Write};
 use crate::store::{Store, StoreError};
 
-/// The refusal of a denied read.
+/// Returns the status of a denied read.
 fn refused(denied: Denied) -> Status {
     Error::Denied(denied).into()
 }
 
-/// The name of a member in an answer; empty where there is no such member.
+/// Returns the name of a member in an answer; empty if there is no such member.
 fn name_of_member(directory: &Directory, member: MemberId) -> String {
     directory.member(member).map(|member| member.name.to_string()).unwrap_or_default()
 }
 
-/// The directory of the bank that serves: always that of the newest commit.
+/// The directory of the bank that serves, as of the newest commit.
 #[derive(Debug)]
 pub(crate) struct OwnDirectory {
-    /// The term under way.
+    /// The current term, if this bank leads.
     pub(crate) current: CurrentTerm,
     /// The bank's clock.
     pub(crate) clock: Arc<dyn vigie_log::Clock>,
@@ -74,12 +75,12 @@ impl Directories for OwnDirectory {
     }
 }
 
-/// The services that keep banks, items, members and the audit.
+/// The services for banks, items, members and the audit.
 #[derive(Debug, Clone)]
 pub(crate) struct BankGrpc {
-    /// Where writes and reads go.
+    /// The current term, to which writes and reads are sent.
     pub(crate) current: CurrentTerm,
-    /// How long a call may take.
+    /// The limits of the server, from which the deadline of a call is computed.
     pub(crate) serving: ServingConfig,
     /// Keys the digests of new API keys.
     pub(crate) pepper: vigie_credentials::api_key::Pepper,
@@ -90,7 +91,7 @@ pub(crate) struct BankGrpc {
 }
 
 impl BankGrpc {
-    /// Makes a write of a request and has it done.
+    /// Builds a write from a request, and waits until the log has done it or the call's deadline has passed.
     async fn write<T>(
         &self,
         request: Request<T>,
@@ -106,11 +107,11 @@ impl BankGrpc {
         let by = Author { caller: called.caller(&*called.view()?), method: called.method() };
         let write = Write { by, action };
         let written = tokio::time::timeout_at(deadline, term.log.write(write, key, deadline)).await;
-        // It is in the queue or beyond, and nobody knows how far.
+        // The deadline has passed. The write is in the queue or further, so its outcome is unknown.
         Ok((called, written.unwrap_or(Err(Error::TimeSpent))?))
     }
 
-    /// Begins a read.
+    /// Begins a read: checks that this bank serves, and takes the store, the view and the deadline.
     fn reading<T>(&self, request: &Request<T>) -> Result<Reading, Status> {
         let called = Called::of(request)?;
         let (store, view) = (term(&self.current)?.application.store(), called.view()?);
@@ -119,13 +120,14 @@ impl BankGrpc {
     }
 }
 
-/// The key as it is recorded: each member has keys of its own, so that nobody learns of another's. Those of
-/// the host are as they were before there were members.
+/// Returns the idempotency key under which a write is recorded. Each member has its own keys, so that no
+/// member learns of another's. The host's keys are recorded unchanged, as they were before there were
+/// members.
 fn own_key(called: &Called, key: String) -> Result<String, Status> {
     let view = called.view()?;
     let member = called.admitted(&view)?.member().map(|member| member.id);
     Ok(match member {
-        // Longer than a key of the host may be, and never the same for two keys or two members.
+        // Longer than any key of the host, and different for each pair of key and member.
         Some(member) if member != vigie_model::MemberId::HOST => {
             format!("{key: <width$}{}/{member}", key.len(), width = IDEMPOTENCY_KEY_LEN_MAX + 1)
         }
@@ -133,7 +135,7 @@ fn own_key(called: &Called, key: String) -> Result<String, Status> {
     })
 }
 
-/// A read by one caller: the store, while this bank serves, and the directory.
+/// A read by one caller: the store of the current term, the view of the directory, and the deadline.
 struct Reading {
     called: Called,
     store: Arc<dyn Store>,

@@ -1,13 +1,13 @@
 //! Decides what a group of writes does to the log and the state. Pure: data in, data out.
 //!
-//! A [`Planner`] takes writes one after another, each of which sees what those before it did. A write is
-//! checked as a whole before it touches anything, so a rejected one leaves no trace. What comes out is a
-//! draft of changes and the [`Rows`] that they cause.
+//! A [`Planner`] takes writes one after another; each sees the effects of those before it. A write is checked
+//! as a whole before it changes anything, so a rejected one has no effect. The result is a draft of changes
+//! and the [`Rows`] that they cause.
 
 pub(crate) mod answer;
 pub(crate) mod audit;
 pub(crate) mod digests;
-/// What is kept beside items: opinions on them, documents, and counters.
+/// Data beside items: opinions, documents, and counters.
 pub(crate) mod beside {
     pub(crate) mod opinion_write;
     mod opinions;
@@ -15,11 +15,11 @@ pub(crate) mod beside {
     pub(crate) mod counters;
     mod counting;
 }
-/// Banks as such.
+/// Settings of banks.
 mod banks {
     mod settings;
 }
-/// Exchanges: their settings, and the pages that they bring.
+/// Exchanges: their settings, and the pages of records that they bring.
 pub(crate) mod exchanges {
     pub(crate) mod write;
     pub(crate) mod known;
@@ -97,7 +97,7 @@ use crate::store::{Counts, Placement, Rows, StoredEntry, StoredItem, StoredRecor
 /// All exchanges, by id.
 pub(crate) type Exchanges = BTreeMap<ExchangeId, Exchange>;
 
-/// The counts, the living banks and the directory, as the writer keeps them in memory.
+/// The state that the writer keeps in memory: counts, living banks, the directory, the audit and more.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     counts: Counts,
@@ -112,7 +112,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// From the rows of the store.
+    /// Builds the state from the rows of the store.
     pub(crate) fn new(counts: Counts, banks: Vec<Bank>, directory: Directory, audit: Audit) -> Self {
         let banks = banks.into_iter().map(|bank| (bank.id, bank)).collect();
         let (exchanges, lists, two_people, counted, counters) = Default::default();
@@ -120,12 +120,12 @@ impl State {
         Self { counts, banks, view, audit, exchanges, lists, two_people, counted, counters }
     }
 
-    /// With these counters of what is published.
+    /// Returns the state with these counters of the published statistics.
     pub(crate) fn with_counters(self, counters: Counters) -> Self {
         Self { counters, ..self }
     }
 
-    /// With these published lists.
+    /// Returns the state with these published lists.
     pub(crate) fn with_lists(self, lists: Lists) -> Self {
         Self { lists: Arc::new(lists), ..self }
     }
@@ -134,49 +134,49 @@ impl State {
         Arc::make_mut(&mut self.lists)
     }
 
-    /// With these exchanges.
+    /// Returns the state with these exchanges.
     pub(crate) fn with_exchanges(self, exchanges: Vec<Exchange>) -> Self {
         let exchanges = exchanges.into_iter().map(|exchange| (exchange.id, exchange)).collect();
         Self { exchanges: Arc::new(exchanges), ..self }
     }
 
-    /// All exchanges.
+    /// Returns all exchanges.
     pub(crate) const fn exchanges(&self) -> &Arc<Exchanges> {
         &self.exchanges
     }
 
-    /// Goes on with what was counted before the state was loaded.
+    /// Returns the state with the counts that were kept before it was loaded.
     pub(crate) fn counting(self, counted: Arc<Counted>) -> Self {
         Self { two_people: counted.two_people.get(), counted, ..self }
     }
 
-    /// Lets the requests count that were noted in groups up to the newest commit, which this state is as of.
+    /// Publishes the notes on requests that need two people, once their groups are committed.
     pub(crate) fn keep_notes(&self) {
         self.counted.two_people.set(&self.two_people);
     }
 
-    /// The directory, with what callers may see of it.
+    /// Returns the directory with the rights of its callers.
     pub(crate) const fn view(&self) -> &Arc<View> {
         &self.view
     }
 
-    /// The bank that a caller means, if it may do with it what it asks for.
+    /// Returns the id of the bank that a caller names, if the caller may use it as it asks.
     pub(crate) fn id_of(&self, by: Author, name: &BankRef, now: UnixMillis) -> Result<BankId, Error> {
         Ok(by.admitted(&self.view, now)?.bank(name)?.id)
     }
 }
 
-/// What the store knows of the items and of the deleted bank that a group of writes names.
+/// The stored state of the items, and of the deleted bank, that a group of writes names.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     items: HashMap<ItemId, Placement>,
-    /// Items that may get other labels, in full.
+    /// Items whose labels the group may change, in full.
     contents: HashMap<ItemId, Item>,
     /// The digests of banks that are to be deleted.
     digests: Vec<PartDigest>,
     records: Records,
     removed: HashMap<ItemId, RemovedItem>,
-    /// Not all removed items that are to be brought back were read.
+    /// Whether some of the removed items that are to be restored were not read.
     removed_is_cut: bool,
     page: KnownPage,
     /// Documents of cases.
@@ -184,7 +184,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// From the rows of the store.
+    /// Builds it from the rows of the store.
     pub(crate) fn new(
         placements: Vec<Placement>,
         digests: Vec<PartDigest>,
@@ -195,23 +195,23 @@ impl Known {
         Self { items, digests, records, ..Self::default() }
     }
 
-    /// With what is known of a page of a programme.
+    /// Returns it with the known records of a page of a programme.
     pub(crate) fn with_page(self, page: KnownPage) -> Self {
         Self { page, ..self }
     }
 
-    /// With what is known of cases.
+    /// Returns it with the known documents of cases.
     pub(crate) fn with_documents(self, documents: Vec<vigie_consortium::Document>) -> Self {
         let documents = documents.into_iter().map(|document| (document.id(), document)).collect();
         Self { documents, ..self }
     }
 
-    /// With items that may get other labels.
+    /// Returns it with items whose labels the group may change.
     pub(crate) fn with_contents(self, items: Vec<Item>) -> Self {
         Self { contents: items.into_iter().map(|item| (item.id, item)).collect(), ..self }
     }
 
-    /// With removed items that are to be brought back.
+    /// Returns it with removed items that are to be restored.
     pub(crate) fn with_removed(mut self, removed: RemovedItems) -> Self {
         self.removed_is_cut = removed.is_cut;
         self.removed = removed.items.into_iter().map(|one| (one.item.id, one)).collect();
@@ -233,38 +233,38 @@ pub(crate) struct Planner<'a> {
     touched: BTreeSet<BankId>,
     removed: HashSet<ItemId>,
     items: Vec<StoredItem>,
-    /// The rows of items with other labels.
+    /// The rows of items whose labels changed.
     relabelled: BTreeMap<ItemId, StoredItem>,
     /// Records that changed.
     records: BTreeMap<ItemId, ItemRecord>,
-    /// The latest changes of items that were there before the group, and of those that it removes.
+    /// The latest changes of items that existed before the group, and of items that it removes.
     touched_items: BTreeMap<ItemId, Touched>,
-    /// Removed items that can be brought back, and that were.
+    /// Removed items that can be restored, and (`undone`) those that were.
     undos: BTreeMap<ItemId, Undo>,
     undone: Vec<ItemId>,
-    /// How the items that the group touches were in their lists.
+    /// The state in their lists, before the group, of the items that the group touches.
     listed: BTreeMap<ItemId, Before>,
-    /// The lists that changed, and the place of the newest entry of each among those of the group.
+    /// The lists that changed. The value is the index of a list's newest entry among the group's entries.
     lists: BTreeMap<BankId, Option<usize>>,
-    /// Exchanges that changed; `None` for those that are gone.
+    /// Exchanges that changed; `None` for removed ones.
     exchanges: BTreeMap<ExchangeId, Option<Exchange>>,
-    /// Records of programmes that changed; `None` for those that are gone.
+    /// Records of programmes that changed; `None` for removed ones.
     exchange_records: BTreeMap<(ExchangeId, KeyDigest), Option<MappedRecord>>,
-    /// Documents that changed; `None` for those that are gone.
+    /// Documents that changed; `None` for removed ones.
     documents: Documents,
-    /// How the digests of living banks change.
+    /// The changes of the digests of living banks.
     parts: Parts,
-    /// How those of the partitions change, over all banks.
+    /// The changes of the digests of partitions, over all banks.
     totals: BTreeMap<u16, SetDigest>,
     /// Entries of the audit.
     entries: Vec<StoredEntry>,
-    /// What was removed.
+    /// The removals whose bytes are to be purged.
     purges: Vec<Purge>,
 }
 
 impl<'a> Planner<'a> {
-    /// Begins a group on `state`, which is as of the group's end once [`vigie_log::Planner::finish`] has been
-    /// called; if the group is not committed, the state has to be loaded again.
+    /// Begins a group on `state`. After [`vigie_log::Planner::finish`], `state` includes the group. If the
+    /// group is not committed, the state must be loaded again.
     pub(crate) fn new(state: &'a mut State, known: Known, draft: Draft<Step>, banks_max: usize) -> Self {
         Self {
             before: state.view.directory().clone(),
@@ -302,7 +302,7 @@ impl vigie_log::Planner for Planner<'_> {
     type Rows = Rows;
     type Delta = Vec<(u16, SetDigest)>;
 
-    /// While there are members, each write has an entry in the audit, and so has the one that turns them on.
+    /// While members are on, each write leaves an audit entry, and so does the write that turns them on.
     fn plan(&mut self, write: &Write) -> Result<Answer, Error> {
         let by = self.who(write.by);
         let about = self.about(write);
@@ -400,7 +400,7 @@ impl Planner<'_> {
         if let Change::HashTypeDeclared(declaration) = &change
             && directory.hash_type(declaration.hash_type).is_some_and(|known| **known == *declaration)
         {
-            // The same declaration is in the log already: nothing is written.
+            // The log holds the same declaration already, so nothing is written.
             return Ok(Answer::Directory { change, sequence: to_model(self.draft.last()) });
         }
         if let Change::CharterPut { bank, charter } = &change {
@@ -416,19 +416,19 @@ impl Planner<'_> {
         Ok(Answer::Directory { change, sequence })
     }
 
-    /// Whether there are members: then calls leave entries in the audit.
+    /// Returns whether members are on. If so, calls leave entries in the audit.
     fn has_members(&self) -> bool {
         self.state.view.directory().is_on()
     }
 
-    /// Notes when the bytes of what is removed from a bank are to go.
+    /// Notes when the bytes of an item or a bank that is removed must be purged.
     fn purge(&mut self, of: Removed, bank: BankId) -> PurgeTimes {
         let times = PurgeTimes::of(self.state.view.directory(), bank, self.now());
         self.purges.push(Purge { of, times });
         times
     }
 
-    /// Notes that the newest change is the latest one of an item. Its own addition needs no note.
+    /// Notes that the newest change is the latest one of an item. An item's own addition is not noted.
     fn touch_item(&mut self, item: ItemId, bank: BankId, touch: Touch) {
         let is_new = item.0 > self.begins_after.0;
         if is_new && touch == Touch::Changed {
@@ -438,14 +438,14 @@ impl Planner<'_> {
         self.touched_items.insert(item, Touched { item, bank, sequence, at, touch });
     }
 
-    /// Takes what belongs to an item of a bank into the digests, or out of them.
+    /// Applies `change` to the digests of an item's bank and partition.
     fn count(&mut self, item: ItemId, bank: BankId, change: impl Fn(&mut SetDigest)) {
         let partition = Partition::of(item).get();
         change(self.parts.part(bank, partition));
         change(self.totals.entry(partition).or_default());
     }
 
-    /// Takes a bank that is about to go out of the digests.
+    /// Removes from the digests a bank that is about to be deleted.
     fn forget_digests(&mut self, bank: &Bank) -> Result<(), Error> {
         let stored = || self.known.digests.iter().filter(|part| part.bank == bank.id).copied();
         let parts: Vec<PartDigest> = stored().chain(self.parts.of(bank.id)).collect();
@@ -460,7 +460,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Changes a living bank, and gives it as it is now.
+    /// Changes a living bank, and returns it as changed.
     fn touch(&mut self, id: BankId, change: impl FnOnce(&mut Bank)) -> Result<Bank, Error> {
         let bank = self.state.banks.get_mut(&id).ok_or(Error::Broken)?;
         change(bank);
@@ -468,7 +468,7 @@ impl Planner<'_> {
         Ok(bank.clone())
     }
 
-    /// The time with which the group's changes are stamped.
+    /// Returns the time with which the group's changes are stamped.
     fn stamp(&self) -> UnixMillis {
         UnixMillis(self.draft.stamp().0)
     }
@@ -477,12 +477,12 @@ impl Planner<'_> {
         UnixMillis(self.draft.now().0)
     }
 
-    /// Numbers a change of a bank or an item and takes it into the group.
+    /// Numbers a change of a bank or an item, and adds it to the group.
     fn log(&mut self, kind: ChangeKind) -> Result<Sequence, Error> {
         self.append(LogChange::Shard(kind))
     }
 
-    /// Applies a change to the directory if it has one, numbers it and adds it to the group; or does nothing.
+    /// Applies a change to the directory, if it has one there, then numbers it and adds it to the group.
     fn append(&mut self, change: LogChange) -> Result<Sequence, Error> {
         if let Some(of_directory) = change.of_directory() {
             let mut directory = self.state.view.directory().clone();

@@ -41,10 +41,9 @@ pub struct MatchAnswer {
     pub results: Vec<Result<Matched, QueryFailure>>,
     /// The shards that were searched.
     pub coverage: Coverage,
-    /// The answer holds every change up to this one.
+    /// The sequence of the answer, which reflects every change up to this one.
     pub sequence: Sequence,
-    /// The state of the directory of members by which the search and the answer were decided; 0 without
-    /// members.
+    /// The sequence of the directory of members that decided the search and the answer; 0 without members.
     pub directory: Sequence,
     /// Whether a partial answer came without its results, because they were too large for a status.
     pub results_omitted: bool,

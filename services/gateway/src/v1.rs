@@ -1,19 +1,19 @@
-//! Our own REST API (`/v1/...`): what gRPC offers, for programs that speak HTTP and JSON.
+//! The REST API of Vigie (`/v1/...`): the operations of gRPC, for programs that speak HTTP and JSON.
 //!
-//! - A handler converts, calls one of the services with the caller's credential, and converts. The services
-//!   decide rights.
-//! - Field names are those of the command line's `--json`. A field that is not known is refused, and one that
-//!   is wrong is named.
-//! - A failure is `application/problem+json` (RFC 9457) with the gRPC code. It repeats nothing of a hash or a
+//! - A handler converts the request, calls one service with the caller's credential, and converts the answer.
+//!   The services decide about rights.
+//! - Field names are those of the command line's `--json`. An unknown field is refused. An error names the
+//!   field that is wrong.
+//! - A failure is `application/problem+json` (RFC 9457) with the gRPC code. It never repeats a hash or a
 //!   credential.
-//! - A lookup asks for the newest write that went through this gateway, and says what it covers, in its body
-//!   and in two headers.
-//! - Nothing is stored by caches.
+//! - A lookup asks for the newest write that went through this gateway. Its answer reports its coverage in
+//!   the body and in two headers.
+//! - Answers are marked so that caches do not store them.
 //!
-//! Reading order: `paths`, `request` (caller, time, options, bodies), `faults` and `values` (what is wrong
-//! with them, and what they mean), `image`, `matching`, `hashing`, `banks` (with the published lists that
-//! other deployments follow), `items`, `cases`, `members`, `audit`, `state`, `hash_types`, `classifiers`,
-//! `description` (OpenAPI).
+//! Reading order: `paths`, `request` (caller, deadline, options, bodies), `faults` (errors of
+//! deserialization, by field), `values` (conversions to the model), `files`, `matching`, `hashing`, `banks`
+//! (with the published lists that other deployments follow), `items`, `cases`, `members`, `audit`, `state`,
+//! `vectors`, `classifiers`, `description` (OpenAPI).
 
 pub(crate) mod paths;
 mod request;
@@ -32,7 +32,7 @@ mod state;
 mod vectors {
     pub(super) mod hash_types;
 }
-/// Classifiers: their cards.
+/// Model cards of classifiers.
 mod classifiers {
     pub(super) mod cards;
 }
@@ -58,7 +58,7 @@ use crate::v1::items::{batches, disputes, opinions};
 use crate::v1::members::{grants, policies, principals, settings};
 use crate::v1::request::Handlers;
 
-/// Every route, below `/v1`, with the answers to what is not there.
+/// Returns every route below `/v1`, with the answers to unknown paths and methods.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>(cluster: Cluster, bodies: Bodies) -> Router<S> {
     let (routes, _) = described().split_for_parts();
     routes
@@ -68,7 +68,7 @@ pub(crate) fn routes<S: Clone + Send + Sync + 'static>(cluster: Cluster, bodies:
         .with_state(Handlers { cluster, bodies })
 }
 
-/// The handlers with their descriptions.
+/// Returns the handlers with their descriptions.
 fn described() -> OpenApiRouter<Handlers> {
     OpenApiRouter::with_openapi(description::begun())
         .routes(routes!(matching::match_hashes))
@@ -133,13 +133,13 @@ fn described() -> OpenApiRouter<Handlers> {
         .routes(routes!(show_document))
 }
 
-/// The description of the API.
+/// Returns the OpenAPI document of this API.
 fn document() -> OpenApi {
     let all = OpenApiRouter::<Handlers>::with_openapi(description::begun()).nest("/v1", described());
     description::completed(all.into_openapi())
 }
 
-/// The description as it is sent.
+/// The OpenAPI document as it is sent; `None` if it cannot be serialized.
 static DOCUMENT: LazyLock<Option<Bytes>> =
     LazyLock::new(|| serde_json::to_vec(&document()).ok().map(Bytes::from));
 
@@ -154,17 +154,17 @@ async fn show_document() -> Result<Response, Problem> {
     Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
 }
 
-/// The answer to an unknown path.
+/// Returns the answer to an unknown path.
 async fn no_such_path() -> Problem {
     Problem::not_found("there is no such path; /v1/openapi.json lists those that there are")
 }
 
-/// The answer to an unknown method of a path.
+/// Returns the answer to a method that a path does not have.
 async fn no_such_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method")
 }
 
-/// Keeps answers out of caches.
+/// Forbids caches to store an answer.
 async fn uncached(mut answer: Response) -> Response {
     answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
@@ -206,7 +206,7 @@ mod tests {
         serde_json::from_slice(&to_bytes(answer.into_body(), 4 << 20).await.unwrap()).unwrap()
     }
 
-    /// The methods of each path of the description.
+    /// Returns the methods of each path of the OpenAPI document.
     fn described_methods() -> Vec<(String, BTreeSet<String>)> {
         let document = serde_json::to_value(document()).unwrap();
         let methods =
@@ -272,7 +272,7 @@ mod tests {
                 assert_eq!(named("header").contains("Idempotency-Key"), is_write, "{place}");
             }
         }
-        // Every schema that is named is there.
+        // Every schema that the document refers to is defined.
         let text = document.to_string();
         let schemas = document["components"]["schemas"].as_object().unwrap();
         for named in text.split("\"#/components/schemas/").skip(1) {

@@ -1,4 +1,4 @@
-//! Records of decisions, and what became of them.
+//! Records of decisions, and their outcomes.
 
 use vigie_consortium::cases::{
     Action, Basis, Complaint, DecisionListing, DecisionOutcome, MediaKind, QueryDigest, RecordedDecision,
@@ -12,12 +12,12 @@ use crate::model::{Sender, bank_ref, distance, hash_type, hash_type_number, vari
 use crate::pb::consortium::v1 as pb;
 use crate::pb::model::v1 as model;
 
-/// Bytes of where a content appeared.
+/// The most bytes of a surface, the place where the content appeared.
 const SURFACE_LEN_MAX: usize = 64;
-/// Bytes of the kind of a query.
+/// The most bytes of the kind of a query.
 const KIND_LEN_MAX: usize = 16;
 
-/// Words that the wire has under the same names, with a number for none.
+/// Implements the conversions of words that have the same names on the wire, with the number 0 for none.
 macro_rules! same_words {
     ($($word:ident, $wire:ident, $to:ident, $from:ident, $what:literal: $($name:ident)*;)*) => {$(
         const fn $to(word: Option<$word>) -> i32 {
@@ -46,12 +46,12 @@ same_words! {
     Complaint, Complaint, complaint_to_wire, complaint, "state of a complaint": Received Rejected Upheld;
 }
 
-/// Reads the id of a decision.
+/// Reads the id of a decision: 16 bytes.
 pub fn decision_id(field: &str, bytes: &[u8]) -> Result<[u8; 16], Invalid> {
     bytes.try_into().map_err(|_| Invalid::new(field, format!("has {} bytes; it must have 16", bytes.len())))
 }
 
-/// Reads digests of the hashes of a query.
+/// Reads digests of the hashes of a query, 32 bytes each.
 pub fn query_digests(field: &str, digests: &[Vec<u8>]) -> Result<Vec<QueryDigest>, Invalid> {
     check_len(field, digests.len(), 0, RecordedDecision::DIGESTS_MAX)?;
     let digest = |bytes: &Vec<u8>| {

@@ -52,7 +52,7 @@ impl TryFrom<pb::StoredIncidentSubscription> for IncidentTypes {
     }
 }
 
-/// Reads the days for which a closed incident's bank is kept.
+/// Reads the number of days for which a closed incident's bank is kept; the default for `None`.
 pub fn keep_days(days: Option<u32>) -> Result<u16, Invalid> {
     let max = IncidentWords::KEEP_DAYS_MAX;
     let Some(days) = days else { return Ok(IncidentWords::KEEP_DAYS_DEFAULT) };

@@ -1,4 +1,4 @@
-//! Referrals and removal orders, and what members did about them.
+//! Referrals and removal orders, and the measures that members took.
 
 use vigie_consortium::cases::{
     Ground, IssuingState, Measure, MeasureOutcome, Priority, ReferralTarget, ReferralUrl, ReferralWords,
@@ -44,7 +44,7 @@ fn priority(number: i32) -> Result<Priority, Invalid> {
     found.copied().ok_or_else(|| Invalid::new("priority", format!("{number} is no priority")))
 }
 
-/// The names of the members are read apart.
+/// Reads everything except the names of the members.
 impl TryFrom<pb::NewReferral> for ReferralWords {
     type Error = Invalid;
 
@@ -152,7 +152,7 @@ impl From<Measure> for pb::Measure {
 }
 
 impl pb::NewReferral {
-    /// One hour after the receipt of a removal order; `None` for a referral.
+    /// Returns the deadline of a removal order, one hour after its receipt; `None` for a referral.
     #[must_use]
     pub fn deadline(&self) -> Option<UnixMillis> {
         let order = RemovalOrder::try_from(self.removal_order.clone()?).ok()?;

@@ -1,4 +1,4 @@
-//! Reports of members, and reviews of them.
+//! Reports of members, and their reviews.
 
 use vigie_consortium::cases::{ReportContents, ReportOutcome, ReportReview};
 use vigie_consortium::{Classification, Verdict};

@@ -14,7 +14,7 @@ fn a_hash() -> impl Strategy<Value = QueryHash> {
             let frame = |pdq| Frame { pdq, quality: 77, time_ms: 5_000 };
             Hash::of_frames(&hashes.into_iter().map(frame).collect::<Vec<_>>()).unwrap()
         }),
-        // A hash of any length, of a type that another version knows.
+        // A hash of any length, of a type that this version does not know.
         vec(any::<u8>(), 1..40)
             .prop_map(|bytes| { Hash::from_peer(HashType::from_number(4_321).unwrap(), &bytes).unwrap() }),
     ];
@@ -91,11 +91,11 @@ proptest! {
         let read: Vec<QueryMatches> = over_the_wire(&message).try_into().unwrap();
         prop_assert_eq!(&read, &results);
         let bytes: usize = results.iter().map(QueryMatches::bytes).sum();
-        // The counts of each query have a margin of their own.
+        // Allows a margin for the counts of each query.
         prop_assert!(message.encoded_len() <= bytes + 16 + 8 * results.len());
     }
 
-    /// Whatever bytes are changed: an error, or queries within the bounds.
+    /// After any change of bytes, reading returns an error, or queries within the bounds.
     #[test]
     fn damaged_queries_never_pass_a_bound(queries in queries(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = pb::PackedQueries::of(&queries).encode_to_vec();

@@ -1,4 +1,4 @@
-//! The service that keeps policies.
+//! The policy service: keeps the policies of members, and tries them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use crate::plan::beside::counters::trial_id;
 use crate::plan::cases::known::decode;
 use crate::plan::members::MembersAction;
 
-/// How long a policy may take when it is tried.
+/// The longest time that a policy may run when it is tried.
 const TRY_MAX: Duration = Duration::from_millis(200);
-/// Matches that a policy is tried on.
+/// The largest number of matches that a policy is tried on.
 const MATCHES_MAX: usize = 1_000;
 
-/// Compiles a policy, on a thread that may wait for it.
+/// Compiles a policy on a thread that may block.
 async fn compiled(policy: Arc<Policy>) -> Result<CompiledPolicy, Status> {
     let compiled = tokio::task::spawn_blocking(move || CompiledPolicy::compile(&policy)).await;
     let compiled = compiled.map_err(|_| Error::Broken)?;
@@ -36,7 +36,7 @@ fn read_policy(message: &pb::Policy) -> Result<Arc<Policy>, Status> {
 }
 
 impl Reading {
-    /// A version of the policy of a member; the current one for 0.
+    /// Reads a version of a member's policy; the current one for version 0.
     async fn policy_version(&self, member: MemberId, version: u32) -> Result<PolicyVersion, Status> {
         let not_found = || Status::from(Error::NoPolicy(version));
         let policies = self.view.directory().policies(member);

@@ -1,4 +1,5 @@
-//! The service that answers statistics, and counts what frontends report.
+//! The statistics service: returns statistics, and records the counts that frontends report and the latencies
+//! that matchers report.
 
 use std::collections::BTreeMap;
 
@@ -24,13 +25,13 @@ use crate::plan::beside::counters::{CountedMatches, CountedTrial, Latencies, Mat
 use crate::plan::write::Action;
 use crate::store::documents::DocumentRange;
 
-/// Counts of one report.
+/// The largest number of counts in one report.
 const COUNTS_MAX: usize = vigie_proto::bank::WRITE_ITEMS_MAX;
-/// Counters of one read.
+/// The number of counters read from the store at once.
 const PAGE: u16 = 1_000;
 
 impl Reading {
-    /// All counters.
+    /// Reads all counters.
     async fn counts(&self) -> Result<Counts, Status> {
         let mut counts = Counts::default();
         let mut after = DocumentKey::default();
@@ -41,7 +42,7 @@ impl Reading {
             let Some(last) = page.last() else { return Ok(counts) };
             after = last.key.clone();
             for document in &page {
-                // A counter of a newer version is none of these reports.
+                // A counter that a newer version wrote is left out.
                 let Ok(key) = CellKey::decode(document.key.as_bytes()) else { continue };
                 let count =
                     (*document.payload).try_into().map(u64::from_be_bytes).map_err(|_| Error::Broken)?;
@@ -50,7 +51,7 @@ impl Reading {
         }
     }
 
-    /// The latencies of all months.
+    /// Reads the latencies of all months.
     async fn latencies(&self) -> Result<Latencies, Status> {
         let mut latencies = Latencies::new();
         let mut after = DocumentKey::default();
@@ -64,7 +65,7 @@ impl Reading {
         }
     }
 
-    /// Whose numbers the caller reads beside what is public.
+    /// Returns whose statistics the caller may read: its own member's, or only the public ones.
     fn statistics_reader(&self, is_public: bool) -> Result<Reader, Status> {
         let admitted = self.admitted()?;
         let member = self.reader()?;

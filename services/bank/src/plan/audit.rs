@@ -1,4 +1,4 @@
-//! Plans entries of the audit: what each write leaves there, and what is recorded without a write.
+//! Plans the entries of the audit: those of writes, and those recorded without a write.
 
 mod recording;
 
@@ -16,27 +16,27 @@ use vigie_proto::pb::consortium::v1 as pb;
 use crate::plan::answer::Answer;
 use crate::store::StoredEntry;
 
-/// Banks that one entry names.
+/// The largest number of banks that one entry names.
 pub(crate) const BANKS_MAX: usize = 256;
 
-/// An entry that has no place yet.
+/// An audit entry that has no index yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewEntry {
-    /// Who made the calls.
+    /// The caller.
     pub(crate) by: Who,
     /// The path of the method.
     pub(crate) action: String,
-    /// The code that they ended with.
+    /// The code with which the calls ended.
     pub(crate) code: Code,
-    /// What they are about.
+    /// The banks and items of the calls.
     pub(crate) about: About,
-    /// Their number.
+    /// The number of calls.
     pub(crate) calls: u64,
-    /// When the first of several came, at the earliest.
+    /// For several calls, a lower bound of the time of the first.
     pub(crate) since: Option<UnixMillis>,
 }
 
-/// What calls are about.
+/// The banks, items and changes that calls are about.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct About {
     /// Banks, at most [`BANKS_MAX`].
@@ -45,19 +45,19 @@ pub(crate) struct About {
     pub(crate) first_item: Option<ItemId>,
     /// The number of items.
     pub(crate) items: u64,
-    /// The last change that they made.
+    /// The sequence of the last change that the calls made.
     pub(crate) sequence: Option<Sequence>,
-    /// The card that they put.
+    /// The model card that the call put.
     pub(crate) card: Option<Arc<CardVersion>>,
 }
 
 impl About {
-    /// One bank.
+    /// Returns calls about one bank.
     pub(crate) fn bank(bank: BankId) -> Self {
         Self { banks: vec![bank], ..Self::default() }
     }
 
-    /// Items of banks.
+    /// Returns calls about items, each with its bank.
     pub(crate) fn items(items: impl IntoIterator<Item = (ItemId, BankId)>) -> Self {
         let mut about = Self::default();
         for (item, bank) in items {
@@ -70,7 +70,7 @@ impl About {
         about
     }
 
-    /// What a write is about, beyond what its request names.
+    /// Returns `self` with what the answer to a write adds to it.
     pub(crate) fn answered(self, answer: &Answer) -> Self {
         match answer {
             Answer::Bank { bank, sequence } => Self { sequence: Some(*sequence), ..Self::bank(bank.id) },
@@ -110,7 +110,7 @@ impl About {
     }
 }
 
-/// The bank that a change of the directory is about.
+/// Returns the bank that a change of the directory is about, for grants and charters only.
 const fn bank_of(change: &Change) -> Option<BankId> {
     match change {
         Change::GrantPut(Grant { bank, .. })
@@ -130,7 +130,7 @@ const fn bank_of(change: &Change) -> Option<BankId> {
     }
 }
 
-/// The audit, as the writer keeps it.
+/// The audit as the writer keeps it: the tree over its entries, and the salts of new ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Audit {
     tree: Frontier,
@@ -138,23 +138,23 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// The audit as of a tree.
+    /// Returns the audit that continues `tree`.
     pub(crate) const fn new(tree: Frontier, salts: Arc<Salts>) -> Self {
         Self { tree, salts }
     }
 
-    /// The audit of a log that has just begun.
+    /// Returns the audit of a new log.
     #[cfg(test)]
     pub(crate) fn empty() -> Self {
         Self::new(Frontier::empty(), Arc::new(Salts::new().unwrap()))
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     pub(crate) const fn count(&self) -> u64 {
         self.tree.size().get()
     }
 
-    /// Appends an entry.
+    /// Appends an entry. Fails if the tree is full.
     pub(crate) fn append(&mut self, new: NewEntry, now: UnixMillis) -> Result<StoredEntry, Full> {
         let index = self.count();
         let NewEntry { by, action, code, about, calls, since } = new;

@@ -13,13 +13,14 @@ use vigie_rpc::Priority;
 
 use crate::wrong_service::explained;
 
-/// The largest answer: 16 models of 64 classes, or the distributions of all models, have a part of it.
+/// The most bytes of an answer: more than 16 models of 64 classes, or the distributions of all
+/// models, need.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
-/// Models that are described at once: those with a card, and as many that are configured and have none.
+/// The most models in one description: those with a card, and as many configured models without one.
 const MODELS_MAX: usize = 256;
-/// Classes of one model.
+/// The most classes of one model.
 const CLASSES_MAX: usize = 64;
-/// Bins of one distribution.
+/// The number of bins of one distribution.
 const BINS: usize = 64;
 
 const SCORE: &str = "vigie.classifier.v1.ClassifierService/Score";
@@ -34,18 +35,18 @@ pub enum ScoreContent {
     Conversation(Arc<Conversation>),
 }
 
-/// A content for one model.
+/// A content to be scored by one model.
 #[derive(Debug, Clone)]
 pub struct ScoreItem {
     /// The name of the model.
     pub model: Box<str>,
-    /// The version of its card: another one is not run.
+    /// The version of the model's card. The classifier runs no other version.
     pub version: u32,
     /// The content.
     pub content: ScoreContent,
 }
 
-/// The scores of a model by class, as it answered them; or why there are none.
+/// The scores of a model by class, as it answered them, or the reason for which there are none.
 pub type RawScores = Result<Vec<(String, f32)>, ScoreFailure>;
 
 /// A model of a classifier.
@@ -53,26 +54,26 @@ pub type RawScores = Result<Vec<(String, f32)>, ScoreFailure>;
 pub struct DescribedModel {
     /// The name.
     pub name: Box<str>,
-    /// The version of its card that is served; `None` for none.
+    /// The version of its card that is served; `None` if none is.
     pub version: Option<u32>,
-    /// Why it is not served; `None` where it is.
+    /// The reason for which the model is not served; `None` if it is.
     pub problem: Option<Box<str>>,
-    /// How the scores of each class are distributed.
+    /// The distributions of scores, one for each class.
     pub distributions: Vec<ScoreDistribution>,
 }
 
-/// How the scores of a class are distributed.
+/// The distribution of the scores of a class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoreDistribution {
     /// The class.
     pub class: Box<str>,
-    /// Scores in 64 bins of equal width from 0 to 1.
+    /// The number of scores in each of 64 bins of equal width from 0 to 1.
     pub counts: Vec<u64>,
     /// The population stability index against the calibration's scores; `None` with too few scores.
     pub drift: Option<f64>,
 }
 
-/// Speaks to the classifiers of a deployment, of which any one answers for all models.
+/// Calls the classifiers of a deployment. Any one of them answers for all models.
 #[derive(Debug, Clone)]
 pub struct ClassifierClient {
     pool: Pool<Endpoint>,
@@ -85,11 +86,11 @@ struct Endpoint {
 }
 
 impl ClassifierClient {
-    /// Items of one call.
+    /// The most items in one call.
     pub const ITEMS_MAX: usize = 16;
 
-    /// The classifiers at these endpoints, at least one, on a network. Calls go where they are answered
-    /// soonest, and elsewhere when a connection breaks.
+    /// Makes a client of the classifiers at these endpoints, at least one, on a network. Calls go to the
+    /// endpoint that answers soonest, and to another when a connection breaks.
     pub fn new_on(endpoints: &[impl AsRef<str>], network: &Network) -> Result<Self, EndpointError> {
         let endpoint = |endpoint: &str| {
             let target = Target::new("classifier", endpoint, network)?;
@@ -100,14 +101,14 @@ impl ClassifierClient {
         Ok(Self { pool: Pool::new(endpoints, endpoint)? })
     }
 
-    /// Fails where `endpoint` is none.
+    /// Fails if `endpoint` is not a valid endpoint.
     pub fn check_endpoint(endpoint: &str) -> Result<(), EndpointError> {
         vigie_net::check_endpoint(endpoint)
     }
 
-    /// Runs models: at most [`Self::ITEMS_MAX`] items, whose outcomes come in their order. Scores of
-    /// `uncounted` items are in no distribution. One attempt, but for a connection that breaks, and none
-    /// after the deadline.
+    /// Runs models on at most [`Self::ITEMS_MAX`] items, and returns the outcomes in the order of the items.
+    /// No distribution includes the scores of `uncounted` items. Makes one attempt, except if a connection
+    /// breaks, and none after the deadline.
     pub async fn score(
         &self,
         items: &[ScoreItem],
@@ -129,7 +130,7 @@ impl ClassifierClient {
         self.pool.call(score).await
     }
 
-    /// Describes the models. One attempt.
+    /// Describes the models. Makes one attempt.
     pub async fn describe_models(&self, deadline: Instant) -> Result<Vec<DescribedModel>, CallError> {
         let Endpoint { target, mut stub } = self.pool.pick();
         let message = pb::DescribeModelsRequest {};
@@ -157,7 +158,7 @@ impl From<&ScoreItem> for pb::ScoreItem {
     }
 }
 
-/// The outcome of one item. What is no score is a failure of that model alone.
+/// Reads the outcome of one item. Invalid scores are a failure of that model only.
 fn outcome(result: pb::ScoreResult) -> RawScores {
     let failed = |message: String| ScoreFailure::new(ScoreFailureKind::Failed, &message);
     match result.outcome {

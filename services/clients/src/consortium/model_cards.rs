@@ -9,10 +9,11 @@ use vigie_proto::pb::consortium::v1::model_card_service_client::ModelCardService
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, Written, among_banks, call};
 
-/// The largest answer: the summaries of 64 models with 64 classes each, and more than one card.
+/// The most bytes of an answer: enough for the summaries of 64 models with 64 classes each, and for more than
+/// one card.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// A card of a model in short.
+/// A summary of a model's card.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSummary {
     /// The name of the model.
@@ -32,24 +33,24 @@ pub struct ModelSummary {
 /// A class of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelClass {
-    /// Its name.
+    /// The name of the class.
     pub name: String,
-    /// The class of a taxonomy that it stands for, `taxonomy/dimension=value`.
+    /// The class of a taxonomy that it represents, in the form `taxonomy/dimension=value`.
     pub stands_for: Option<String>,
-    /// The threshold, if one was chosen, with the N of its rate of at most 1 in N.
+    /// The threshold and N for its rate of at most 1 in N; `None` if no threshold was chosen.
     pub threshold: Option<(f32, u64)>,
 }
 
-/// A version of a card, as it was asked for.
+/// The requested version of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadModelCard {
-    /// The version.
+    /// The version of the card.
     pub card: CardVersion,
-    /// The newest version.
+    /// The number of the newest version.
     pub newest_version: u32,
 }
 
-/// Speaks to the bank, or to that one of several on one database which serves, about model cards. Calls are
+/// Calls the bank's service of model cards, on the serving one of several banks on one database. Calls are
 /// retried within their deadline.
 #[derive(Debug, Clone)]
 pub struct ModelCardClient {
@@ -59,8 +60,8 @@ pub struct ModelCardClient {
 impl ModelCardClient {
     among_banks!(ModelCardServiceClient, ANSWER_BYTES_MAX);
 
-    /// Sets the card of a model as a new version, which the bank numbers, if the newest one is `expected`: 0
-    /// for none, `None` for any. Returns the number.
+    /// Sets the card of a model as a new version, and returns the number that the bank gives it. `expected`:
+    /// the number of the newest version, 0 for none; the call fails if it is not. `None` skips this check.
     pub async fn put(
         &self,
         document: &str,
@@ -77,7 +78,7 @@ impl ModelCardClient {
         self.bank.written(Ok(answer.version), answer.sequence)
     }
 
-    /// Reads a version of a card; the newest one for 0.
+    /// Reads a version of a card; 0 means the newest version.
     pub async fn get(
         &self,
         name: &str,
@@ -91,7 +92,7 @@ impl ModelCardClient {
         self.bank.written(card.map(|card| ReadModelCard { card, newest_version }), answer.sequence)
     }
 
-    /// Lists the newest cards, by ascending name.
+    /// Lists the newest version of each card, by ascending name.
     pub async fn list(&self, deadline: Instant) -> Result<Written<Vec<ModelSummary>>, CallError> {
         let request = pb::ListModelCardsRequest {};
         let answer: pb::ListModelCardsResponse =

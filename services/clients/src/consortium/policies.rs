@@ -83,7 +83,7 @@ pub struct TriedQuery {
 pub struct TriedPolicy {
     /// The decision.
     pub decision: Decided,
-    /// One line for each step.
+    /// The steps of the evaluation, a line for each.
     pub trace: Vec<String>,
 }
 

@@ -34,7 +34,7 @@ pub struct PrincipalListing {
 pub enum PrincipalCredential {
     /// A client certificate.
     Certificate(SpiffeId),
-    /// One API key or two, the older one first.
+    /// Its API keys, one or two, the older one first.
     ApiKeys(Vec<KeyListing>),
     /// A token of an identity provider.
     Token(TokenSubject),

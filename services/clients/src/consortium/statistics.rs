@@ -10,17 +10,17 @@ use vigie_statistics::{Histogram, LatencyKind};
 
 use crate::leading_bank::{IdempotencyKey, LeadingBank, among_banks, call};
 
-/// The largest answer, with room for what is around the text.
+/// The most bytes of an answer: the text, and the overhead of the message.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
-/// The form of statistics.
+/// The output format of statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatisticsFormat {
-    /// For a person.
+    /// Markdown, for people to read.
     Markdown,
-    /// A row for each number.
+    /// CSV, with a row for each number.
     Csv,
-    /// With stable names.
+    /// JSON with stable names.
     Json,
 }
 
@@ -33,28 +33,28 @@ pub struct CountedMatches {
     pub bank: Option<BankId>,
     /// The class of the items; empty for none.
     pub class: Box<str>,
-    /// The verdict; `None` where the member has no policy.
+    /// The verdict; `None` if the member has no policy.
     pub verdict: Option<Verdict>,
     /// Matches at distance 0.
     pub exact: u64,
     /// Matches at a distance above 0.
     pub near: u64,
-    /// Verdicts.
+    /// Number of verdicts.
     pub decisions: u64,
 }
 
-/// Verdicts of one member that tries another version of its policy.
+/// Verdicts of one member that has a version of its policy on trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CountedTrial {
     /// The member.
     pub member: MemberId,
-    /// The version that is tried.
+    /// The version on trial.
     pub version: u32,
     /// The verdict that was answered.
     pub verdict: Verdict,
-    /// The verdict of the version that is tried.
+    /// The verdict of the version on trial.
     pub trial: Verdict,
-    /// Decisions.
+    /// Number of decisions.
     pub decisions: u64,
 }
 
@@ -69,17 +69,17 @@ pub struct CountedScores {
     pub version: u32,
     /// The class.
     pub class: Box<str>,
-    /// Contents that were scored, in shadow or not.
+    /// Number of contents that were scored, in shadow mode or not.
     pub scored: u64,
-    /// Of these, those whose score was at least the card's threshold.
+    /// Number of these whose score was at least the card's threshold.
     pub above: u64,
-    /// Of these, those that were sent to review because of the score alone.
+    /// Number of these that were sent to review because of the score alone.
     pub reviews: u64,
-    /// Contents of which the model gave no score.
+    /// Number of contents for which the model gave no score.
     pub unavailable: u64,
 }
 
-/// Reads statistics of the bank, or of that one of several on one database which serves.
+/// Reads and records statistics, on the serving one of several banks on one database.
 #[derive(Debug, Clone)]
 pub struct StatisticsClient {
     bank: LeadingBank<StatisticsServiceClient<Channel>>,
@@ -88,8 +88,8 @@ pub struct StatisticsClient {
 impl StatisticsClient {
     among_banks!(StatisticsServiceClient, ANSWER_BYTES_MAX);
 
-    /// Reads the statistics of the months from one to another, as in `2026-11`, in a form. `is_public`:
-    /// without the numbers of the caller's own member.
+    /// Reads the statistics of a range of months, each written as in `2026-11`, in one format. With
+    /// `is_public`, leaves out the numbers of the caller's own member.
     pub async fn get_statistics(
         &self,
         (from, to): (&str, &str),
@@ -113,8 +113,8 @@ impl StatisticsClient {
         Ok(answer.text)
     }
 
-    /// Counts matches, verdicts and uses of classifiers, 1 to 1000 counts of them in all, for a process of
-    /// the deployment.
+    /// Records counts of matches, verdicts and uses of classifiers, 1 to 1,000 in all, for a process of the
+    /// deployment.
     pub async fn record_matches(
         &self,
         counts: &[CountedMatches],
@@ -160,8 +160,8 @@ impl StatisticsClient {
         Ok(())
     }
 
-    /// Reports how long changes took until a matcher searched by them: one histogram of each kind, and one at
-    /// least. They are counted once for each key.
+    /// Records the latencies from a change until a matcher searches with it: at least one histogram, and at
+    /// most one of each kind. Repeated calls with the same key count once.
     pub async fn record_latencies(
         &self,
         latencies: &[(LatencyKind, Histogram)],

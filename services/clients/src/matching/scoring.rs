@@ -1,4 +1,4 @@
-//! Scores of classifiers, asked of a frontend.
+//! Scores of classifiers, requested from a frontend.
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -40,12 +40,12 @@ pub struct MeasuredScores {
     pub version: u32,
     /// The score of each class, in the order of the card.
     pub scores: Vec<(String, f32)>,
-    /// The SHA-256 by which the content counts once.
+    /// The SHA-256 of the content. A calibration counts equal contents once.
     pub content_sha256: [u8; 32],
 }
 
 impl MatchClient {
-    /// Asks what classifiers, 1 to 16, say of a conversation. One attempt, but for a connection that breaks.
+    /// Scores a conversation with 1 to 16 classifiers. Makes one attempt, except if a connection breaks.
     pub async fn score_conversation(
         &self,
         conversation: &Conversation,
@@ -72,8 +72,8 @@ impl MatchClient {
         self.pool.call(ask).await
     }
 
-    /// Asks for the scores of a content for the calibration of a model. One attempt, but for a connection
-    /// that breaks.
+    /// Requests the scores of a content for the calibration of a model. Makes one attempt, except if a
+    /// connection breaks.
     pub async fn measure_scores(
         &self,
         model: &str,

@@ -24,7 +24,7 @@ const PART_BYTES: usize = 1 << 20;
 pub struct HashedVideo {
     /// The properties of the decoded video.
     pub decoded: DecodedVideo,
-    /// The frames as they are; then without black bars, if there are any; then digests of the file.
+    /// The frames as they are; then without black bars, if the video has any; then digests of the file.
     pub hashes: Vec<Hash>,
 }
 

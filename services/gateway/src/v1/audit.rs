@@ -1,4 +1,4 @@
-//! `/v1/audit`: what was done, by whom, with proofs that nothing of it was changed.
+//! `/v1/audit`: entries of the audit, with proofs that none was changed.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};

@@ -133,7 +133,7 @@ pub(super) async fn create_bank(call: Call, sent: Sent<NewBank>) -> Result<Respo
     let banks = call.caller.banks();
     let made = banks.create_bank_with_ratio(&name, ratio, call.key(), call.deadline()).await?;
     call.wrote(made.sequence);
-    // The letters of a name are those of a path.
+    // The letters of a bank's name need no escape in a path.
     let location = [(header::LOCATION, format!("/v1/banks/{name}"))];
     Ok((StatusCode::CREATED, location, Json(BankObject::new(&made.value, made.sequence))).into_response())
 }

@@ -1,4 +1,5 @@
-//! `/v1/openapi.json`: what every operation has in common, beside what the handlers say of themselves.
+//! `/v1/openapi.json`: the parts of the OpenAPI document that all operations share. The handlers describe the
+//! rest.
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat, Type};
@@ -15,7 +16,7 @@ use crate::v1::request::{TIMEOUT_MS, TIMEOUT_MS_MAX};
 /// The name of the security scheme.
 const KEY: &str = "key";
 
-/// The document before the handlers are described.
+/// Returns the document without the handlers' descriptions.
 pub(crate) fn begun() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Vigie")
@@ -29,8 +30,7 @@ pub(crate) fn begun() -> OpenApi {
     OpenApiBuilder::new().info(info).build()
 }
 
-/// The document with what every operation has: `timeout_ms`, failures, and a credential where the deployment
-/// asks for one.
+/// Adds to every operation the option `timeout_ms` and the failures, and to the document the credential.
 pub(crate) fn completed(mut document: OpenApi) -> OpenApi {
     for path in document.paths.paths.values_mut() {
         let operations = [&mut path.get, &mut path.put, &mut path.post, &mut path.delete, &mut path.patch];
@@ -42,7 +42,7 @@ pub(crate) fn completed(mut document: OpenApi) -> OpenApi {
     components.schemas.insert(ProblemObject::name().into_owned(), ProblemObject::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.add_security_scheme(KEY, SecurityScheme::Http(bearer));
-    // With members a credential, and otherwise none.
+    // A credential is needed if the deployment has members, and none otherwise.
     document.security = Some(vec![SecurityRequirement::new(KEY, [""; 0]), SecurityRequirement::default()]);
     document
 }

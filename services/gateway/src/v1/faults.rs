@@ -1,4 +1,5 @@
-//! Which field of a request is wrong, and why, without its value: the value may be a hash or a credential.
+//! Problems of deserialization: the wrong field and the reason, without its value. The value may be a hash or
+//! a credential.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +11,13 @@ use serde_path_to_error::{Path, Segment};
 
 use crate::problem::Problem;
 
-/// The longest name of a field that is repeated: shorter than the shortest hash in hexadecimal digits.
+/// The longest unknown name that a problem repeats: shorter than the shortest hash in hexadecimal digits.
 const NAME_LEN_MAX: usize = 24;
-/// The words of [`at_most`].
+/// The beginning of the error of [`at_most`] and [`at_most_entries`].
 const TOO_MANY: &str = "has more than";
 
-/// The problem of a value at a path, by the text of a deserializer, of which only what is not the caller's is
-/// repeated.
+/// Returns the problem of a value at a path. Of the deserializer's error text, the problem repeats only the
+/// parts that are not the caller's.
 pub(crate) fn of(path: &Path, text: &str) -> Problem {
     let within = shown(path);
     let quoted = |before: &str| text.strip_prefix(before)?.split('`').next();
@@ -39,7 +40,7 @@ pub(crate) fn of(path: &Path, text: &str) -> Problem {
     if within.is_empty() { Problem::bad(format!("the body {why}")) } else { Problem::field(within, why) }
 }
 
-/// `; expected ...`, in the words of the deserializer, which come last.
+/// Returns `; expected ...` with the last part of the deserializer's error text; empty if it has none.
 fn after_expected(text: &str) -> String {
     let expected = text.rsplit_once(", expected ").map(|(_, expected)| without_place(expected));
     expected.map_or_else(String::new, |expected| format!("; expected {expected}"))
@@ -53,7 +54,7 @@ fn joined(within: &str, name: &str) -> String {
     if within.is_empty() { name.to_owned() } else { format!("{within}.{name}") }
 }
 
-/// A name, unless it may be a value in a place where a name belongs.
+/// Returns a name, or `...` if the text may be a value that was sent where a name belongs.
 fn name(text: &str) -> String {
     let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     let is_short = text.len() <= NAME_LEN_MAX && text.bytes().all(is_fit);
@@ -103,7 +104,7 @@ where
     deserializer.deserialize_seq(Bounded::<T, MAX>(PhantomData))
 }
 
-/// The same of a list that may be left out.
+/// Reads a list as [`at_most`] does, for a field that may be left out.
 pub(crate) fn some_at_most<'de, D, T, const MAX: usize>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
 where
     D: Deserializer<'de>,

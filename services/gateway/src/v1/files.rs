@@ -1,4 +1,4 @@
-//! An image or a video that is sent: as the body, or as the one file of a form.
+//! An image or a video that is sent as the body, or as the single file of a form.
 
 use axum::body::Body;
 use axum::extract::FromRequest;
@@ -11,20 +11,20 @@ use crate::media::form::{Form, is_form};
 use crate::problem::Problem;
 use crate::v1::request::{Handlers, media_type, read};
 
-/// An image.
+/// An image file.
 #[derive(Debug)]
 pub(crate) struct Image(pub(crate) SentFile);
 
-/// A video.
+/// A video file.
 #[derive(Debug)]
 pub(crate) struct Video(pub(crate) SentFile);
 
-/// A file, which has at least one byte.
+/// A file of at least one byte.
 #[derive(Debug)]
 pub(crate) struct SentFile {
-    /// Its bytes.
+    /// The bytes of the file.
     pub(crate) bytes: Bytes,
-    /// Counts the bytes until the request is done.
+    /// Counts the bytes against the gateway's limit until the request is done.
     _held: ReadBody,
 }
 

@@ -1,4 +1,4 @@
-//! `/v1/hash`, `/v1/hash/video`: the fingerprints of an image or a video, which is looked up nowhere.
+//! `/v1/hash`, `/v1/hash/video`: computes the fingerprints of an image or a video, without a search.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `/v1/banks/{bank}/items`, `/v1/items`: items, one by one and in lists.
+//! `/v1/banks/{bank}/items`, `/v1/items`: single items, and lists of items.
 
 pub(crate) mod objects;
 pub(super) mod batches;

@@ -1,8 +1,8 @@
-//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known; and what classifiers say of
-//! it.
+//! `/v1/match`, `/v1/match/image`, `/v1/match/video`: whether content is known, and the classifiers' scores
+//! of it.
 //!
-//! An answer says what was searched. One that covers less than was asked for is a failure (503), which
-//! carries what was found.
+//! An answer reports what was searched. An answer that covers less than requested is a failure (503), which
+//! carries the partial answer.
 
 mod asked;
 mod answer;
@@ -27,7 +27,7 @@ pub(super) use asked::{ImageOptions, MatchAsked};
 pub(super) use decision::DecisionObject;
 pub(super) use video::{VideoObject, seconds};
 
-/// The header with the sequence of an answer: it holds every change up to this one.
+/// The header with the sequence of an answer, which reflects every change up to this one.
 const SEQUENCE: &str = "x-vigie-sequence";
 /// The header with the share of shards that answered, 0 to 1.
 const COVERAGE: &str = "x-vigie-coverage";
@@ -81,7 +81,7 @@ pub(super) async fn match_video(call: Call<ImageOptions>, video: Video) -> Resul
     ask(&call.caller, asked, call.deadline()).await
 }
 
-/// The lookup of one file.
+/// Returns the lookup of one file.
 fn of_file(call: &Call<ImageOptions>, file: Content) -> Result<MatchCall, Problem> {
     let (options, quality_floor) = call.options.read(call.caller.newest().sequence())?;
     Ok(MatchCall {
@@ -93,7 +93,7 @@ fn of_file(call: &Call<ImageOptions>, file: Content) -> Result<MatchCall, Proble
     })
 }
 
-/// Asks a frontend. A lookup of one content that fails is a failure of the request.
+/// Calls a frontend. If the call has one file and its lookup fails, the whole request fails.
 async fn ask(caller: &Caller, call: MatchCall, deadline: Instant) -> Result<Response, Problem> {
     let is_one_file = matches!(call.contents[..], [Content::Image(_) | Content::Video(_)]);
     let frontends = caller.frontends();
@@ -113,7 +113,7 @@ async fn ask(caller: &Caller, call: MatchCall, deadline: Instant) -> Result<Resp
             let partial = partial_match(&error);
             let mut problem = Problem::from(error);
             let Some(partial) = partial else { return Err(problem) };
-            // An object of texts and numbers always has a form in JSON.
+            // An object of texts and numbers can always be serialized.
             problem.partial = serde_json::to_value(MatchAnswerObject::from(&partial)).ok().map(Box::new);
             Ok((headers(&partial), problem).into_response())
         }

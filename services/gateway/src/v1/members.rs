@@ -1,5 +1,5 @@
-//! `/v1/whoami`, `/v1/members`, `/v1/policy`: who takes part, for whom a caller acts, and what follows from a
-//! match there.
+//! `/v1/whoami`, `/v1/members`, `/v1/policy`: the members, the caller's identity, and the policies by which
+//! matches are decided.
 
 mod objects;
 pub(super) mod principals;
@@ -161,7 +161,7 @@ pub(super) async fn create_member(call: Call, sent: Sent<NewMember>) -> Result<R
         is_named: None,
     };
     let made = call.caller.members().create_member(&name, &words, call.key(), call.deadline()).await?;
-    // The letters of a name are those of a path.
+    // The letters of a member's name need no escape in a path.
     let location = [(header::LOCATION, format!("/v1/members/{name}"))];
     Ok((StatusCode::CREATED, location, Json(written(&made))).into_response())
 }

@@ -1,6 +1,6 @@
-//! Which paths are of this API.
+//! The paths that belong to this API.
 
-/// Whether a path is one of this API, known or not. Leading slashes count as one.
+/// Returns whether a path, known or unknown, belongs to this API. Several leading slashes count as one.
 pub(crate) fn owns(path: &str) -> bool {
     let rest = path.trim_start_matches('/').strip_prefix("v1");
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,4 +1,5 @@
-//! A request as the handlers get it: its caller, time, key and options; names of its path; its body in JSON.
+//! The parts of a request that handlers use: its caller, deadline, idempotency key and options, the names in
+//! its path, and its JSON body.
 
 use std::time::Duration;
 
@@ -24,19 +25,19 @@ use crate::v1::faults;
 
 /// The most bytes of a body in JSON: 1,000 items of several hashes each.
 const JSON_BYTES_MAX: usize = 8 << 20;
-/// The header that names a write.
+/// The header with the idempotency key of a write.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// The option of every request that shortens its time.
+/// The query option of every request that shortens its deadline.
 pub(crate) const TIMEOUT_MS: &str = "timeout_ms";
-/// The longest time that a request may ask for, in milliseconds.
+/// The largest value of [`TIMEOUT_MS`], in milliseconds.
 pub(crate) const TIMEOUT_MS_MAX: u64 = 600_000;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Debug, Clone)]
 pub(crate) struct Handlers {
     /// The state of the cluster.
     pub(crate) cluster: Cluster,
-    /// How bodies are read.
+    /// The limits within which bodies are read.
     pub(crate) bodies: Bodies,
 }
 
@@ -72,19 +73,19 @@ pub(crate) struct Once {
 }
 
 impl PageOptions {
-    /// The entries of the page.
+    /// Returns the size of the page: 1 to 1,000 entries.
     pub(crate) fn size(&self) -> Result<u16, Problem> {
         page_size(self.limit)
     }
 
-    /// The id after which it begins.
+    /// Returns the id after which the page begins; `None` for the first page.
     pub(crate) fn after<T, U: TryFrom<u64>>(&self, id: impl Fn(U) -> T) -> Result<Option<T>, Problem> {
         let after = self.after.map(U::try_from).transpose();
         Ok(after.map_err(|_| Problem::field("after", "is no id"))?.map(id))
     }
 }
 
-/// Checks the number of entries of a page.
+/// Checks the size of a page, and returns it or the default.
 pub(crate) fn page_size(limit: Option<u16>) -> Result<u16, Problem> {
     match limit {
         None => Ok(PAGE_DEFAULT),
@@ -93,34 +94,35 @@ pub(crate) fn page_size(limit: Option<u16>) -> Result<u16, Problem> {
     }
 }
 
-/// The head of a request.
+/// The head of a request: its caller, options, timeout and idempotency key.
 #[derive(Debug)]
 pub(crate) struct Call<Q = NoOptions> {
-    /// The services, for its caller.
+    /// The clients of the services, with the caller's credential.
     pub(crate) caller: Caller,
-    /// Its options.
+    /// The options of the query string, except [`TIMEOUT_MS`].
     pub(crate) options: Q,
     within: Option<Duration>,
     key: Option<String>,
 }
 
 impl<Q> Call<Q> {
-    /// When the answer has to be there.
+    /// Returns the deadline of the request.
     pub(crate) fn deadline(&self) -> Instant {
         self.caller.deadline_within(self.within)
     }
 
-    /// Remembers a write, so that the lookups after it see it.
+    /// Records a write, so that the following lookups see it.
     pub(crate) fn wrote(&self, sequence: Sequence) {
         self.caller.newest().wrote(sequence);
     }
 
-    /// The key of a request that is one write.
+    /// Returns the idempotency key of a request with one write. Without a key in the request, it is random.
     pub(crate) fn key(&self) -> IdempotencyKey {
         self.key.as_ref().map_or_else(IdempotencyKey::random, IdempotencyKey::named)
     }
 
-    /// The key of one of several writes of a request.
+    /// Returns the idempotency key of one of several writes of a request. `part` must differ for each of
+    /// them.
     pub(crate) fn key_of(&self, part: &str) -> Result<IdempotencyKey, Problem> {
         let Some(key) = &self.key else { return Ok(IdempotencyKey::random()) };
         let max = IDEMPOTENCY_KEY_LEN_MAX - part.len() - 1;
@@ -137,14 +139,14 @@ impl<Q: DeserializeOwned> FromRequestParts<Handlers> for Call<Q> {
 
     async fn from_request_parts(head: &mut Parts, _: &Handlers) -> Result<Self, Problem> {
         let caller = head.extensions.get::<Caller>().cloned();
-        // The entry puts it there.
+        // The entry of the gateway inserts the caller.
         let caller = caller.ok_or_else(|| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "no caller"))?;
         let (within, options) = options(head.uri.query().unwrap_or_default())?;
         Ok(Self { caller, options, within, key: key(&head.headers)? })
     }
 }
 
-/// The key that a request names.
+/// Reads the idempotency key in the headers.
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
@@ -158,7 +160,7 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// The time that a query asks for, and its other options.
+/// Reads a query string: the timeout of the request, and its other options.
 fn options<Q: DeserializeOwned>(query: &str) -> Result<(Option<Duration>, Q), Problem> {
     let mut within = None;
     let mut others = form_urlencoded::Serializer::new(String::new());
@@ -190,12 +192,12 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Handlers> for In<T> {
     }
 }
 
-/// The body of a request, in JSON. A request without a body sends an empty object.
+/// The JSON body of a request. An absent body is read as an empty object.
 #[derive(Debug)]
 pub(crate) struct Sent<T> {
-    /// What was sent.
+    /// The deserialized body.
     pub(crate) asked: T,
-    /// Counts the bytes until the request is done.
+    /// Counts the bytes against the gateway's limit until the request is done.
     _held: ReadBody,
 }
 
@@ -225,7 +227,7 @@ pub(crate) async fn read(
     handlers.bodies.read(client.0, &head.headers, body, max).await
 }
 
-/// The media type of a body, without its parameters.
+/// Returns the media type of a body in lower case, without its parameters.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())

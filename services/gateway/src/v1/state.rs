@@ -1,4 +1,4 @@
-//! `/v1/log`, `/v1/cluster`: how far the bank's log has come, and what is searched.
+//! `/v1/log`, `/v1/cluster`: the newest sequence of the bank's log, and the state of the cluster.
 
 use axum::Json;
 use axum::extract::State;

@@ -1,5 +1,5 @@
-//! Values of requests, from text to the words of the domain, and back. A value that does not fit is named by
-//! its field.
+//! Conversions of values in requests to the types of the model, and back. An error names the field of a wrong
+//! value.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -47,7 +47,7 @@ impl From<&Hash> for HashObject {
 }
 
 impl HashObject {
-    /// The hash, which is in the field called `field`.
+    /// Converts to a hash. `field`: its object, for errors.
     pub(crate) fn read(&self, field: &str) -> Result<Hash, Problem> {
         hash(field, &self.hash_type, self.hash.as_str())
     }
@@ -64,17 +64,18 @@ pub(crate) fn hash(field: &str, name: &str, text: &str) -> Result<Hash, Problem>
     Hash::from_text(hash_type, text).map_err(|why| Problem::field(format!("{field}.hash"), why))
 }
 
-/// The number of a distance as people write it: bits; of a vector the distance in its metric, such as 0.15.
+/// Returns a distance as people write it: a number of bits, or for a vector the distance in its metric, such
+/// as 0.15.
 pub(crate) fn distance_number(hash_type: HashType, distance: Distance) -> Number {
     metric_distance(hash_type, distance).and_then(Number::from_f64).unwrap_or_else(|| distance.0.into())
 }
 
-/// The distance of a vector in its metric; `None` for other types.
+/// Returns the distance of a vector in its metric; `None` for other types.
 pub(crate) fn metric_distance(hash_type: HashType, distance: Distance) -> Option<f64> {
     hash_type.vector_class().map(|_| f64::from(distance.0) / f64::from(PARTS_OF_ONE))
 }
 
-/// Reads a distance: a whole number; of a vector a number of its metric, rounded to the millionth.
+/// Reads a distance: a whole number, or for a vector a number in its metric, rounded to the millionth.
 pub(crate) fn distance(field: &str, hash_type: HashType, number: &Number) -> Result<Distance, Problem> {
     if hash_type.vector_class().is_none() {
         let bits = number.as_u64().and_then(|bits| u32::try_from(bits).ok());
@@ -89,7 +90,7 @@ pub(crate) fn distance(field: &str, hash_type: HashType, number: &Number) -> Res
     distance.ok_or_else(|| Problem::field(field, format!("is a number from 0 to 4294 for {hash_type}")))
 }
 
-/// Reads a value whose error repeats nothing of it.
+/// Reads a value. The error never repeats it.
 pub(crate) fn value<T: FromStr<Err: Display>>(field: &str, text: &str) -> Result<T, Problem> {
     text.parse().map_err(|why| Problem::field(field, why))
 }
@@ -123,18 +124,18 @@ fn id(field: &str, text: &str) -> Result<u64, Problem> {
     text.parse().ok().filter(|id| *id > 0).ok_or_else(|| Problem::field(field, "is no id"))
 }
 
-/// The text of a place in a list: hexadecimal digits.
+/// Encodes a position in a list as hexadecimal digits.
 pub(crate) fn place(key: &DocumentKey) -> String {
     hex::encode(key.as_bytes())
 }
 
-/// Reads the place after which a page begins.
+/// Reads the position after which a page begins.
 pub(crate) fn place_after(text: &str) -> Result<DocumentKey, Problem> {
     let wrong = || Problem::field("after", "is no next_after of a page");
     DocumentKey::new(&hex::decode(text).ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
-/// Reads the ids of a batch, 1 to 1,000, in order and each once.
+/// Reads the ids of a batch: at least one, and none is 0. Returns them ascending, each once.
 pub(crate) fn items(ids: &[u64]) -> Result<Vec<ItemId>, Problem> {
     if ids.is_empty() || ids.contains(&0) {
         return Err(Problem::field("items", "is a list of 1 to 1000 ids of items"));
@@ -157,12 +158,12 @@ pub(crate) fn words<F: Flag>(field: &str, names: &[String]) -> Result<Flags<F>, 
     Flags::new(all).map_err(|why| Problem::field(field, why))
 }
 
-/// The names of a set of words.
+/// Returns the names of a set of words.
 pub(crate) fn names<F: Flag>(flags: Flags<F>) -> Vec<&'static str> {
     flags.iter().map(Flag::name).collect()
 }
 
-/// Reads the end of a right; `None` for never.
+/// Reads the expiry of a right; `None` means never.
 pub(crate) fn expiry(field: &str, unix_ms: Option<u64>) -> Result<Expiry, Problem> {
     match unix_ms {
         None => Ok(Expiry::NEVER),
@@ -171,7 +172,7 @@ pub(crate) fn expiry(field: &str, unix_ms: Option<u64>) -> Result<Expiry, Proble
     }
 }
 
-/// Reads a moment that may be left out.
+/// Reads an optional time.
 pub(crate) fn at(field: &str, unix_ms: Option<u64>) -> Result<Option<UnixMillis>, Problem> {
     match unix_ms {
         Some(0) => Err(Problem::field(field, "is milliseconds since 1970")),
@@ -179,12 +180,12 @@ pub(crate) fn at(field: &str, unix_ms: Option<u64>) -> Result<Option<UnixMillis>
     }
 }
 
-/// The end of a right; `None` for never.
+/// Returns the expiry of a right in milliseconds since 1970; `None` for never.
 pub(crate) fn moment(expiry: Expiry) -> Option<u64> {
     expiry.moment().map(|at| at.0)
 }
 
-/// A text, or nothing where it is empty.
+/// Returns the text; `None` if it is empty.
 pub(crate) fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }

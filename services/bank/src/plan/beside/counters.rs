@@ -1,4 +1,4 @@
-//! What is counted, and the counters that the writer keeps in memory.
+//! The subjects of the statistics, and the counters that the writer keeps in memory.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,26 @@ use vigie_consortium::{Class, Details, Document, DocumentId, DocumentKey, Docume
 use vigie_model::{BankId, MemberId, OpinionKind, UnixMillis, Verdict};
 use vigie_statistics::{CellKey, ClassText, Counts, Histogram, LatencyKind, Measure, Month};
 
-/// The counters that the writer keeps in memory: those of the newest month, and of the month before.
+/// The counters that the writer keeps in memory: those of the newest month and of the month before it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counters {
-    /// What happened how often.
+    /// The counts of events.
     pub(crate) counts: Counts,
-    /// How long changes took to be searched.
+    /// The histograms of the time from a change until searches use it.
     pub(crate) latencies: Latencies,
-    /// The number of the newest month that was counted in; 0 before the first.
+    /// The number of the newest month with a count; 0 before the first.
     newest: u16,
 }
 
 impl Counters {
-    /// From what is kept of the month of a time and of the one before.
+    /// Builds the counters from the stored ones of the month of `now` and of the month before it.
     pub(crate) fn new(counts: Counts, latencies: Latencies, now: UnixMillis) -> Self {
         Self { counts, latencies, newest: Month::of(now).map_or(0, Month::number) }
     }
 
-    /// The month of a time. When a new one begins, those before the last one are dropped. `None` for a month
-    /// that was dropped, or of a clock that is far off: nothing may be counted then, since the numbers so far
-    /// are not known.
+    /// Returns the month of a time. When a new month begins, counters older than the month before it are
+    /// dropped. Returns `None` for a month whose counters were dropped, and for a time outside the range of
+    /// months: nothing may be counted there, because the counts so far are unknown.
     pub(crate) fn begin(&mut self, now: UnixMillis) -> Option<Month> {
         let month = Month::of(now).ok()?;
         if month.number() > self.newest {
@@ -38,8 +38,8 @@ impl Counters {
         (month.number() >= self.newest.saturating_sub(1)).then_some(month)
     }
 
-    /// Adds to a counter: without class and verdict where it is a new one and there are `counters_max`.
-    /// Returns its key and its new count.
+    /// Adds `by` to a counter. If the counter is new and there are `counters_max` already, its class and
+    /// verdict are left out. Returns the key that was used and its new count.
     pub(crate) fn add(&mut self, key: CellKey, by: u64, counters_max: usize) -> (CellKey, u64) {
         let is_too_many = self.counts.len() >= counters_max && self.counts.get(&key) == 0;
         let key =
@@ -50,10 +50,10 @@ impl Counters {
     }
 }
 
-/// The latencies of months.
+/// The latency histograms, by month and kind.
 pub(crate) type Latencies = BTreeMap<(Month, LatencyKind), Histogram>;
 
-/// Matches or verdicts of a member, as a frontend has counted them.
+/// Matches or verdicts of a member, as a frontend counted them.
 #[derive(Debug, Clone)]
 pub(crate) struct CountedMatches {
     /// The member.
@@ -64,60 +64,60 @@ pub(crate) struct CountedMatches {
     pub(crate) class: ClassText,
     /// The verdict, where there is one.
     pub(crate) verdict: Option<Verdict>,
-    /// What was counted, and how often.
+    /// The measures and their counts.
     pub(crate) counts: [(Measure, u64); 3],
 }
 
-/// Decisions of a member that tries a version of its policy, as a frontend has counted them.
+/// Decisions of a member that has a version of its policy on trial, as a frontend counted them.
 #[derive(Debug, Clone)]
 pub(crate) struct CountedTrial {
     /// The member.
     pub(crate) member: MemberId,
-    /// The version.
+    /// The version on trial.
     pub(crate) version: u32,
-    /// The verdicts: what was answered, and what the version says.
+    /// The verdict that was answered, and the verdict of the version on trial.
     pub(crate) verdicts: (Verdict, Verdict),
-    /// How many.
+    /// The number of decisions.
     pub(crate) decisions: u64,
 }
 
-/// Uses of a class of a model by a member, as a frontend has counted them.
+/// Uses of a class of a model by a member, as a frontend counted them.
 #[derive(Debug, Clone)]
 pub(crate) struct CountedScores {
     /// The member.
     pub(crate) member: MemberId,
     /// The model, the version of its card and the class.
     pub(crate) class: ClassText,
-    /// What was counted, and how often.
+    /// The measures and their counts.
     pub(crate) counts: [(Measure, u64); 4],
 }
 
-/// What a frontend has counted.
+/// The counts of one report of a frontend.
 #[derive(Debug, Clone)]
 pub(crate) struct MatchCounts {
     /// Matches and verdicts.
     pub(crate) matches: Vec<CountedMatches>,
-    /// Verdicts of versions that are tried.
+    /// Verdicts of policy versions on trial.
     pub(crate) trials: Vec<CountedTrial>,
     /// Uses of classifiers.
     pub(crate) scores: Vec<CountedScores>,
-    /// A digest of the request.
+    /// The BLAKE3 digest of the request.
     pub(crate) request_digest: [u8; 32],
 }
 
 impl MatchCounts {
-    /// How many counts there are.
+    /// Returns the number of entries.
     pub(crate) const fn len(&self) -> usize {
         self.matches.len() + self.trials.len() + self.scores.len()
     }
 }
 
-/// The document of what is counted of the version that a member tries.
+/// Returns the id of the document that counts the verdicts of a member's version on trial.
 pub(crate) fn trial_id(member: MemberId) -> DocumentId {
     (DocumentKind::TrialCount, DocumentKey::of_numbers(&[member.0.into()]))
 }
 
-/// What a counter is of.
+/// The subject of a counter.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Of {
     pub(crate) member: Option<MemberId>,
@@ -127,29 +127,29 @@ pub(crate) struct Of {
 }
 
 impl Of {
-    /// A member and a bank.
+    /// Returns the subject "this member, in this bank".
     pub(crate) fn member_and_bank(member: MemberId, bank: BankId) -> Self {
         Self { member: Some(member), bank: Some(bank), ..Self::default() }
     }
 
-    /// A member.
+    /// Returns the subject "this member".
     pub(crate) fn member(member: MemberId) -> Self {
         Self { member: Some(member), ..Self::default() }
     }
 
-    /// A bank, whoever did it.
+    /// Returns the subject "this bank", for every member.
     pub(crate) fn bank(bank: BankId) -> Self {
         Self { bank: Some(bank), ..Self::default() }
     }
 
-    /// With the first class of an item.
+    /// Returns the subject with the first class of an item's classification, if it has one.
     pub(crate) fn classed(self, details: &Details) -> Self {
         let class = details.classification.iter().next().map(Class::to_string).unwrap_or_default();
         Self { class: ClassText::new(&class).unwrap_or_default(), ..self }
     }
 }
 
-/// The measure of an opinion.
+/// Returns the measure that counts an opinion.
 pub(crate) const fn of_opinion(kind: OpinionKind) -> Measure {
     match kind {
         OpinionKind::Positive => Measure::OpinionsPositive,
@@ -158,7 +158,7 @@ pub(crate) const fn of_opinion(kind: OpinionKind) -> Measure {
     }
 }
 
-/// The measure of the outcome of a dispute.
+/// Returns the measure that counts the outcome of a dispute.
 pub(crate) const fn of_resolution(resolution: Resolution) -> Measure {
     match resolution {
         Resolution::Kept => Measure::DisputesKept,
@@ -167,14 +167,15 @@ pub(crate) const fn of_resolution(resolution: Resolution) -> Measure {
     }
 }
 
-/// The key before the counters of the month before a time: those and later ones are kept in memory.
+/// Returns a key that sorts before the counters of the month before `now`. Those counters and later ones are
+/// kept in memory.
 pub(crate) fn counters_from(now: UnixMillis) -> DocumentKey {
     let month = Month::of(now).map_or(0, Month::number).saturating_sub(1);
     let [high, low] = month.to_be_bytes();
     DocumentKey::new(&[CellKey::VERSION, high, low]).unwrap_or_default()
 }
 
-/// The key of the latencies of a month.
+/// Returns the document key of a month's latencies of one kind.
 pub(crate) fn latency_key(month: Month, kind: LatencyKind) -> DocumentKey {
     let kind = match kind {
         LatencyKind::AddToMatchable => 1,
@@ -183,12 +184,12 @@ pub(crate) fn latency_key(month: Month, kind: LatencyKind) -> DocumentKey {
     DocumentKey::of_numbers(&[month.number().into(), kind])
 }
 
-/// The key before the latencies that are kept in memory; see [`counters_from`].
+/// Returns a key that sorts before the latencies that are kept in memory (see [`counters_from`]).
 pub(crate) fn latencies_from(now: UnixMillis) -> DocumentKey {
     DocumentKey::of_numbers(&[Month::of(now).map_or(0, Month::number).saturating_sub(1).into()])
 }
 
-/// The latencies of a document; `None` for those that a newer version has kept.
+/// Reads the latencies of a document; `None` if a newer version wrote it.
 pub(crate) fn read_latency(document: &Document) -> Option<((Month, LatencyKind), Histogram)> {
     let month =
         u16::try_from(document.key.number(0)).ok().and_then(|month| Month::from_number(month).ok())?;
@@ -224,11 +225,11 @@ mod tests {
             counters.latencies.insert((month, LatencyKind::AddToMatchable), Histogram::default());
         }
         assert_eq!((counters.counts.len(), counters.latencies.len()), (4, 2));
-        // The month before goes on where it was; that before is not known any more.
+        // Counting in the month before continues; the month before that is no longer known.
         let last = counters.begin(UnixMillis(72 * DAY_MS)).unwrap();
         assert_eq!(counters.add(key(last, 1), 1, 4), (key(last, 1), 8));
         assert_eq!(counters.begin(UnixMillis(41 * DAY_MS)), None);
-        // A class too many has none.
+        // A class beyond the limit is counted without class.
         let unclassed = CellKey { class: ClassText::default(), ..key(last, 2) };
         assert_eq!(counters.add(key(last, 2), 1, 4), (unclassed, 1));
     }

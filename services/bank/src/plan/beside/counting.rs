@@ -1,4 +1,5 @@
-//! Counts what is published: each counter is a document, set in the transaction of the write that it counts.
+//! Counts events for the published statistics. Each counter is a document, written in the transaction of the
+//! write that it counts.
 
 use prost::Message as _;
 use vigie_consortium::{DocumentKey, DocumentKind};
@@ -12,12 +13,12 @@ use crate::plan::Planner;
 use crate::plan::answer::Answer;
 use crate::plan::cases::known::decode;
 
-/// Counters of two months beyond this many are counted without class and verdict: whoever makes classes up
-/// must not fill the writer's memory.
+/// The largest number of counters of two months with class and verdict. Further counters are kept without
+/// them, so that invented classes cannot fill the writer's memory.
 const COUNTERS_MAX: usize = 200_000;
 
 impl Planner<'_> {
-    /// Counts what a frontend reports.
+    /// Adds the counts that a frontend reports.
     pub(in crate::plan) fn count_matches(&mut self, counted: &MatchCounts) -> Result<Answer, Error> {
         for CountedMatches { member, bank, class, verdict, counts } in &counted.matches {
             let of = Of { member: Some(*member), bank: *bank, class: class.clone(), verdict: *verdict };
@@ -38,8 +39,8 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed, sequence: crate::store::to_model(self.draft.last()) })
     }
 
-    /// Counts decisions of a member that tries a version. Those of another version than it tries now are
-    /// passed over.
+    /// Adds decisions of a member that has a policy version on trial. Decisions of any other version are
+    /// ignored.
     fn count_trial(&mut self, counted: &CountedTrial) -> Result<(), Error> {
         let CountedTrial { member, version, verdicts: (verdict, trial), decisions } = counted;
         let policies = self.state.view.directory().policies(*member);
@@ -61,7 +62,7 @@ impl Planner<'_> {
         self.put_document(id.0, id.1, stored.encode_to_vec())
     }
 
-    /// Counts how long changes took, as a matcher reports it.
+    /// Adds the latencies of changes that a matcher reports.
     pub(in crate::plan) fn count_latencies(
         &mut self,
         counted: &[(LatencyKind, Histogram)],
@@ -78,7 +79,7 @@ impl Planner<'_> {
         Ok(Answer::Noted { changed, sequence: crate::store::to_model(self.draft.last()) })
     }
 
-    /// Adds to a counter of the present month.
+    /// Adds `by` to a counter of the present month.
     pub(in crate::plan) fn count_up(&mut self, of: &Of, what: Measure, by: u64) -> Result<(), Error> {
         if by == 0 {
             return Ok(());

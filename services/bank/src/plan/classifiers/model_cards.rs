@@ -1,4 +1,4 @@
-//! Plans versions of model cards: their numbers, and the documents that keep the older ones.
+//! Plans versions of model cards: it numbers them, and keeps each version as a document.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use vigie_consortium::{CardVersion, Change, Directory, DocumentId, DocumentKey, 
 use crate::error::Error;
 use crate::plan::Planner;
 
-/// A card that a caller puts. The bank numbers it.
+/// A card that a caller puts. The bank gives it its version.
 #[derive(Debug, Clone)]
 pub(crate) struct NewCard {
-    /// The card, under a version that does not count.
+    /// The card. Its version is ignored.
     pub(crate) card: Arc<CardVersion>,
-    /// The newest version that the caller knows, 0 for none.
+    /// The newest version that the caller expects; 0 for none, `None` to skip the check.
     pub(crate) expected: Option<u32>,
 }
 
 impl NewCard {
-    /// The card as the next version.
+    /// Returns the change that puts the card as the next version.
     pub(crate) fn change(&self, directory: &Directory) -> Result<Change, Error> {
         let Self { card, expected } = self;
         let newest = directory.model_card(card.name()).map_or(0, |newest| newest.version());
@@ -25,21 +25,21 @@ impl NewCard {
             return Err(Error::StaleCard { newest });
         }
         let version = newest.checked_add(1).ok_or(Error::Broken)?;
-        // A number with more digits may make the document too long.
+        // A version with more digits may make the document too long.
         let numbered = card.with_version(version).map_err(|fault| Error::Card(fault.to_string()))?;
         Ok(Change::ModelCardPut(Arc::new(numbered)))
     }
 }
 
-/// The document of a version.
+/// Returns the id of the document of a version of a card.
 pub(crate) fn card_id(name: &str, version: u32) -> DocumentId {
     let key = [name.as_bytes(), &[0], &version.to_be_bytes()].concat();
-    // A name of a model is a part of the longest key.
+    // The longest name of a model, with a version, is shorter than the longest key.
     (DocumentKind::ModelCard, DocumentKey::new(&key).unwrap_or_default())
 }
 
 impl Planner<'_> {
-    /// Keeps a version, so that it can be read when there is another one.
+    /// Keeps a version, so that it can still be read after it is replaced.
     pub(in crate::plan) fn keep_model_card(&mut self, card: &CardVersion) -> Result<(), Error> {
         let (kind, key) = card_id(card.name(), card.version());
         self.put_document(kind, key, card.document().as_bytes().to_vec())

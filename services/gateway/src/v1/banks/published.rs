@@ -1,4 +1,4 @@
-//! `/v1/banks/{bank}/list`: the published list of a bank, which other deployments follow and prove.
+//! `/v1/banks/{bank}/list`: the published list of a bank, which other deployments follow and verify.
 
 use axum::Json;
 use http::StatusCode;

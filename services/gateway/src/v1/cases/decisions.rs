@@ -1,7 +1,6 @@
-//! `/v1/decisions`: records of decisions about matched content, by what they were taken, and what became of
-//! them.
+//! `/v1/decisions`: records of decisions about matched content, their basis, and their outcomes.
 //!
-//! Hashes that are compared with a record are in a body: a URL may be logged on its way.
+//! Hashes to compare with a record are sent in a body, because URLs may be logged on the way.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -248,7 +247,7 @@ impl From<&DecisionListing> for RecordObject {
         let DecisionListing { record, outcome, kept_until } = listing;
         let RecordedDecision { id, decided_at, decided, kind, surface, matches, matches_omitted, counting } =
             record;
-        // A record has the id once, beside what was decided.
+        // A record stores its id only once, outside the decision.
         let decided = decided.clone().map(|decided| Decided { id: Some(*id), ..decided });
         Self {
             decision_id: hex::encode(id),

@@ -1,4 +1,4 @@
-//! `/v1/incidents`, `/v1/incident-subscription`: events with a bank of their own. Items are added to that
+//! `/v1/incidents`, `/v1/incident-subscription`: events, each with a bank of its own. Items are added to that
 //! bank as to any other.
 
 use axum::Json;
@@ -155,11 +155,11 @@ pub(crate) struct ClosedIncidentObject {
 }
 
 impl IncidentAsked {
-    /// What the request asks for.
+    /// Converts the request to the words of the incident and the name of its bank, if one is given.
     ///
     /// # Errors
     ///
-    /// The field that does not fit.
+    /// [`Problem`] that names the field with a wrong value.
     pub(crate) fn read(&self) -> Result<(IncidentWords, Option<BankName>), Problem> {
         let words = IncidentWords {
             of: IncidentType::new(&self.of).map_err(|why| Problem::field("type", why))?,
@@ -171,11 +171,11 @@ impl IncidentAsked {
 }
 
 impl SubscriptionAsked {
-    /// What the request asks for.
+    /// Converts the request to the types of incidents.
     ///
     /// # Errors
     ///
-    /// The field that does not fit.
+    /// [`Problem`] that names the field with a wrong value.
     pub(crate) fn read(&self) -> Result<IncidentTypes, Problem> {
         match (&self.types, self.every_type) {
             (None, true) => Ok(IncidentTypes::Every),
@@ -315,7 +315,7 @@ mod tests {
         let shown = serde_json::to_value(SubscriptionObject::from(&two)).unwrap();
         assert_eq!(shown, json!({ "types": ["a", "b"], "every_type": false }));
         assert_eq!(read(json!({ "types": [] })).unwrap(), IncidentTypes::Only(Vec::new()));
-        // A request without a body takes no subscription away.
+        // A request without a body leaves the subscription unchanged.
         for wrong in [json!({}), json!({ "types": ["A"] }), json!({ "types": [], "every_type": true })] {
             assert_eq!(read(wrong).unwrap_err().field.as_deref(), Some("types"));
         }

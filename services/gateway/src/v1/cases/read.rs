@@ -1,5 +1,5 @@
-//! What bodies and queries about cases have in common: words, ids, places of pages, and the field that the
-//! bank refuses.
+//! Conversions that requests about cases share: words, ids, positions of pages, and the field that the bank
+//! refuses.
 
 use vigie_clients::{CallError, CasesAfter, Code};
 use vigie_consortium::DocumentKey;
@@ -9,10 +9,10 @@ use vigie_proto::consortium::CASE_PAGE_MAX;
 use crate::problem::Problem;
 use crate::v1::values::{place, place_after};
 
-/// The objects in which the bank's services have the fields of a body.
+/// The objects of the bank's messages that hold the fields of a body.
 const WITHIN: [&str; 5] = ["contents.", "review.", "referral.", "measure.", "outcome."];
 
-/// Reads one word of a list.
+/// Reads a word that must be in a list.
 pub(crate) fn word<T: Copy>(
     field: &str,
     text: &str,
@@ -26,18 +26,18 @@ pub(crate) fn word<T: Copy>(
     })
 }
 
-/// Reads the id of a decision.
+/// Reads the id of a decision: 32 hexadecimal digits.
 pub(crate) fn decision_id(text: &str) -> Result<[u8; 16], Problem> {
     let id = hex::decode(text).and_then(|id| id.try_into().ok());
     id.ok_or_else(|| Problem::field("decision_id", "is 32 hexadecimal digits"))
 }
 
-/// Reads the number of something that may be left out; none has 0.
+/// Reads an optional id, which must not be 0.
 pub(crate) fn some_id(field: &str, id: Option<u64>) -> Result<Option<u64>, Problem> {
     if id == Some(0) { Err(Problem::field(field, "is no id")) } else { Ok(id) }
 }
 
-/// Reads where a page begins, and its size.
+/// Reads the position and the size of a page.
 pub(crate) fn page(after: Option<&str>, limit: Option<u16>) -> Result<CasesAfter, Problem> {
     if limit.is_some_and(|limit| !(1..=CASE_PAGE_MAX).contains(&limit)) {
         return Err(Problem::field("limit", format!("must be 1 to {CASE_PAGE_MAX}")));
@@ -46,14 +46,14 @@ pub(crate) fn page(after: Option<&str>, limit: Option<u16>) -> Result<CasesAfter
     Ok(CasesAfter { key: after.as_bytes().to_vec(), limit })
 }
 
-/// The `after` of the next page; `None` on the last page.
+/// Returns the `after` of the next page; `None` on the last page.
 pub(crate) fn next_after(key: &[u8]) -> Result<Option<String>, Problem> {
     let unreadable = |_| Problem::of_code(Code::Internal, "the request failed for an internal reason");
     let key = DocumentKey::new(key).map_err(unreadable)?;
     Ok((key != DocumentKey::default()).then(|| place(&key)))
 }
 
-/// A failed call: where the bank refuses a field, that field is named as it was sent.
+/// Converts a failed call. If the bank refused a field, the problem names it as it was sent.
 pub(crate) fn refused(error: CallError) -> Problem {
     let named = (error.code() == Code::InvalidArgument).then(|| error.message().split_once(": ")).flatten();
     let field = named.and_then(|(path, why)| {

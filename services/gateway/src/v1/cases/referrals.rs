@@ -1,5 +1,5 @@
-//! `/v1/referrals`: referrals and removal orders of authorised bodies, and what members did about them. A URL
-//! is in no log and no error text.
+//! `/v1/referrals`: referrals and removal orders of authorised bodies, and the measures that members took. No
+//! log and no error text contains a URL.
 
 use axum::Json;
 use axum::response::{IntoResponse as _, Response};
@@ -172,11 +172,12 @@ pub(crate) struct MeasuredReferral {
 }
 
 impl ReferralAsked {
-    /// What the request asks for.
+    /// Converts the request to the words of the referral and the names of the members that it is addressed
+    /// to.
     ///
     /// # Errors
     ///
-    /// The field that does not fit.
+    /// [`Problem`] that names the field with a wrong value.
     pub(crate) fn read(self) -> Result<(ReferralWords, Vec<MemberName>), Problem> {
         if self.body.is_empty() {
             return Err(Problem::field("body", "is the name of the authorised body"));
@@ -225,11 +226,11 @@ impl OrderAsked {
 }
 
 impl MeasureAsked {
-    /// What the request asks for.
+    /// Converts the request to a measure.
     ///
     /// # Errors
     ///
-    /// The field that does not fit.
+    /// [`Problem`] that names the field with a wrong value.
     pub(crate) fn read(&self) -> Result<Measure, Problem> {
         let ground = |name: &String| word("ground", name, Ground::ALL, Ground::name);
         let measure = Measure {
@@ -313,7 +314,7 @@ pub(crate) async fn add_referral(call: Call, sent: Sent<ReferralAsked>) -> Resul
 pub(crate) async fn list_referrals(call: Call<ReferralOptions>) -> Result<Json<ReferralPage>, Problem> {
     let ReferralOptions { after, limit, open, overdue } = &call.options;
     let page = page(after.as_deref(), *limit)?;
-    // What is overdue is open.
+    // An overdue referral is also open.
     let listed = match (open.unwrap_or(false), overdue.unwrap_or(false)) {
         (_, true) => ReferralsListed::Overdue,
         (true, false) => ReferralsListed::Open,

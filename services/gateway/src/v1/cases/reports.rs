@@ -191,11 +191,11 @@ pub(crate) struct ReviewedReport {
 }
 
 impl ReportAsked {
-    /// What the request asks for.
+    /// Converts the request to the contents of a report.
     ///
     /// # Errors
     ///
-    /// The field that does not fit.
+    /// [`Problem`] that names the field with a wrong value.
     pub(crate) fn read(self) -> Result<ReportContents, Problem> {
         let class =
             |(index, class): (usize, &String)| class_of_text(&format!("classification[{index}]"), class);
@@ -224,11 +224,11 @@ impl ReportAsked {
 }
 
 impl ReviewAsked {
-    /// What the request asks for.
+    /// Converts the request to a review.
     ///
     /// # Errors
     ///
-    /// The field that does not fit.
+    /// [`Problem`] that names the field with a wrong value.
     pub(crate) fn read(&self) -> Result<ReportReview, Problem> {
         let reason = |name: &String| word("opinion_reason", name, &OpinionReason::ALL, OpinionReason::name);
         let review = ReportReview {

@@ -1,4 +1,4 @@
-//! `/v1/classifiers`: the models that the operator supplies, by their cards.
+//! `/v1/classifiers`: the cards of the models that the operator supplies.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,7 @@ pub(crate) async fn show_classifier(
         name: card.name().to_owned(),
         version: card.version(),
         newest_version: read.value.newest_version,
-        // A card that was read is a JSON document.
+        // A card that was read is always a JSON document.
         card: serde_json::from_str(card.document()).unwrap_or_default(),
         sequence: read.sequence.0,
     }))

@@ -1,4 +1,4 @@
-//! Writes of many items at once, all of them or none, and holds of one.
+//! Writes of many items at once (all of them or none), and holds of one item.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,4 @@
-//! `/v1/disputes`, `/v1/held-here`: items that are to be looked at again, and items that are held for one
-//! member.
+//! `/v1/disputes`, `/v1/held-here`: disputed items, and items that are held for one member.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -235,7 +234,7 @@ async fn set_here(call: &Call, item: ItemId, held: bool) -> Result<Json<HeldHere
 pub(crate) async fn list_held_here(call: Call<PageOptions>) -> Result<Json<HeldHerePage>, Problem> {
     let (size, after) = (call.options.size()?, call.options.after(ItemId)?);
     let items = call.caller.opinions().list_member_holds(after, size, call.deadline()).await?;
-    // A page may be shorter than it was asked for: the caller sees some of the banks no more.
+    // A page may be shorter than requested, because the caller may have lost sight of some banks.
     let next_after = items.last().map(|last| last.item.0);
     Ok(Json(HeldHerePage { items: items.iter().map(Into::into).collect(), next_after }))
 }

@@ -1,4 +1,4 @@
-//! What members say of an item, in JSON.
+//! The members' opinions on an item, in JSON.
 
 use serde::Serialize;
 use utoipa::ToSchema;

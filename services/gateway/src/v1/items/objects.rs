@@ -1,4 +1,4 @@
-//! Items in JSON, and back.
+//! Conversions of items from and to JSON.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -192,7 +192,7 @@ pub(crate) struct RemovedItemObject {
 }
 
 impl DetailsObject {
-    /// The details, which are in the object called `within`.
+    /// Converts to details. `within`: the object that holds them.
     pub(crate) fn read(&self, within: &str) -> Result<Details, Problem> {
         let at = |name: &str| if within.is_empty() { name.to_owned() } else { format!("{within}.{name}") };
         let class =
@@ -211,7 +211,7 @@ impl DetailsObject {
     }
 }
 
-/// The fault of a class, without the word that was sent.
+/// Returns the reason for which a class is refused, without the word that was sent.
 fn fault(why: &ClassError) -> String {
     match why {
         ClassError::Word(_) => {
@@ -228,14 +228,14 @@ fn fault(why: &ClassError) -> String {
 }
 
 impl ClassObject {
-    /// The class, which is in the field called `field`.
+    /// Converts to a class. `field`: its field, for errors.
     pub(crate) fn read(&self, field: &str) -> Result<Class, Problem> {
         let Self { taxonomy, dimension, value } = self;
         Class::new(taxonomy, dimension, value).map_err(|why| Problem::field(field, fault(&why)))
     }
 }
 
-/// Reads a class as `taxonomy/dimension=value`, from the field called `field`.
+/// Reads a class of the form `taxonomy/dimension=value`. `field`: its field, for errors.
 pub(crate) fn class_of_text(field: &str, text: &str) -> Result<Class, Problem> {
     let parts = text.split_once('/').and_then(|(taxonomy, rest)| Some((taxonomy, rest.split_once('=')?)));
     let (taxonomy, (dimension, value)) =
@@ -244,7 +244,7 @@ pub(crate) fn class_of_text(field: &str, text: &str) -> Result<Class, Problem> {
 }
 
 impl OriginObject {
-    /// The origin, which is in the object called `field`.
+    /// Converts to an origin. `field`: its object, for errors.
     pub(crate) fn read(&self, field: &str) -> Result<Origin, Problem> {
         let origin = Origin::new(&self.programme, &self.key, &self.case);
         origin.map_err(|why| Problem::field(format!("{field}.{}", why.field), why.reason))
@@ -252,7 +252,7 @@ impl OriginObject {
 }
 
 impl NewItem {
-    /// The item, which is called `field`.
+    /// Converts to an item. `field`: its object, for errors.
     pub(crate) fn read(self, field: &str) -> Result<ContributedItem, Problem> {
         let Self { hashes: asked, labels, external_reference, origin, details } = self;
         let hashes = hashes(&format!("{field}.hashes"), &asked)?;

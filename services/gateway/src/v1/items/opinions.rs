@@ -1,4 +1,4 @@
-//! `/v1/items/{item_id}/opinion`, `/v1/banks/{bank}/opinions`: what members say of items.
+//! `/v1/items/{item_id}/opinion`, `/v1/banks/{bank}/opinions`: the members' opinions on items.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};

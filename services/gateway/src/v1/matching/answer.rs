@@ -1,4 +1,5 @@
-//! What was found, and what was searched. The fields are those that the command line prints.
+//! The answer of a lookup: the matches, and what was searched. The fields are those that the command line
+//! prints.
 
 use serde::Serialize;
 use utoipa::ToSchema;

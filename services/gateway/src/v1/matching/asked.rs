@@ -1,4 +1,4 @@
-//! A lookup as it is asked for.
+//! The request of a lookup.
 
 use std::collections::BTreeMap;
 
@@ -137,7 +137,7 @@ pub(crate) struct ImageOptions {
 }
 
 impl MatchAsked {
-    /// The call, which asks for this sequence at least.
+    /// Converts to a call that asks for the sequence `newest` at least.
     pub(crate) fn read(&self, newest: Sequence) -> Result<MatchCall, Problem> {
         if self.queries.is_empty() {
             return Err(Problem::field("queries", format!("is empty; it has 1 to {}", Query::BATCH_MAX)));
@@ -168,7 +168,8 @@ impl MatchAsked {
 }
 
 impl ImageOptions {
-    /// The options of a search, which asks for this sequence at least, and the floor of quality.
+    /// Converts to the options of a search that asks for the sequence `newest` at least, and to the quality
+    /// floor.
     pub(crate) fn read(&self, newest: Sequence) -> Result<(SearchOptions, Option<Quality>), Problem> {
         let named = listed(self.banks.as_deref());
         if named.len() > SearchOptions::BANKS_MAX {
@@ -197,12 +198,12 @@ impl ImageOptions {
         Ok((options, quality("quality_floor", self.quality_floor)?))
     }
 
-    /// The classifiers that are asked.
+    /// Returns the names of the classifiers to run.
     pub(crate) fn classifiers(&self) -> Result<Vec<Box<str>>, Problem> {
         classifiers(listed(self.classifiers.as_deref()), 0)
     }
 
-    /// Where the image comes from.
+    /// Returns the surface: the place from which the image comes.
     pub(crate) fn surface(&self) -> Result<Box<str>, Problem> {
         surface(self.surface.as_deref().unwrap_or_default())
     }
@@ -238,7 +239,7 @@ impl QueryHashAsked {
     }
 }
 
-/// The parts of a text between commas.
+/// Splits a text at commas, and drops empty parts.
 fn listed(text: Option<&str>) -> Vec<String> {
     let parts = text.unwrap_or_default().split(',').map(str::trim);
     parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
@@ -324,7 +325,8 @@ mod tests {
         assert_eq!(call.classifiers, ["nsfw".into()]);
     }
 
-    /// A type of 2 elements of `f32`, by the cosine, up to 0.5.
+    /// A type of vectors with 2 elements of `f32`, cosine distance, and distances of 0.1 by default and 0.5
+    /// at most.
     fn vector_type() -> HashType {
         let hash_type = VectorClass::ALL[0].hash_type(62);
         let (distance_default, distance_max) = (Distance(100_000), Distance(500_000));

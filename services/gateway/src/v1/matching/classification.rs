@@ -1,4 +1,4 @@
-//! What classifiers say, in JSON.
+//! The scores of classifiers, in JSON.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -98,7 +98,7 @@ impl From<&ClassScore> for ClassScoreObject {
     }
 }
 
-/// Reads the names of classifiers, at least so many.
+/// Reads the names of classifiers, at least `min`.
 pub(super) fn classifiers(names: Vec<String>, min: usize) -> Result<Vec<Box<str>>, Problem> {
     let read = vigie_proto::classifiers("classifiers", names, min);
     read.map_err(|invalid| Problem::field(invalid.field, invalid.reason))

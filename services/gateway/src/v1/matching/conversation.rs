@@ -1,5 +1,5 @@
-//! `/v1/conversations/score`: what classifiers say of a conversation. Nothing of it is stored or logged, and
-//! no problem repeats a text.
+//! `/v1/conversations/score`: the classifiers' scores of a conversation. The text is never stored or logged,
+//! and no problem repeats it.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ impl ConversationObject {
         let messages = self.messages.into_iter().map(message).collect();
         let draft = ConversationDraft { messages, language: self.language };
         draft.try_into().map_err(|error: vigie_classifiers::ConversationError| {
-            // It begins with its field, and holds no text.
+            // The error begins with its field, and contains no text of the conversation.
             let text = error.to_string();
             let (field, reason) = text.split_once(": ").unwrap_or(("messages", &text));
             Problem::field(format!("conversation.{field}"), reason)

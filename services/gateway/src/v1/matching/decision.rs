@@ -1,4 +1,4 @@
-//! What a policy decided, in JSON.
+//! The decision of a policy, in JSON.
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! Videos: the rules by which they match, what was decoded of one, and how one matches an item.
+//! Videos: the rules by which they match, the properties of the decoded video, and the evidence of a match.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -44,14 +44,14 @@ impl VideoRuleAsked {
     }
 }
 
-/// The rules of a search.
+/// Reads the rules of a search.
 pub(super) fn rules(asked: &[VideoRuleAsked]) -> Result<VideoRules, Problem> {
     let rules = asked.iter().enumerate().map(|(at, rule)| rule.read(&format!("video_rules[{at}]")));
     let rules = rules.collect::<Result<Vec<_>, _>>()?;
     VideoRules::new(rules).map_err(|why| Problem::field("video_rules", why))
 }
 
-/// The usual rules of these names, which commas separate.
+/// Reads the names of rules, and returns these rules with their usual values.
 pub(super) fn usual_rules(names: &[String]) -> Result<VideoRules, Problem> {
     let usual = |name: &String| value::<VideoRuleKind>("video_rules", name).map(VideoRule::usual);
     let rules = names.iter().map(usual).collect::<Result<Vec<_>, _>>()?;

@@ -137,7 +137,7 @@ pub(crate) struct GrantObject {
 }
 
 impl GrantObject {
-    /// The grant, with the name of the member that it is for.
+    /// Converts a grant. `member`: the name of the member that receives it.
     pub(crate) fn new(grant: &Grant, member: Option<&MemberName>) -> Self {
         Self {
             bank_id: grant.bank.0,
@@ -186,7 +186,7 @@ impl From<&Quota> for QuotaObject {
 }
 
 impl QuotaObject {
-    /// The limits.
+    /// Converts to a quota.
     pub(crate) fn read(&self) -> Result<Quota, Problem> {
         let amount = |field: &str, number: u64| Amount::new(number).map_err(|why| Problem::field(field, why));
         Ok(Quota {
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<QuotaObject>(&shown).unwrap().read(), Ok(quota));
         let beyond = QuotaObject { units_burst: Amount::MAX + 1, ..(&quota).into() };
         assert_eq!(beyond.read().unwrap_err().field.as_deref(), Some("units_burst"));
-        // A limit that is forgotten would be none.
+        // A missing limit would mean no limit, so it is refused.
         assert!(serde_json::from_str::<QuotaObject>(r#"{"units_per_second":1}"#).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! `/v1/policy`: the policy of the caller's member, in the form of the command line's files.
+//! `/v1/policy`: the policy of the caller's member, in the format of the command line's files.
 
 pub(crate) mod objects;
 
@@ -177,7 +177,8 @@ pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<
     Ok(Json(TriedObject { decision: (&tried.decision).into(), trace: tried.trace }))
 }
 
-/// A failed call: where the bank refused a part of the policy, that part is named as it was sent.
+/// Converts a failed call. If the bank refused a part of the policy, the problem names that part as it was
+/// sent.
 fn of_policy(prefix: &str, sent: &PolicyObject, error: CallError) -> Problem {
     match vigie_clients::PolicyFault::of(&error) {
         Some(fault) => within(prefix, sent.problem(&fault)),
@@ -185,7 +186,7 @@ fn of_policy(prefix: &str, sent: &PolicyObject, error: CallError) -> Problem {
     }
 }
 
-/// The same problem of a field of an object.
+/// Returns the problem with `prefix` before the name of its field.
 fn within(prefix: &str, problem: Problem) -> Problem {
     let Some(field) = &problem.field else { return problem };
     Problem {

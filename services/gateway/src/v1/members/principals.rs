@@ -18,7 +18,7 @@ use crate::v1::members::objects::PrincipalObject;
 use crate::v1::request::{Call, In, Once, Sent, page_size};
 use crate::v1::values::{expiry, principal, text, value, words};
 
-/// The longest time for which the key before a rotation works: 30 days.
+/// The longest time for which the previous key stays valid after a rotation: 30 days.
 const OVERLAP_SECONDS_MAX: u32 = 30 * 24 * 3_600;
 
 /// Which principals are listed.
@@ -125,7 +125,7 @@ pub(crate) struct RevokedPrincipal {
     sequence: u64,
 }
 
-/// Reads an API key that its caller made. The error repeats nothing of it.
+/// Reads an API key that its caller made. The error never repeats the key.
 fn own_key(field: &str, key: String) -> Result<ApiKey, Problem> {
     let key = Zeroizing::new(key);
     ApiKey::parse(&key).map_err(|why| Problem::field(field, why))

@@ -1,5 +1,5 @@
-//! `/v1/members/{member}/quota`, `/v1/banks/{bank}/charter`: limits of members, and the terms of banks. Both
-//! are set as a whole, so that nothing is lifted by being forgotten.
+//! `/v1/members/{member}/quota`, `/v1/banks/{bank}/charter`: limits of members, and charters of banks. Each
+//! is replaced as a whole, so that leaving a limit out cannot lift it.
 
 use std::collections::BTreeMap;
 
@@ -120,7 +120,7 @@ impl CharterObject {
             images_answer_videos: self.images_answer_videos,
             vector_distances,
         };
-        // The field of the banks says that it holds their ids.
+        // In JSON, the field for the suppressed banks is named after their ids.
         let field = |why: CharterError| match why.field() {
             "suppresses" => "suppresses_bank_ids",
             other => other,

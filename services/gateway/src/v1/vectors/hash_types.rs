@@ -1,4 +1,4 @@
-//! `/v1/hash-types`: the hash types of this version, and those that the deployment declares.
+//! `/v1/hash-types`: the hash types of this version, and the types that the deployment declares.
 
 use axum::Json;
 use serde::Serialize;
@@ -43,7 +43,7 @@ struct HashTypeObject {
 }
 
 impl HashTypeObject {
-    /// The object of a type; `None` for one without a name.
+    /// Returns the object of a hash type; `None` for a type without a name.
     fn of(hash_type: HashType) -> Option<Self> {
         let row = hash_type.row()?;
         let declaration = Declaration::of(hash_type);

@@ -1,4 +1,4 @@
-//! What classifiers say of a picture, in plain words: likelihoods, never verdicts.
+//! The classifiers' scores of a picture in plain words, as likelihoods and never as verdicts.
 
 use maud::{Markup, html};
 use vigie_model::{ClassScore, Classification, ScoreFailureKind};
@@ -6,7 +6,7 @@ use vigie_model::{ClassScore, Classification, ScoreFailureKind};
 use crate::console::parts::{self, Tone};
 use crate::console::visit::Visit;
 
-/// Renders what all classifiers say; empty where none was asked.
+/// Renders the results of all classifiers; empty if none was asked.
 pub(super) fn classified(visit: &Visit, classifications: &[Classification]) -> Markup {
     html! {
         @if !classifications.is_empty() {
@@ -32,7 +32,7 @@ fn said(visit: &Visit, one: &Classification) -> Markup {
     }
 }
 
-/// A score as a sentence.
+/// Renders a score as a sentence.
 fn sentence(visit: &Visit, score: &ClassScore) -> Markup {
     let number = |number: f32| visit.language.decimal(&format!("{number:.3}"));
     let (class, shown) = (&score.class, number(score.score));

@@ -40,7 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// A verdict, as a badge with its meaning.
+/// Renders a verdict as a badge with its meaning.
 fn verdict(visit: &Visit, verdict: Verdict) -> Markup {
     let tone = match verdict {
         Verdict::Allow => Tone::Good,

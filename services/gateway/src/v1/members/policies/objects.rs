@@ -174,12 +174,12 @@ impl From<&Policy> for PolicyObject {
 }
 
 impl PolicyObject {
-    /// Whether the policy has no rules.
+    /// Returns whether the policy has no rules.
     pub(super) fn is_empty(&self) -> bool {
         self.bank.is_empty() && self.rule.is_empty() && self.score.is_empty()
     }
 
-    /// Reads the policy, whose conditions may not compile.
+    /// Converts to a policy. Its conditions are not compiled here, so they may be invalid.
     pub(crate) fn read(&self) -> Result<Policy, Problem> {
         let mut draft = PolicyDraft::default();
         for (at, rule) in self.bank.iter().enumerate() {
@@ -218,7 +218,7 @@ impl PolicyObject {
         })
     }
 
-    /// The problem of a part, which is named as it was sent.
+    /// Returns the problem of a part of the policy, under the name by which the part was sent.
     pub(crate) fn problem(&self, fault: &PolicyFault) -> Problem {
         let list = match fault.list.as_str() {
             "banks" => "bank",
@@ -238,7 +238,7 @@ impl PolicyObject {
 }
 
 impl TriedMatch {
-    /// Reads the match, which is in the field called `field`.
+    /// Converts to a match. `field`: its field, for errors.
     pub(super) fn read(self, field: &str) -> Result<Match, Problem> {
         let within = |name: &str| format!("{field}.{name}");
         let variant = self.variant.as_deref().map_or(Some(Variant::Original), |name| {
@@ -258,7 +258,7 @@ impl TriedMatch {
             variant: variant.ok_or_else(|| Problem::field(within("variant"), "is no variant"))?,
             exact: self.exact,
             other_matches: self.other_matches,
-            // No policy sees the way.
+            // Policies cannot see the way.
             rendition: Rendition { frame: self.frame, way: Way::Plain },
             added_at: self.added_at_unix_ms.map(UnixMillis),
             facts: facts.map(Box::new),

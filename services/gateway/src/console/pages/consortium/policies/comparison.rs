@@ -1,4 +1,4 @@
-//! The verdicts of a version on trial, beside the answered ones.
+//! The verdicts of a version on trial, compared with the answered verdicts.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -9,7 +9,7 @@ use super::verdict;
 use crate::console::parts::{self, Column, Tone};
 use crate::console::visit::Visit;
 
-/// The counts: differences first, and the most frequent first within each kind.
+/// Renders the counts: differences first, and the most frequent first within each kind.
 pub(super) fn table(visit: &Visit, read: &ReadPolicy) -> Markup {
     let Some(since) = read.trial_since else {
         return parts::empty(visit.t("policies.trial.nothing"));

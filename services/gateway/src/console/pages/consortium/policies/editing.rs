@@ -12,7 +12,7 @@ use crate::console::posted::Posted;
 use crate::console::visit::Visit;
 use crate::problem::Problem;
 
-/// The newest version that the person has seen; `None` if there was none.
+/// Returns the newest version that the person has seen; `None` if there was none.
 fn expected(posted: &Posted) -> Result<Option<u32>, Failed> {
     match posted.field("expected") {
         "" => Ok(None),

@@ -31,7 +31,7 @@ const FACTS: [&str; 9] = [
 /// Kinds of queries.
 const KINDS: [&str; 4] = ["image", "video", "hashes", "undecoded"];
 
-/// The fields of the example.
+/// Renders the fields of the example.
 pub(super) fn fields(visit: &Visit, entered: Entered<'_>) -> Markup {
     let field = |name: &'static str, kind: &'static str| {
         parts::field(&Field {
@@ -89,7 +89,7 @@ pub(super) fn fields(visit: &Visit, entered: Entered<'_>) -> Markup {
     }
 }
 
-/// Parses a field; an empty one is the default value.
+/// Parses a field. An empty field has the default value.
 fn value<T: FromStr<Err: Display> + Default>(
     visit: &Visit,
     posted: &Posted,
@@ -111,7 +111,7 @@ fn words(visit: &Visit, posted: &Posted, name: &str) -> Result<Box<[Box<str>]>, 
     Ok(words.into())
 }
 
-/// The match of the example; `None` if the form names no bank.
+/// Returns the match of the example; `None` if the form names no bank.
 pub(super) fn found(visit: &Visit, posted: &Posted) -> Result<Option<Match>, Refused> {
     let bank = posted.field("bank");
     if bank.is_empty() {
@@ -161,7 +161,7 @@ fn facts(visit: &Visit, posted: &Posted) -> Result<Facts, Refused> {
     })
 }
 
-/// The query of the example.
+/// Returns the query of the example.
 pub(super) fn query(visit: &Visit, posted: &Posted) -> Result<TriedQuery, Refused> {
     let quality = match posted.field("quality") {
         "" => None,

@@ -61,7 +61,7 @@ struct WrittenScore<'a> {
     shadow: Option<bool>,
 }
 
-/// The reason that a text is not a valid policy, or cannot be set.
+/// The reason for which a text is not a valid policy, or cannot be set.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     /// The message for a person. Begins with the line or the rule at fault, if known.
@@ -72,12 +72,12 @@ pub(super) struct Wrong {
     pub(super) part: String,
 }
 
-/// The text that a browser sent, with its CRLF line endings converted.
+/// Returns the text that a browser sent, with its CRLF line endings converted.
 pub(super) fn sent(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// The text of a policy.
+/// Returns the text of a policy.
 pub(super) fn text(policy: &Policy) -> String {
     let bank = |rule: &BankRule| WrittenBank {
         bank: rule.bank.to_string(),
@@ -135,12 +135,12 @@ pub(super) fn read(text: &str) -> Result<(PolicyObject, Policy), Wrong> {
     }
 }
 
-/// The part of a text that the bank refused; `None` if the call failed for another reason.
+/// Returns the part of a text that the bank refused; `None` if the call failed for another reason.
 pub(super) fn refused(text: &str, object: &PolicyObject, error: &CallError) -> Option<Wrong> {
     Some(of_problem(text, &object.problem(&PolicyFault::of(error)?)))
 }
 
-/// The fault of a part, with its position in the text: `rule[2].when: rule near: ...`.
+/// Returns the fault of a part with its position in the text, as in `rule[2].when: rule near: ...`.
 fn of_problem(text: &str, problem: &Problem) -> Wrong {
     let sentence = problem.message.clone();
     let place = problem.field.as_deref().and_then(place);
@@ -151,15 +151,15 @@ fn of_problem(text: &str, problem: &Problem) -> Wrong {
     }
 }
 
-/// The list and the index of a path such as `rule[2].when`.
+/// Parses a path such as `rule[2].when`. Returns its list and its index.
 fn place(path: &str) -> Option<(&str, usize)> {
     let (list, rest) = path.split_once('[')?;
     Some((list, rest.split_once(']')?.0.parse().ok()?))
 }
 
-/// The table with this index in a TOML list of tables, and its first line, from 1. A multi-line condition may
-/// contain a line that looks like a header, so a text made for that purpose can yield the wrong table; only
-/// its author sees it.
+/// Returns the table with this index in a TOML list of tables, and its first line, from 1. A multi-line
+/// condition may contain a line that looks like a header, so a text made for that purpose can yield the wrong
+/// table; only its author sees it.
 fn part(text: &str, list: &str, index: usize) -> Option<(usize, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let is_header = |line: &str| line.trim_start().starts_with("[[");

@@ -11,7 +11,7 @@ use crate::console::visit::Visit;
 /// Characters of a condition shown in a table. A page has at most 32 conditions, of 4,096 bytes each.
 const CONDITION_SHOWN_MAX: usize = 400;
 
-/// The rules of a policy, in the order of evaluation.
+/// Renders the rules of a policy, in the order of evaluation.
 pub(super) fn tables(visit: &Visit, policy: &Policy) -> Markup {
     html! {
         @if policy.banks().is_empty() {
@@ -100,13 +100,13 @@ fn banks(visit: &Visit, rules: &[BankRule]) -> Markup {
     parts::table(visit.t("policies.banks.title"), &columns, rows)
 }
 
-/// A condition, shortened if long. The text below the tables has the complete condition.
+/// Shortens a long condition. The text below the tables has the complete condition.
 fn clipped(condition: &str) -> String {
     let end = condition.char_indices().nth(CONDITION_SHOWN_MAX).map(|(at, _)| at);
     end.map_or_else(|| condition.to_owned(), |end| format!("{}…", condition.get(..end).unwrap_or_default()))
 }
 
-/// A description of the matches of a bank that count.
+/// Describes the matches of a bank that count.
 fn counting(visit: &Visit, rule: &BankRule) -> String {
     if rule.ignored {
         return visit.t("policies.banks.ignored").to_owned();

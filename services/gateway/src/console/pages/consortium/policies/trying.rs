@@ -1,4 +1,5 @@
-//! The try-out: a policy's verdict on an example, and the rule that gave it. It changes and counts nothing.
+//! The try-out of a policy: its verdict on an example, and the rule that gave it. A try-out changes nothing,
+//! and no count includes it.
 
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
@@ -105,7 +106,7 @@ fn answered(visit: &Visit, tried: &TriedPolicy) -> Markup {
     }
 }
 
-/// The policy named by the form.
+/// Returns the policy that the form names.
 async fn source(visit: &Visit, posted: &Posted) -> Result<Result<Tried, Wrong>, Failed> {
     match posted.field("which") {
         "text" => {

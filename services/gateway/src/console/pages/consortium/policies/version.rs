@@ -69,7 +69,7 @@ pub(super) async fn versions(visit: &Visit, version: u32) -> Result<Versions, Fa
     Ok(Versions { shown: Some(shown), trial })
 }
 
-/// The page. `again`: the refused text, with its fault.
+/// Renders the page. `again`: the refused text, with its fault.
 pub(super) fn page(visit: &Visit, versions: &Versions, again: Option<Again<'_>>) -> Page {
     let Versions { shown, trial } = versions;
     let editing = html! {
@@ -161,7 +161,7 @@ fn form(visit: &Visit, shown: Option<&ReadPolicy>, again: Option<Again<'_>>) -> 
     }
 }
 
-/// The fault, with its line.
+/// Returns the fault as a sentence, with its line.
 pub(super) fn sentence(visit: &Visit, wrong: &Wrong) -> String {
     match wrong.line {
         Some(line) => format!("{} {}", visit.fill("policies.edit.line", &[("line", &line)]), wrong.sentence),
@@ -169,7 +169,7 @@ pub(super) fn sentence(visit: &Visit, wrong: &Wrong) -> String {
     }
 }
 
-/// The rule at fault, with the fault beside it.
+/// Renders the rule at fault, with the fault beside it.
 pub(super) fn at_fault(visit: &Visit, wrong: &Wrong) -> Markup {
     html! {
         (parts::notice(Tone::Bad, html! {
@@ -180,7 +180,7 @@ pub(super) fn at_fault(visit: &Visit, wrong: &Wrong) -> Markup {
     }
 }
 
-/// Links to other versions.
+/// Renders links to other versions.
 fn others(visit: &Visit, read: &ReadPolicy) -> Markup {
     if read.newest < 2 {
         return html! {};
