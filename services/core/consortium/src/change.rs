@@ -104,16 +104,16 @@ pub enum Refusal {
     /// The id is in use, or was used before.
     #[error("the id {0} has been used before")]
     IdUsed(u64),
-    /// No such member.
+    /// The member does not exist.
     #[error("there is no member {0}")]
     UnknownMember(MemberId),
-    /// No such principal.
+    /// The principal does not exist.
     #[error("there is no principal {0}")]
     UnknownPrincipal(PrincipalId),
-    /// No such bank.
+    /// The bank does not exist.
     #[error("there is no bank {0}")]
     UnknownBank(BankId),
-    /// No such grant.
+    /// The grant does not exist.
     #[error("bank {0} is not shared with member {1}")]
     UnknownGrant(BankId, MemberId),
     /// Another member has the name.

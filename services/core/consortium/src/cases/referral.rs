@@ -98,7 +98,7 @@ pub struct RemovalOrder {
 }
 
 impl RemovalOrder {
-    /// One hour (Article 3(3)), in milliseconds.
+    /// The time for removal, one hour (Article 3(3)), in milliseconds.
     const HOUR_MS: u64 = 60 * 60 * 1_000;
 
     /// Returns the time by which the content must be removed or disabled: one hour after receipt.
@@ -111,7 +111,7 @@ impl RemovalOrder {
 words! {
     /// The urgency of a referral.
     Priority {
-        /// Normal.
+        /// No particular urgency.
         Normal = "normal",
         /// To be handled before others.
         High = "high",
@@ -131,7 +131,7 @@ pub struct ReferralWords {
     pub order: Option<RemovalOrder>,
     /// The legal basis.
     pub legal_basis: CaseReference,
-    /// The priority.
+    /// The urgency of the referral.
     pub priority: Priority,
 }
 
@@ -172,7 +172,7 @@ pub struct Measure {
     pub ground: Option<Ground>,
     /// Details for the body.
     pub details: CaseNote,
-    /// When the measure was taken; `None` for the time of the call.
+    /// The time of the measure; `None` for the time of the call.
     pub taken_at: Option<UnixMillis>,
 }
 

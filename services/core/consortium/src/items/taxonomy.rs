@@ -29,7 +29,7 @@ static TAXONOMIES: LazyLock<BTreeMap<String, Taxonomy>> = LazyLock::new(|| {
     serde_json::from_str(KNOWN).unwrap_or_default()
 });
 
-/// The known taxonomies, by name.
+/// Returns the known taxonomies, by name.
 #[must_use]
 pub fn taxonomies() -> &'static BTreeMap<String, Taxonomy> {
     &TAXONOMIES

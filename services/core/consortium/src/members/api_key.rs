@@ -85,7 +85,7 @@ pub struct ApiKey {
     pub id: KeyId,
     /// The digest of the secret.
     pub digest: KeyDigest,
-    /// When it was created, by the bank's clock.
+    /// The time of its creation, by the bank's clock.
     pub created_at: UnixMillis,
     /// The time from which the key is refused.
     pub expiry: Expiry,

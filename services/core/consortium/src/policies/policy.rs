@@ -23,13 +23,13 @@ pub struct Policy {
 pub struct PolicyDraft {
     /// Rules for banks, each bank once.
     pub banks: Vec<BankRule>,
-    /// Rules for verdicts, in the order of evaluation.
+    /// Verdict rules, in the order of evaluation.
     pub rules: Vec<VerdictRuleDraft>,
     /// Rules for classifiers' scores, which are evaluated in addition to the others.
     pub scores: Vec<ScoreRuleDraft>,
 }
 
-/// A rule of a [`Policy`] that gives a verdict where its condition holds.
+/// A rule of a [`Policy`] that gives a verdict if its condition is true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerdictRule {
     name: Box<str>,
@@ -45,7 +45,7 @@ pub struct VerdictRuleDraft {
     pub name: String,
     /// A CEL expression over `matches` and `query`; empty if the rule always applies.
     pub condition: String,
-    /// The verdict where the condition holds.
+    /// The verdict if the condition is true.
     pub verdict: Verdict,
     /// The rule counts only for the shadow verdict.
     pub shadow: bool,
@@ -99,7 +99,7 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
-    /// Returns the path of the field at fault, such as `rules[2].condition`.
+    /// Returns the path of the invalid field, such as `rules[2].condition`.
     #[must_use]
     pub fn field(&self) -> String {
         match self {
@@ -155,13 +155,13 @@ impl VerdictRule {
         &self.name
     }
 
-    /// Returns the condition's source; empty if the rule always holds.
+    /// Returns the condition's source; empty if the rule always applies.
     #[must_use]
     pub fn condition(&self) -> &str {
         &self.condition
     }
 
-    /// Returns the verdict where the condition holds.
+    /// Returns the verdict if the condition is true.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         self.verdict

@@ -49,7 +49,7 @@ pub enum Spent {
         /// The time after which the same request fits, if nothing else is spent meanwhile.
         retry_after: Duration,
     },
-    /// The request alone is larger than the limit.
+    /// The single request is larger than the limit.
     #[error(
         "the call is {units} of {limit}, of which the member's quota lets through at most {at_most} at once; ask for less in a call"
     )]
@@ -206,7 +206,7 @@ mod tests {
             }
         }
 
-        /// Whatever a caller does, a day never has more than the burst plus the amount of a day.
+        /// For any sequence of calls, a day never has more than the burst plus the amount of a day.
         #[test]
         fn added_items_stay_within_the_day(
             per_day in 1_u64..1_000,

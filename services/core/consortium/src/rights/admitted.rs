@@ -451,7 +451,7 @@ impl<'v> Admitted<'v> {
     }
 
     /// Checks that the call may read the audit entry with this index. `of` is the entry's member: the inner
-    /// `None` means no member, the outer `None` that there is no such entry.
+    /// `None` means an entry without a member, the outer `None` a missing entry.
     pub fn entry(&self, index: u64, of: Option<Option<MemberId>>) -> Result<(), Denied> {
         let members = self.members()?;
         let is_found = of.is_some_and(|member| members.contain(member));

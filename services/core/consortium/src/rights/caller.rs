@@ -92,7 +92,7 @@ pub struct Proven {
     pub(super) credential: CredentialId,
 }
 
-/// A credential is not valid, or not valid any more; expired and revoked ones give the same error.
+/// A credential is invalid; expired and revoked ones give the same error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a credential of the call is not valid")]
 pub struct InvalidCredential;

@@ -17,7 +17,7 @@ pub enum Denied {
     /// The method needs a credential, and none was sent.
     #[error("the call needs a credential: a client certificate, an API key or a token")]
     NoCredential,
-    /// A credential is not valid, or not any more.
+    /// A credential is invalid, expired or revoked.
     #[error(transparent)]
     Credential(#[from] InvalidCredential),
     /// The member is suspended or quarantined.
@@ -61,7 +61,7 @@ pub enum Denied {
     /// The member does not exist, or the caller may not read it.
     #[error("there is no member called {0}")]
     MemberNotFound(MemberName),
-    /// There is no such principal, or the caller may not read it.
+    /// The principal does not exist, or the caller may not read it.
     #[error("there is no principal {0}")]
     PrincipalNotFound(PrincipalId),
     /// The caller may not create, rotate or revoke principals with these roles.

@@ -167,7 +167,7 @@ methods! {
     ListDisputes = "/vigie.consortium.v1.OpinionService/ListDisputes",
     /// Resolves a dispute.
     ResolveDispute = "/vigie.consortium.v1.OpinionService/ResolveDispute",
-    /// Holds items for the caller's member alone.
+    /// Holds items for the caller's member only.
     SetMemberHold = "/vigie.consortium.v1.OpinionService/SetMemberHold",
     /// Lists the items that are held for the caller's member.
     ListMemberHolds = "/vigie.consortium.v1.OpinionService/ListMemberHolds",

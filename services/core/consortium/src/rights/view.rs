@@ -77,7 +77,7 @@ impl View {
         if let Some(sets) = held.load_full().filter(|sets| sets.holds_at(now)) {
             return sets;
         }
-        // Two calls may compute the same at once; either result is right.
+        // Two calls may compute the sets at the same time; both results are correct.
         let sets = compute();
         held.store(Some(Arc::clone(&sets)));
         sets

@@ -152,8 +152,8 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The change with the next id in most cases in which it creates something, so that not nearly all of them
-/// are refused.
+/// Returns the change. If it creates something, it usually gets the next id, so that most changes are not
+/// refused.
 fn likely(change: &Change, naive: &Naive) -> Change {
     let mut change = change.clone();
     if let Change::BankCreated { bank, .. } = &mut change

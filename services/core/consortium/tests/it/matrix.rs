@@ -31,7 +31,8 @@ const NAMES: [&str; 14] = [
     "alias9",
 ];
 
-/// The targets that callers name in calls of a method. No arm is left out: a new method needs an entry.
+/// Returns the targets that callers name in calls of a method. The match is exhaustive: a new method needs an
+/// entry.
 fn targets(method: Method, world: &World) -> Vec<Target> {
     let banks = || NAMES.iter().map(|name| Target::Bank((*name).to_owned()));
     let members = || ["local", "owner", "match", "quaran", "nobody"].map(Target::Member);

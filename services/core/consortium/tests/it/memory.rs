@@ -54,7 +54,7 @@ const GRANTS: u32 = 2_000;
 const PRINCIPALS: u64 = 4_000;
 const NOW: UnixMillis = UnixMillis(1_000);
 
-/// A principal with a long note, and with two keys as during a rotation.
+/// Returns a principal with a long note, and with two keys as during a rotation.
 fn principal(number: u64, member: MemberId) -> Principal {
     let role = if member == MemberId::HOST { Role::Operator } else { Role::Matcher };
     let held = |number| ApiKey {

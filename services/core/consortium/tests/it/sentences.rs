@@ -18,7 +18,7 @@ pub(crate) enum Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     Nothing,
-    /// Banks of a search; none for all.
+    /// The banks of a search; empty for all.
     Search(Vec<String>),
     Bank(String),
     NewBank(String),

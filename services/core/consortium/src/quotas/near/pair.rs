@@ -51,11 +51,11 @@ impl Anchor {
 pub(super) struct Outcome {
     /// The repeated answer for the item, if the budget is spent.
     pub(super) spent: Option<Repeated>,
-    /// This query spent the budget.
+    /// Whether this query spent the budget.
     pub(super) spent_now: bool,
-    /// This query reached the number of positions that raises an alarm.
+    /// Whether this query reached the number of positions that raises an alarm.
     pub(super) probed_now: bool,
-    /// The anchors have changed.
+    /// Whether the anchors have changed.
     pub(super) moved: bool,
 }
 

@@ -182,7 +182,7 @@ fn memory_is_bounded_and_pairs_of_many_queries_stay() {
         ask(item, 0, 6);
         assert!(near.pairs.lock().unwrap().len() <= 10);
     }
-    // Only one item matches here; the others are reached by the same queries.
+    // Only one item matches here; the other items are within reach of the same queries.
     assert!(ask(1, 200, 6) >= 1, "the spent pair was pushed out");
     // A larger budget has no more memory than the default one.
     for item in 2_000..2_020 {
