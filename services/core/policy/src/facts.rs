@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vigie_consortium::BankRef;
 
-/// One match of a query, as a policy sees it.
+/// The facts about one match of a query, as a policy sees them.
 #[derive(Debug, Clone)]
 pub struct MatchFacts {
     /// The bank, as `owner/name`.
@@ -62,7 +62,8 @@ pub struct MatchFacts {
 }
 
 impl MatchFacts {
-    /// Returns the order of matches by distance: bits beside thousandths of vectors, as in an answer.
+    /// Returns the sort key of matches by distance: a bit counts as much as a thousandth of a vector's
+    /// metric, as in an answer.
     pub(crate) const fn nearness(&self) -> (u32, u32) {
         if self.is_in_bits { (self.distance, 0) } else { (self.distance / 1_000, self.distance % 1_000) }
     }

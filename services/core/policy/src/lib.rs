@@ -19,10 +19,10 @@
 //!   tests compare the two.
 //! - ***Equal pictures get equal decisions**: shares of queries are drawn from the query's digest.
 //!
-//! Reading order: `facts` (the facts about a query), `described` (facts of a match), `values`, `fields` (the
-//! names that conditions use), `tree` (a checked condition), `door` (`refusal`, `scan`, `operators`, `lower`,
-//! `calls`, `loops`: the check of conditions), `evaluate`, `bank_rules` (the first two layers), `trace`,
-//! `decision`, `compiled`.
+//! Reading order: `facts` (the facts about a query and its matches), `described` (facts of a match),
+//! `values`, `fields` (the names that conditions use), `tree` (a checked condition), `door` (`refusal`,
+//! `scan`, `operators`, `lower`, `calls`, `loops`: the check of conditions), `evaluate`, `bank_rules` (the
+//! first two layers), `trace`, `decision`, `compiled`.
 
 mod facts;
 mod described;
