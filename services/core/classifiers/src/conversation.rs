@@ -16,7 +16,7 @@ pub struct Conversation {
     language: Option<Box<str>>,
 }
 
-/// A conversation before it is checked. Its debug output shows no text.
+/// A conversation before it is checked. The debug output shows no text.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationDraft {
@@ -27,7 +27,7 @@ pub struct ConversationDraft {
     pub language: Option<String>,
 }
 
-/// A message of a conversation. Its debug output shows no text.
+/// A message of a conversation. The debug output shows no text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {

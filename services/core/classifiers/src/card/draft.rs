@@ -16,7 +16,7 @@ use crate::threshold::Rate;
 pub struct ModelCardDraft {
     /// The name, 1 to 64 of `a-z 0-9 - _`.
     pub name: String,
-    /// The version, from 1 on. A changed card has a higher one.
+    /// The version, from 1 on. A changed card has a higher version.
     pub version: u32,
     /// The SHA-256 of the model's file, as 64 hexadecimal digits. Either this or `server_version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
