@@ -12,9 +12,9 @@ use vigie_hashes::{Distance, HashType};
 /// One piece of content in a request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
-    /// An image file, to be decoded and hashed.
+    /// An image file, which the frontend decodes and hashes.
     Image(Bytes),
-    /// A video file, to be decoded and hashed.
+    /// A video file, which the frontend decodes and hashes.
     Video(Bytes),
     /// Hashes that the caller has computed.
     Hashed {
