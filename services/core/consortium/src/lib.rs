@@ -13,10 +13,10 @@
 //!   reflection; a new one does not compile without an entry in the one table ([`rights::table`]) and fails a
 //!   test of `vigie-proto` without a variant.
 //! - **A refused change changes nothing**, and a followed log is refused nothing that its bank applied.
-//! - **Revoked is gone.** The ids of principals and banks are never used twice, so nothing that was revoked
-//!   comes back.
+//! - **Revocation is permanent.** The ids of principals and banks are never used twice, so nothing that was
+//!   revoked becomes valid again.
 //! - **An operator who can call always remains**, and reads no hash.
-//! - **The price of a search does not grow with the number of members**: a member's set of banks is computed
+//! - **The cost of a search does not grow with the number of members**: a member's set of banks is computed
 //!   once for each state of the directory ([`View`]) and tested by one bit for each bank.
 //! - **Bounded**: members, principals, grants, banks, names and texts have limits; a directory of 200
 //!   members, 2,000 banks and grants and 4,000 principals takes less than 20 MB, which a test measures.

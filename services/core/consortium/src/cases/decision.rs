@@ -137,8 +137,8 @@ impl RecordedMatch {
     pub const CLASSES_MAX: usize = 4;
 }
 
-/// A digest of one hash of a query. Only processes exchange this form; stores hold a keyed, shorter digest of
-/// it.
+/// A digest of one hash of a query. This form is sent between processes only; stores hold a keyed, shorter
+/// digest of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QueryDigest([u8; 32]);
 

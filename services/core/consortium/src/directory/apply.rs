@@ -23,8 +23,8 @@ use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 impl Directory {
-    /// Applies the change at `sequence`, which must be after the last applied one. Sequences may be skipped,
-    /// since changes of items have some. A refused change leaves the directory unchanged.
+    /// Applies the change at `sequence`, which must be after the last applied one. Sequences may be skipped:
+    /// changes of items have sequences too. A refused change leaves the directory unchanged.
     pub fn apply(&mut self, sequence: Sequence, change: &Change) -> Result<(), Refusal> {
         if sequence <= self.sequence {
             return Err(Refusal::OutOfOrder { change: sequence, applied: self.sequence });

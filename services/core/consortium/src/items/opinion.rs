@@ -191,8 +191,9 @@ impl Opinions {
         members.into_iter()
     }
 
-    /// Returns the negative opinions later than `at` of members whose counting opinion is negative. Overruled
-    /// opinions are left out: those of programmes where people count, and the reverse.
+    /// Returns the negative opinions later than `at` of members whose counting opinion is negative. Opinions
+    /// that do not count are left out: those of programmes if the opinion of the member's people counts, and
+    /// the reverse.
     pub fn counting_negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = &Opinion> {
         let counting = self.counting();
         self.0.iter().filter(move |one| {
@@ -320,7 +321,7 @@ mod tests {
         let ended = back.with(of_programme(1, None, 12)).unwrap();
         assert_eq!(ended.newest(), [(MemberId(1), Seen)]);
         assert_eq!(ended.of_programme(MemberId(1)).unwrap().kind, None);
-        // The time of a negative opinion is that of the one that counts.
+        // The time of the counting negative opinion is used.
         let both = programme.with(opinion(1, None, Some(Negative), 3)).unwrap();
         let later = |at| both.negatives_after(UnixMillis(at)).count();
         assert_eq!((later(2), later(3)), (1, 0));

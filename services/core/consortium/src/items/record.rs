@@ -129,7 +129,7 @@ impl ItemRecord {
         self.submissions.iter().map(|one| one.member)
     }
 
-    /// Whether a member has submitted the item at all.
+    /// Whether a member has submitted the item, from any origin.
     #[must_use]
     pub fn is_of(&self, member: MemberId) -> bool {
         self.members().any(|one| one == member)

@@ -6,7 +6,7 @@
 //! the check of weights, takes 168 and 192 queries; exchanging groups of pairs takes 84 with exact distances.
 //! The budget bounds the number of answers that reveal something.
 //!
-//! ***Counted queries.** A pair is a member and an item that it has matched at a distance above 0. Each
+//! **Counted queries.** A pair is a member and an item that it has matched at a distance above 0. Each
 //! matching query is an *anchor*. By the triangle inequality, a search of radius `r` can match the same hash
 //! only within `r` plus the anchor's distance, measured from the anchor: this is the anchor's reach. So "no
 //! match" beyond the reach reveals nothing new. Each different query within the reach counts, **whether or
@@ -18,7 +18,7 @@
 //! can match with a probability of only 0.001, and all of them together reveal about 23 bits of the 95 that
 //! separate the hash from a copy 20 bits away.
 //!
-//! ***Answers after the budget is spent.** For the rest of the day, every different query within the reach is
+//! **Answers after the budget is spent.** For the rest of the day, every different query within the reach is
 //! answered as a match of the item at the distance of the last answer, whether or not it matches; queries
 //! beyond the reach cannot match. So the answer depends only on what the member knows already, and reveals no
 //! further bit. A real match is never hidden. The price is false matches: pictures within the reach of a

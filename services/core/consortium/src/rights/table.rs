@@ -231,7 +231,7 @@ impl Method {
         row(self).anyone
     }
 
-    /// Whether principals of this role may call the method at all, on something.
+    /// Whether principals of this role may call the method on at least one kind of target.
     #[must_use]
     pub fn is_open_to(self, role: Role) -> bool {
         row(self).scopes(Roles::one(role)).next().is_some()
