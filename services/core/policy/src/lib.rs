@@ -10,14 +10,14 @@
 //! - **Nothing that fails gives ALLOW or LOG.** A condition without a value, a spent budget, a panic, more
 //!   matches than conditions see and an incomplete answer give at least REVIEW, and [`Decision::failure`]
 //!   gives the reason.
-//! - ***Bounded**: a condition is checked before it is stored (`door`), and its steps are estimated. An
+//! - **Bounded**: a condition is checked before it is stored (`door`), and its steps are estimated. An
 //!   evaluation counts its steps, stops at the estimate, and checks the caller's deadline regularly. It
 //!   recurses at most 32 deep and needs less than 128 KiB of the caller's stack in a debug build, which a
 //!   test measures.
-//! - ***Conditions are CEL**, parsed by the crate `cel`. This crate evaluates them itself, because the
+//! - **Conditions are CEL**, parsed by the crate `cel`. This crate evaluates them itself, because the
 //!   interpreter of `cel` can be neither bounded nor interrupted, and takes more than forty times as long;
 //!   tests compare the two.
-//! - ***Equal pictures get equal decisions**: shares of queries are drawn from the query's digest.
+//! - **Equal pictures get equal decisions**: shares of queries are drawn from the query's digest.
 //!
 //! Reading order: `facts` (the facts about a query and its matches), `described` (facts of a match),
 //! `values`, `fields` (the names that conditions use), `tree` (a checked condition), `door` (`refusal`,

@@ -46,7 +46,7 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the first byte after the text that begins here.
+/// Returns the index of the first byte after the text literal that begins at `start`.
 fn end_of_text(source: &str, start: usize) -> Result<usize, Refusal> {
     let bytes = source.as_bytes();
     let refused = |reason: &str| Err(Refusal::new(reason).at_byte(source, start));
