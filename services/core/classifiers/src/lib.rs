@@ -6,7 +6,7 @@
 //!
 //! Always true:
 //!
-//! - ***A score is never a verdict.** No type of this crate contains a verdict.
+//! - **A score is never a verdict.** No type of this crate contains a verdict.
 //! - **An input is computed from its declaration alone**: the same picture or conversation and the same
 //!   declaration give the same tensor.
 //! - **No rate is claimed that the sample does not support**: intervals are exact, and a threshold is refused
