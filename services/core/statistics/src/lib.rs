@@ -6,7 +6,7 @@
 //!
 //! Always true:
 //!
-//! - ***No reader learns a small number of another member**, neither from a cell nor from totals, other cells
+//! - **No reader learns a small number of another member**, neither from a cell nor from totals, other cells
 //!   or its own numbers: [`suppress`] states the guarantee and its limits.
 //! - **No field is invented.** Each field of a published report has a source in [`fields`] or is left out
 //!   with a reason, and each element of a report of suspected material is filled or is named as missing.
