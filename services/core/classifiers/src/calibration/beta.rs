@@ -9,7 +9,7 @@
 /// than 10,000.
 const STEPS_MAX: u32 = 100_000;
 
-/// The iteration ends when a factor of the continued fraction differs from 1 by less than this.
+/// The iteration ends when a factor of the continued fraction differs from 1 by at most this.
 const PRECISION: f64 = 1e-15;
 
 /// The replacement for a zero divisor.
