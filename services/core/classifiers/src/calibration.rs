@@ -1,7 +1,7 @@
-//! How well a model separates the classes, measured on labelled content.
+//! Measures how well a model separates the classes, on labelled content.
 //!
-//! Reading order: `beta` and `interval` (the arithmetic), `sample` (from labelled scores), `table` (to what
-//! is known of each threshold).
+//! Reading order: `beta` and `interval` (the arithmetic), `sample` (labelled scores), `table` (measured rates
+//! of each threshold).
 
 mod beta;
 mod interval;

@@ -1,6 +1,6 @@
-//! Model cards: what is known of a model, by whom it was approved, and how it is run.
+//! Model cards: the description of a model, its approval, and the way in which it is run.
 //!
-//! Reading order: `draft` (as it is written), `drawn` and `test_vector`, `checked` (from a draft to a card),
+//! Reading order: `draft` (the JSON form), `drawn` and `test_vector`, `checked` (from a draft to a card),
 //! `model_card`.
 
 mod draft;

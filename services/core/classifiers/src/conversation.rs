@@ -1,14 +1,14 @@
-//! Conversations: what a model of texts is asked about.
+//! Conversations: the input of models for texts.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Messages in their order, with the language if it is known, within bounds. Its debug output shows no text.
+/// Messages in their order, with the language if it is known, within bounds. The debug output shows no text.
 ///
-/// The errors of a reader of JSON may quote a value that has the wrong type, and so a text. Whoever reads
-/// conversations logs none of them.
+/// The errors of a JSON parser may quote a value of the wrong type, and so a text of a message. Code that
+/// parses conversations must not log these errors.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "ConversationDraft", into = "ConversationDraft")]
 pub struct Conversation {
@@ -16,7 +16,7 @@ pub struct Conversation {
     language: Option<Box<str>>,
 }
 
-/// A conversation before it is checked. Its debug output shows no text.
+/// A conversation before it is checked. The debug output shows no text.
 #[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationDraft {
@@ -27,20 +27,20 @@ pub struct ConversationDraft {
     pub language: Option<String>,
 }
 
-/// A message of a conversation. Its debug output shows no text.
+/// A message of a conversation. The debug output shows no text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Message {
-    /// The author's part in the conversation, such as `adult`, `child`, `a`: never a name of a person.
+    /// The author's role in the conversation, such as `adult`, `child`, `a`: never a name of a person.
     pub role: String,
-    /// When the message was sent, in milliseconds since 1970, UTC.
+    /// The time at which the message was sent, in milliseconds since 1970, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
     /// The text; may be empty.
     pub text: String,
 }
 
-/// The draft is no [`Conversation`]. Messages are counted from 0.
+/// The draft is not a valid [`Conversation`]. Indices of messages start at 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ConversationError {
     /// No message, or too many.
@@ -52,44 +52,44 @@ pub enum ConversationError {
     /// A message is too long.
     #[error("messages[{message}].text: a message has at most {max} bytes, not {bytes}", max = Conversation::MESSAGE_BYTES_MAX)]
     Text {
-        /// The message.
+        /// The index of the message.
         message: usize,
-        /// Its bytes.
+        /// The length of its text, in bytes.
         bytes: usize,
     },
     /// All messages together are too long.
     #[error("messages: a conversation has at most {max} bytes of text, not {0}", max = Conversation::BYTES_MAX)]
     Bytes(usize),
-    /// The language has not the form of a tag.
+    /// The language does not have the form of a tag.
     #[error("language: a language is a tag such as de or pt-BR, of at most {max} bytes", max = Conversation::LANGUAGE_LEN_MAX)]
     Language,
 }
 
 impl Conversation {
-    /// Messages.
+    /// The largest number of messages.
     pub const MESSAGES_MAX: usize = 500;
-    /// Bytes of a role.
+    /// The longest role, in bytes.
     pub const ROLE_LEN_MAX: usize = 32;
-    /// Bytes of one message: 8 KiB.
+    /// The longest message, in bytes: 8 KiB.
     pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
-    /// Bytes of all messages' texts: 64 KiB.
+    /// The largest size of all texts together, in bytes: 64 KiB.
     pub const BYTES_MAX: usize = 64 << 10;
-    /// Bytes of a language's tag; the longest that RFC 5646 asks implementations to hold.
+    /// The longest language tag, in bytes: the length that RFC 5646 requires implementations to support.
     pub const LANGUAGE_LEN_MAX: usize = 35;
 
-    /// The messages, the oldest first; at least one.
+    /// Returns the messages, the oldest first; at least one.
     #[must_use]
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }
 
-    /// The language's tag; `None` if it is not known.
+    /// Returns the language tag; `None` if unknown.
     #[must_use]
     pub fn language(&self) -> Option<&str> {
         self.language.as_deref()
     }
 
-    /// The bytes of all messages' texts.
+    /// Returns the size of all texts together, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.messages.iter().map(|message| message.text.len()).sum()
@@ -131,7 +131,7 @@ impl From<Conversation> for ConversationDraft {
     }
 }
 
-/// Whether a text has the form of a language's tag: subtags of 1 to 8 letters and digits, the first of 2 to 8
+/// Whether a text has the form of a language tag: subtags of 1 to 8 letters and digits, the first of 2 to 8
 /// letters. The registry of subtags is not consulted.
 fn is_language(tag: &str) -> bool {
     let is_subtag =
@@ -143,21 +143,21 @@ fn is_language(tag: &str) -> bool {
         && tag.split('-').all(is_subtag)
 }
 
-/// Counts alone.
+/// Shows only counts.
 impl fmt::Debug for Conversation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Conversation({} messages, {} bytes)", self.messages.len(), self.bytes())
     }
 }
 
-/// Counts alone.
+/// Shows only counts.
 impl fmt::Debug for ConversationDraft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ConversationDraft({} messages)", self.messages.len())
     }
 }
 
-/// The length alone.
+/// Shows only the length.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Message({} bytes)", self.text.len())

@@ -1,56 +1,56 @@
-//! Whether the scores of a class are distributed as they were when the model was calibrated.
+//! Drift: compares the current distribution of a class's scores with that of the calibration.
 //!
-//! The measure is the population stability index (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006): with p
-//! and q the shares of a bin then and now, the sum over all bins of (q - p) ln(q / p). It is 0 for equal
-//! shares, the same in both directions, and by the convention of that field below 0.1 for no change to speak
-//! of, and from 0.25 on for one that asks for a person.
+//! The measure is the population stability index (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006): the sum
+//! over all bins of (q - p) ln(q / p), where p and q are the shares of a bin at calibration and now. It is 0
+//! for equal shares and symmetric. By the convention of that field, a value below 0.1 means no relevant
+//! change, and a value of 0.25 or more requires a person's attention.
 //!
-//! Smoothing: half a score is added to every one of the 64 bins of both sides, so an empty bin divides
-//! nothing by zero.
+//! Smoothing: half a score is added to each of the 64 bins on both sides, so an empty bin causes no division
+//! by zero.
 //!
-//! Chance alone makes the index about 63 (1/n + 1/m) for n and m scores, with a deviation of sqrt(2 x 63)
-//! (1/n + 1/m) (B. Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan
+//! By chance alone the index is about 63 (1/n + 1/m) for n and m scores, with a standard deviation of sqrt(2
+//! x 63) (1/n + 1/m) (B. Yurdakul, "Statistical Properties of Population Stability Index", Western Michigan
 //! University 2018). With [`SAMPLE_MIN`] scores on both sides that is 0.050 and 0.009: 0.1 is five deviations
-//! away. Below that size nothing is stated.
+//! away. Smaller samples give no result.
 
 use thiserror::Error;
 
 use crate::histogram::Histogram;
 
-/// The least scores on either side for a statement.
+/// The smallest number of scores on either side for a result.
 pub const SAMPLE_MIN: u64 = 2_500;
 
-/// From here on a shift is worth a look.
+/// The index from which a distribution counts as shifted.
 pub const SHIFTED: f64 = 0.1;
 
-/// From here on the distribution is another one.
+/// The index from which a distribution counts as changed.
 pub const CHANGED: f64 = 0.25;
 
-/// How far two distributions of scores are apart.
+/// The difference between two distributions of scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drift {
     /// The population stability index, from 0 on.
     pub index: f64,
-    /// By the usual marks.
+    /// The class of the index.
     pub stability: Stability,
 }
 
-/// The index by the usual marks.
+/// The class of an index by the conventional limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stability {
-    /// Below [`SHIFTED`].
+    /// The index is below [`SHIFTED`].
     Stable,
-    /// From [`SHIFTED`] on.
+    /// The index is at least [`SHIFTED`].
     Shifted,
-    /// From [`CHANGED`] on: the measured rates may not hold any more.
+    /// The index is at least [`CHANGED`]: the measured rates may not be valid any more.
     Changed,
 }
 
-/// Too few scores for a statement.
+/// There are too few scores for a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{scores} scores are too few to compare distributions; it takes {min}", min = SAMPLE_MIN)]
 pub struct TooFewScores {
-    /// The scores of the side that has fewer.
+    /// The number of scores on the side that has fewer.
     pub scores: u64,
 }
 
@@ -70,7 +70,7 @@ pub fn compare(calibrated: &Histogram, live: &Histogram) -> Result<Drift, TooFew
     Ok(Drift { index, stability })
 }
 
-/// The smoothed share of each bin.
+/// Returns the smoothed share of each bin.
 fn shares(histogram: &Histogram) -> [f64; Histogram::BINS] {
     let total = histogram.total() as f64 + 0.5 * 64.0;
     histogram.counts().map(|count| (count as f64 + 0.5) / total)
@@ -88,7 +88,7 @@ mod tests {
         all.try_into().unwrap()
     }
 
-    /// Values of Python: `sum((q-p)*math.log(q/p) ...)` with `p = (c + 0.5) / (n + 32)`.
+    /// Compares with values of Python: `sum((q-p)*math.log(q/p) ...)` with `p = (c + 0.5) / (n + 32)`.
     #[test]
     fn indexes_are_those_of_the_formula() {
         let cases = [

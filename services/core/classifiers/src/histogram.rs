@@ -1,4 +1,4 @@
-//! How the scores of a class are distributed.
+//! The distribution of the scores of a class.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -11,10 +11,10 @@ pub struct Histogram {
     counts: [u64; Self::BINS],
 }
 
-/// The counts are no [`Histogram`].
+/// The counts are not a valid [`Histogram`], or a score cannot be counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum HistogramError {
-    /// Another number of bins.
+    /// The number of bins is wrong.
     #[error("a histogram has {bins} bins, not {0}", bins = Histogram::BINS)]
     Bins(usize),
     /// A count is above the bound.
@@ -26,54 +26,54 @@ pub enum HistogramError {
 }
 
 impl Histogram {
-    /// The bins.
+    /// The number of bins.
     pub const BINS: usize = 64;
-    /// The bound of a bin, at which it stays: the largest whole number that every reader of JSON holds
-    /// exactly.
+    /// The largest count of a bin, at which it saturates: the largest integer that every JSON parser
+    /// represents exactly.
     pub const COUNT_MAX: u64 = (1 << 53) - 1;
     /// A histogram of no scores.
     pub const EMPTY: Self = Self { counts: [0; Self::BINS] };
 
-    /// Counts a score.
+    /// Counts a score from 0 to 1.
     pub fn add(&mut self, score: f32) -> Result<(), HistogramError> {
         let bin = Self::bin(score).ok_or(HistogramError::Score)?;
         self.counts[bin] = bounded(self.counts[bin], 1);
         Ok(())
     }
 
-    /// Adds another histogram's counts. The order of merges changes nothing.
+    /// Adds another histogram's counts. The order of merges does not matter.
     pub fn merge(&mut self, other: &Self) {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count = bounded(*count, more);
         }
     }
 
-    /// The count of each bin, from the lowest scores on.
+    /// Returns the count of each bin, from the lowest scores on.
     #[must_use]
     pub const fn counts(&self) -> &[u64; Self::BINS] {
         &self.counts
     }
 
-    /// The scores that are counted.
+    /// Returns the number of counted scores.
     #[must_use]
     pub fn total(&self) -> u64 {
-        // 64 bins of less than 2^53.
+        // The sum cannot overflow: there are 64 bins of less than 2^53.
         self.counts.iter().sum()
     }
 
-    /// The bin of a score; `None` unless it is from 0 to 1.
+    /// Returns the bin of a score; `None` unless it is from 0 to 1.
     fn bin(score: f32) -> Option<usize> {
         if !(0.0..=1.0).contains(&score) {
             return None;
         }
-        // Exact: multiplied by a power of two. At most 64, so nothing is lost.
+        // Multiplication by a power of two is exact, and the result is at most 64.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number from 0 to 64")]
         let bin = (score * 64.0) as usize;
         Some(bin.min(Self::BINS - 1))
     }
 }
 
-/// The sum, at most the bound of a bin.
+/// Returns the sum, at most the largest count of a bin.
 fn bounded(count: u64, more: u64) -> u64 {
     count.saturating_add(more).min(Histogram::COUNT_MAX)
 }

@@ -1,12 +1,12 @@
-//! Classifiers that an operator supplies: what goes into a model, what comes out of it, and how well that is
-//! known.
+//! Classifiers that an operator supplies: the inputs and outputs of models, and measurements of their
+//! quality.
 //!
-//! Pure: pictures, conversations and tensors go in; tensors, scores and thresholds come out. The crate knows
-//! no file, no network and no clock, and runs no model. Engines run models on a [`Tensor`].
+//! The crate is pure: its inputs are pictures, conversations and tensors; its outputs are tensors, scores and
+//! thresholds. It has no files, network or clock, and runs no model. Engines run models on a [`Tensor`].
 //!
 //! Always true:
 //!
-//! - **A score is never a verdict.** No type of this crate names one.
+//! - **A score is never a verdict.** No type of this crate contains a verdict.
 //! - **An input is computed from its declaration alone**: the same picture or conversation and the same
 //!   declaration give the same tensor.
 //! - **No rate is claimed that the sample does not support**: intervals are exact, and a threshold is refused
@@ -15,12 +15,12 @@
 //!
 //! Reading order:
 //!
-//! - [`fault`]: the faults of something that an operator declares; [`name`];
-//! - [`tensor`]: the common currency with engines;
+//! - [`fault`]: the faults of something that an operator declares; [`name`]: names and digests;
+//! - [`tensor`]: the data exchanged with engines;
 //! - [`conversation`] and [`preprocessing`]: `picture`, `image`, `form`, `resize` and `join`;
 //! - [`histogram`] and [`drift`]; [`calibration`]: how well a model separates the classes; [`threshold`]:
 //!   thresholds by rate;
-//! - [`scores`]: `taxonomy`, `output`, `read`, `scored`; [`card`]: all of it for one model.
+//! - [`scores`]: `taxonomy`, `output`, `read`, `scored`; [`card`]: the complete description of one model.
 
 pub mod fault;
 pub mod name;

@@ -12,16 +12,16 @@ use vigie_hashes::hex;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(Box<str>);
 
-/// The text is no [`Name`].
+/// The text is not a valid [`Name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a name is 1 to {max} of a-z 0-9 - _", max = Name::LEN_MAX)]
 pub struct NameError;
 
 impl Name {
-    /// Bytes of a name.
+    /// The longest name, in bytes.
     pub const LEN_MAX: usize = 64;
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,7 +63,7 @@ impl fmt::Display for Name {
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256(pub [u8; 32]);
 
-/// The text is no [`Sha256`].
+/// The text is not a valid [`Sha256`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a SHA-256 is 64 hexadecimal digits")]
 pub struct Sha256Error;

@@ -1,7 +1,7 @@
-//! From a picture or a conversation to the tensor that a model was trained on.
+//! Converts a picture or a conversation to the tensor form on which a model was trained.
 //!
-//! Most wrong scores come from preprocessing that differs from that of the training. So it is declared with
-//! the model, computed here and nowhere else, and pinned by the card's test vector.
+//! Most wrong scores are caused by preprocessing that differs from that of the training. So preprocessing is
+//! declared with the model, implemented only here, and verified by the card's test vector.
 //!
 //! Reading order: `picture`, `form` (the geometry), `image` (the declaration), `resize`, `pixels` (from
 //! pixels to numbers); `join` (conversations).
@@ -25,7 +25,7 @@ pub use image::{Element, ImageInput, Layout, Order};
 pub use join::{ConversationForm, ConversationInput, DropFirst, Joined, Whole};
 pub use picture::{PictureError, RgbPicture, RgbView};
 
-/// Why an input gives no tensor.
+/// The reason why an input gives no tensor.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InputError {
     /// The declaration is out of its bounds.
@@ -42,8 +42,8 @@ pub enum InputError {
         /// Width and height of the picture.
         got: (u32, u32),
     },
-    /// The picture is so narrow that it would have too many pixels before it is cropped, or on the way to
-    /// that.
+    /// The picture is so narrow that it would have too many pixels before it is cropped, or between the
+    /// passes of the resize.
     #[error("a picture of {0} x {1} pixels is too narrow to be cropped to the model's input")]
     Narrow(u32, u32),
     /// The name or the bytes of the tensor are out of bounds.

@@ -1,7 +1,7 @@
-//! From what a model returns to a score for each class.
+//! Converts the tensors that a model returns to a score for each class.
 //!
 //! Reading order: `taxonomy` (the classes of programmes), `output` (the declaration), `read` (from tensors to
-//! scores), `scored` (what is answered).
+//! scores), `scored` (the form of answers).
 
 mod taxonomy;
 mod output;

@@ -1,11 +1,11 @@
-//! Tensors: what engines are given and what they return.
+//! Tensors: the inputs and outputs of engines.
 
 use std::fmt;
 
 use thiserror::Error;
 
-/// A named array of numbers or texts whose data has as many elements as its shape, in row-major order, and
-/// bounded bytes.
+/// A named array of numbers or texts, in row-major order and of bounded size. The number of elements matches
+/// the shape.
 #[derive(Clone, PartialEq)]
 pub struct Tensor {
     name: Box<str>,
@@ -16,25 +16,25 @@ pub struct Tensor {
 /// The elements of a tensor.
 #[derive(Clone, PartialEq)]
 pub enum TensorData {
-    /// Numbers of 32 bits with a binary point.
+    /// 32-bit floating-point numbers.
     F32(Vec<f32>),
     /// Bytes.
     U8(Vec<u8>),
-    /// Whole numbers of 32 bits.
+    /// 32-bit integers.
     I32(Vec<i32>),
-    /// Whole numbers of 64 bits.
+    /// 64-bit integers.
     I64(Vec<i64>),
     /// Texts, for models of external servers.
     Text(Vec<String>),
 }
 
-/// The parts are no [`Tensor`].
+/// The parts are not a valid [`Tensor`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TensorError {
     /// The name is empty, too long or has a control character.
     #[error("a tensor's name is 1 to {max} bytes without control characters", max = Tensor::NAME_LEN_MAX)]
     Name,
-    /// More dimensions than engines are asked for.
+    /// Too many dimensions.
     #[error("a tensor has at most {max} dimensions, not {0}", max = Tensor::RANK_MAX)]
     Rank(usize),
     /// The shape and the data differ.
@@ -44,7 +44,7 @@ pub enum TensorError {
         name: Box<str>,
         /// Its shape.
         shape: Box<[usize]>,
-        /// The elements of its data.
+        /// The number of elements of its data.
         elements: usize,
     },
     /// Too many bytes.
@@ -52,20 +52,21 @@ pub enum TensorError {
     Bytes {
         /// The tensor.
         name: Box<str>,
-        /// Its bytes.
+        /// The size of its elements, in bytes.
         bytes: usize,
     },
 }
 
 impl Tensor {
-    /// Bytes of a name.
+    /// The longest name, in bytes.
     pub const NAME_LEN_MAX: usize = 256;
-    /// Dimensions.
+    /// The largest number of dimensions.
     pub const RANK_MAX: usize = 8;
-    /// Bytes of the elements: 64 MiB, five times the largest picture that a card may declare.
+    /// The largest size of the elements, in bytes: 64 MiB, five times the largest picture that a card may
+    /// declare.
     pub const BYTES_MAX: usize = 64 << 20;
 
-    /// Checks the parts. A shape without dimensions has one element; a dimension of 0 has none.
+    /// Checks the parts. A shape without dimensions has one element; a shape with a dimension of 0 has none.
     pub fn new(name: &str, shape: &[usize], data: TensorData) -> Result<Self, TensorError> {
         if !(1..=Self::NAME_LEN_MAX).contains(&name.len()) || name.chars().any(char::is_control) {
             return Err(TensorError::Name);
@@ -87,25 +88,25 @@ impl Tensor {
         Ok(Self { name: name.into(), shape: shape.into(), data })
     }
 
-    /// The name that the model has for it.
+    /// Returns the tensor's name in the model.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The length of each dimension.
+    /// Returns the length of each dimension.
     #[must_use]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The elements, in row-major order.
+    /// Returns the elements, in row-major order.
     #[must_use]
     pub fn data(&self) -> &TensorData {
         &self.data
     }
 
-    /// The elements, without a copy.
+    /// Returns the elements without a copy.
     #[must_use]
     pub fn into_data(self) -> TensorData {
         self.data
@@ -113,7 +114,7 @@ impl Tensor {
 }
 
 impl TensorData {
-    /// The number of elements.
+    /// Returns the number of elements.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -131,7 +132,7 @@ impl TensorData {
         self.len() == 0
     }
 
-    /// The bytes of the elements; of texts, those of UTF-8.
+    /// Returns the size of the elements in bytes; for texts, in UTF-8.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
@@ -143,7 +144,7 @@ impl TensorData {
         }
     }
 
-    /// The name of the elements' type, in lower case: `f32`, `u8`, `i32`, `i64`, `text`.
+    /// Returns the name of the elements' type, in lower case: `f32`, `u8`, `i32`, `i64`, `text`.
     #[must_use]
     pub const fn element(&self) -> &'static str {
         match self {
@@ -156,14 +157,14 @@ impl TensorData {
     }
 }
 
-/// Name, shape and type: the elements are content.
+/// Shows only name, shape and type: the elements are content.
 impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tensor({:?} {} {:?})", self.name, self.data.element(), self.shape)
     }
 }
 
-/// Type and length: the elements are content.
+/// Shows only type and length: the elements are content.
 impl fmt::Debug for TensorData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TensorData({} x {})", self.len(), self.element())

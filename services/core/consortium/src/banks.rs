@@ -1,4 +1,4 @@
-//! Banks as the directory knows them: owners, names, grants, charters. Items are elsewhere.
+//! Banks in the directory: owners, names, grants and charters. Items are in the `items` module.
 
 pub mod bank;
 pub mod grant;

@@ -1,4 +1,4 @@
-//! Changes of the directory, in the order of the bank's log, and why one may be refused.
+//! Changes of the directory, in the order of the bank's log, and the reasons for refusing one.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 /// A change of members, principals, grants, quotas, policies, charters, hash types, model cards, or of a bank
-/// as such.
+/// itself (not of its items).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A member is there, or is another one than before.
+    /// A member is created or replaced.
     MemberPut(Member),
-    /// A principal is there, or is another one than before.
+    /// A principal is created or replaced.
     PrincipalPut(Principal),
-    /// A principal is gone.
+    /// A principal is revoked.
     PrincipalRevoked(PrincipalId),
-    /// A bank is shared with a member, or otherwise than before.
+    /// A bank is shared with a member, or the terms of the sharing change.
     GrantPut(Grant),
     /// A bank is no longer shared with a member.
     GrantRevoked {
@@ -32,21 +32,21 @@ pub enum Change {
         /// The member.
         member: MemberId,
     },
-    /// A member has these limits.
+    /// A member's limits are set.
     QuotaPut {
         /// The member.
         member: MemberId,
         /// The limits.
         quota: Quota,
     },
-    /// A member has these policies.
+    /// A member's policies are set.
     PoliciesPut {
         /// The member.
         member: MemberId,
         /// Its policies.
         policies: Arc<MemberPolicies>,
     },
-    /// A bank has this charter.
+    /// A bank's charter is set.
     CharterPut {
         /// The bank.
         bank: BankId,
@@ -55,45 +55,45 @@ pub enum Change {
     },
     /// A hash type of vectors is declared, permanently.
     HashTypeDeclared(Declaration),
-    /// A model has another card: the next version.
+    /// A model gets the next version of its card.
     ModelCardPut(Arc<CardVersion>),
-    /// A bank began, enabled, with the default charter.
+    /// A bank is created, enabled, with the default charter.
     BankCreated {
         /// Its id.
         bank: BankId,
-        /// Its owner; the host where the log names none.
+        /// The bank's owner; the host if the log names no owner.
         owner: MemberId,
         /// Its name.
         name: BankName,
     },
-    /// A bank has another name.
+    /// A bank is renamed.
     BankRenamed {
         /// Its id.
         bank: BankId,
         /// Its new name.
         name: BankName,
     },
-    /// A bank is searched from now on, or no longer.
+    /// A bank is enabled or disabled.
     BankEnabledSet {
         /// Its id.
         bank: BankId,
         /// Whether it is searched.
         enabled: bool,
     },
-    /// A bank is gone, and its grants with it.
+    /// A bank is deleted together with its grants.
     BankDeleted {
         /// Its id.
         bank: BankId,
     },
 }
 
-/// Why a change cannot be applied. The directory is as it was before.
+/// The reason why a change was refused. The directory is unchanged.
 ///
-/// For whoever applies changes, who sees everything: the bank answers a caller with what the caller may know
-/// of it.
+/// The text may name things that the caller may not see. The bank answers a caller only with what that caller
+/// may know.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// The change does not come after those that were applied.
+    /// The change's sequence is not after the last applied one.
     #[error("the change {change} does not come after {applied}, which is applied")]
     OutOfOrder {
         /// The change's sequence.
@@ -101,19 +101,19 @@ pub enum Refusal {
         /// The last change that was applied.
         applied: Sequence,
     },
-    /// An id that is in use, or was.
+    /// The id is in use, or was used before.
     #[error("the id {0} has been used before")]
     IdUsed(u64),
-    /// No such member.
+    /// The member does not exist.
     #[error("there is no member {0}")]
     UnknownMember(MemberId),
-    /// No such principal.
+    /// The principal does not exist.
     #[error("there is no principal {0}")]
     UnknownPrincipal(PrincipalId),
-    /// No such bank.
+    /// The bank does not exist.
     #[error("there is no bank {0}")]
     UnknownBank(BankId),
-    /// No such grant.
+    /// The grant does not exist.
     #[error("bank {0} is not shared with member {1}")]
     UnknownGrant(BankId, MemberId),
     /// Another member has the name.
@@ -128,22 +128,22 @@ pub enum Refusal {
     /// Another living principal has the credential.
     #[error("principal {0} has this credential already")]
     CredentialTaken(PrincipalId),
-    /// A principal stays with its member.
+    /// A principal cannot move to another member.
     #[error("principal {0} belongs to another member")]
     PrincipalOfAnother(PrincipalId),
-    /// Operators belong to the host.
+    /// Only principals of the host may be operators.
     #[error("only principals of the host may be operators")]
     OperatorOutsideHost,
-    /// Nobody would be left who can turn things right.
+    /// No operator with a permanent credential would remain.
     #[error("an operator whose credential does not expire has to remain; create another one first")]
     NoOperatorLeft,
-    /// The host takes part, always.
+    /// The host is always active.
     #[error("the host cannot be suspended or quarantined")]
     HostInactive,
     /// A bank cannot be shared with its owner.
     #[error("bank {0} belongs to the member that it would be shared with")]
     GrantToOwner(BankId),
-    /// The hash type is not declared in this way.
+    /// The declaration of the hash type is invalid, or differs from an earlier one.
     #[error(transparent)]
     HashType(#[from] DeclarationError),
     /// The card is not the next version.
@@ -151,33 +151,33 @@ pub enum Refusal {
     CardVersion {
         /// The name of the model.
         name: Box<str>,
-        /// The version that comes next.
+        /// The next version.
         next: u32,
-        /// The version of the card.
+        /// The version that the change has.
         put: u32,
     },
     /// A limit of the directory is reached.
     #[error("there are {max} {what} already, and no more can be added")]
     TooMany {
-        /// The plural of the things that are counted.
+        /// The plural name of the counted things.
         what: &'static str,
         /// The limit.
         max: usize,
     },
 }
 
-/// How much a directory holds.
+/// Limits on the size of a directory.
 pub mod bounds {
-    /// Members of one deployment.
+    /// The largest number of members of a deployment.
     pub const MEMBERS_MAX: usize = 1_000;
-    /// Living principals of one member.
+    /// The largest number of living principals of one member.
     pub const PRINCIPALS_PER_MEMBER_MAX: usize = 100;
-    /// Living banks: as many as the bank can be configured for.
+    /// The largest number of living banks: as many as a bank service can be configured for.
     pub const BANKS_MAX: usize = 50_000;
-    /// Grants of one bank.
+    /// The largest number of grants of one bank.
     pub const GRANTS_PER_BANK_MAX: usize = 500;
-    /// Models that have a card.
+    /// The largest number of models with a card.
     pub const MODELS_MAX: usize = 64;
-    /// Grants in all.
+    /// The largest number of grants in the directory.
     pub const GRANTS_MAX: usize = 100_000;
 }

@@ -1,5 +1,5 @@
-//! The directory: members, principals, grants, quotas, banks, hash types and model cards as of one place in
-//! the log.
+//! The directory: members, principals, grants, quotas, banks, hash types and model cards as of one sequence
+//! of the log.
 
 mod table;
 mod orders;
@@ -25,12 +25,11 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// Members, principals, grants, quotas, banks, declared hash types and model cards as of one place in the
+/// Members, principals, grants, quotas, banks, declared hash types and model cards as of one sequence of the
 /// log.
 ///
-/// A copy costs a few pointers and shares its rows with the original until one of the two changes: a reader
-/// keeps the copy that it was given. Rows are sorted vectors of pointers, for each order in which they are
-/// looked for.
+/// A copy costs a few pointers and shares its rows with the original until one of the two changes: a reader's
+/// copy stays unchanged. Rows are kept in sorted vectors of pointers, one vector for each order of lookup.
 #[derive(Debug, Clone)]
 pub struct Directory {
     sequence: Sequence,
@@ -47,13 +46,13 @@ pub struct Directory {
     credentials: Table<(CredentialId, PrincipalId), ByCredential>,
     banks: Table<Arc<OwnedBank>, ById>,
     bank_names: Table<Arc<OwnedBank>, ByName>,
-    /// By member, then bank.
+    /// Sorted by member, then bank.
     grants: Table<Arc<Grant>, ByMember>,
     grants_of_banks: Table<Arc<Grant>, ByBank>,
     aliases: Table<Arc<Grant>, ByAlias>,
 }
 
-/// The directory before the first change.
+/// Returns the directory before the first change.
 impl Default for Directory {
     fn default() -> Self {
         Self::new()
@@ -61,7 +60,8 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// The directory before the first change: one member, the host, called `local`. The consortium is off.
+    /// Returns the directory before the first change: one member, the host, called `local`. The consortium is
+    /// off.
     #[must_use]
     pub fn new() -> Self {
         let used = Used { principal: PrincipalId(0), bank: BankId(0) };
@@ -88,170 +88,170 @@ impl Directory {
         directory
     }
 
-    /// The last change that was applied. It names the state: two directories of one log with the same
-    /// sequence are the same.
+    /// Returns the sequence of the last applied change. It identifies the state: two directories of one log
+    /// with the same sequence are equal.
     #[must_use]
     pub const fn sequence(&self) -> Sequence {
         self.sequence
     }
 
-    /// The digest of all rows, whatever the order of the changes that led there.
+    /// Returns the digest of all rows. It does not depend on the order of the changes.
     #[must_use]
     pub const fn digest(&self) -> SetDigest {
         self.digest
     }
 
-    /// The largest id of a principal that was ever used; 0 before the first.
+    /// Returns the largest principal id that was ever used; 0 before the first.
     #[must_use]
     pub const fn principal_used(&self) -> PrincipalId {
         self.used.principal
     }
 
-    /// Whether there has been a principal. Before the first one, every caller acts for the host with every
+    /// Whether a principal was ever created. Before the first one, every caller acts for the host with every
     /// role.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.used.principal != PrincipalId(0)
     }
 
-    /// A member.
+    /// Returns the member with this id.
     #[must_use]
     pub fn member(&self, id: MemberId) -> Option<&Arc<Member>> {
         self.members.find(|row| row.id.cmp(&id))
     }
 
-    /// The member of this name.
+    /// Returns the member with this name.
     #[must_use]
     pub fn member_called(&self, name: &MemberName) -> Option<&Arc<Member>> {
         self.member_names.find(|row| row.name.cmp(name))
     }
 
-    /// All members, by id.
+    /// Returns all members, by id.
     #[must_use]
     pub fn members(&self) -> &[Arc<Member>] {
         self.members.rows()
     }
 
-    /// The limits of a member: none, where none were set.
+    /// Returns the limits of a member: unlimited if none were set.
     #[must_use]
     pub fn quota(&self, member: MemberId) -> Quota {
         self.quotas.find(|row| row.0.cmp(&member)).map(|row| row.1).unwrap_or_default()
     }
 
-    /// The policies of a member; `None` for one that never had any.
+    /// Returns the policies of a member; `None` if it never had one.
     #[must_use]
     pub fn policies(&self, member: MemberId) -> Option<&Arc<MemberPolicies>> {
         self.policies.find(|row| row.0.cmp(&member)).map(|row| &row.1)
     }
 
-    /// A declared hash type.
+    /// Returns the declaration of a hash type.
     #[must_use]
     pub fn hash_type(&self, hash_type: HashType) -> Option<&Arc<Declaration>> {
         self.hash_types.find(|row| row.hash_type.cmp(&hash_type))
     }
 
-    /// The declared hash type of this name.
+    /// Returns the declared hash type with this name.
     #[must_use]
     pub fn hash_type_called(&self, name: &str) -> Option<&Arc<Declaration>> {
         self.hash_types().iter().find(|row| &*row.name == name)
     }
 
-    /// All declared hash types, by number.
+    /// Returns all declared hash types, by number.
     #[must_use]
     pub fn hash_types(&self) -> &[Arc<Declaration>] {
         self.hash_types.rows()
     }
 
-    /// The newest card of a model.
+    /// Returns the newest card of a model.
     #[must_use]
     pub fn model_card(&self, name: &str) -> Option<&Arc<CardVersion>> {
         self.model_cards.find(|row| row.name().cmp(name))
     }
 
-    /// The newest card of each model, by ascending name.
+    /// Returns the newest card of each model, by ascending name.
     #[must_use]
     pub fn model_cards(&self) -> &[Arc<CardVersion>] {
         self.model_cards.rows()
     }
 
-    /// A living principal.
+    /// Returns the living principal with this id.
     #[must_use]
     pub fn principal(&self, id: PrincipalId) -> Option<&Arc<Principal>> {
         self.principals.find(|row| row.id.cmp(&id))
     }
 
-    /// All living principals, by id.
+    /// Returns all living principals, by id.
     #[must_use]
     pub fn principals(&self) -> &[Arc<Principal>] {
         self.principals.rows()
     }
 
-    /// The living principals of a member, by id.
+    /// Returns the living principals of a member, by id.
     #[must_use]
     pub fn principals_of(&self, member: MemberId) -> &[Arc<Principal>] {
         self.principals_of.range(|row| row.member.cmp(&member))
     }
 
-    /// A living bank.
+    /// Returns the living bank with this id.
     #[must_use]
     pub fn bank(&self, id: BankId) -> Option<&Arc<OwnedBank>> {
         self.banks.find(|row| row.id.cmp(&id))
     }
 
-    /// All living banks, by id.
+    /// Returns all living banks, by id.
     #[must_use]
     pub fn banks(&self) -> &[Arc<OwnedBank>] {
         self.banks.rows()
     }
 
-    /// The banks of a member, by name.
+    /// Returns the banks of a member, by name.
     #[must_use]
     pub fn banks_of(&self, owner: MemberId) -> &[Arc<OwnedBank>] {
         self.bank_names.range(|row| row.owner.cmp(&owner))
     }
 
-    /// The bank that its owner calls so.
+    /// Returns the bank with this owner and name.
     #[must_use]
     pub fn bank_called(&self, owner: MemberId, name: &BankName) -> Option<&Arc<OwnedBank>> {
         self.bank_names.find(|row| row.owner.cmp(&owner).then_with(|| row.name.cmp(name)))
     }
 
-    /// The grant of a bank to a member, expired or not.
+    /// Returns the grant of a bank to a member, expired or not.
     #[must_use]
     pub fn grant(&self, bank: BankId, member: MemberId) -> Option<&Arc<Grant>> {
         self.grants.find(|row| row.member.cmp(&member).then(row.bank.cmp(&bank)))
     }
 
-    /// The grants to a member, by bank, expired or not.
+    /// Returns the grants to a member, by bank, expired or not.
     #[must_use]
     pub fn grants_to(&self, member: MemberId) -> &[Arc<Grant>] {
         self.grants.range(|row| row.member.cmp(&member))
     }
 
-    /// The grants of a bank, by member, expired or not.
+    /// Returns the grants of a bank, by member, expired or not.
     #[must_use]
     pub fn grants_of(&self, bank: BankId) -> &[Arc<Grant>] {
         self.grants_of_banks.range(|row| row.bank.cmp(&bank))
     }
 
-    /// The grant that a member knows by this alias, expired or not.
+    /// Returns the grant for which a member has this alias, expired or not.
     #[must_use]
     pub fn grant_called(&self, member: MemberId, alias: &BankName) -> Option<&Arc<Grant>> {
         self.aliases.find(|row| row.member.cmp(&member).then_with(|| row.alias.as_ref().cmp(&Some(alias))))
     }
 
-    /// The living principal that has a credential.
+    /// Returns the living principal with this credential.
     pub(crate) fn principal_with(&self, credential: CredentialId) -> Option<&Arc<Principal>> {
         let (_, id) = self.credentials.find(|row| row.0.cmp(&credential))?;
         self.principal(*id)
     }
 
-    /// The place of a principal among [`Self::principals`].
+    /// Returns the index of a principal in [`Self::principals`].
     pub(crate) fn principal_place(&self, id: PrincipalId) -> Option<usize> {
         self.principals.place(|row| row.id.cmp(&id))
     }
 
-    /// The place of a member among [`Self::members`].
+    /// Returns the index of a member in [`Self::members`].
     pub(crate) fn member_place(&self, id: MemberId) -> Option<usize> {
         self.members.place(|row| row.id.cmp(&id))
     }

@@ -1,46 +1,47 @@
-//! Documents: rows of the bank beside its items, each of a kind and under a key. What a document says is a
-//! message of its kind, which its readers know.
+//! Documents: rows that the bank stores beside its items. Each has a kind and a key. Its payload is an
+//! encoded message, and the kind determines the message's type.
 
 use std::fmt;
 
 use smallvec::SmallVec;
 use thiserror::Error;
 
-/// What a document is. A number is permanent: stores hold it.
+/// The kind of a document. Its number is permanent, since stores contain it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DocumentKind {
-    /// A version of a member's policy, by member and version.
+    /// A version of a member's policy, keyed by member and version.
     Policy,
-    /// A dispute that waits for an answer, by the time when it is due and item.
+    /// A dispute that waits for an answer, keyed by the due time and the item.
     OpenDispute,
-    /// A dispute that was resolved, by the time of that and item.
+    /// A resolved dispute, keyed by the time of its resolution and the item.
     ResolvedDispute,
-    /// A report of a member to the reviewers, by whether it is decided on, and number.
+    /// A report of a member to the reviewers, keyed by whether it is closed, and its number.
     Report,
-    /// A referral of an authorised body, by whether it is done, and number.
+    /// A referral of an authorised body, keyed by whether it is done, and its number.
     Referral,
-    /// An incident, by its stage and number.
+    /// An incident, keyed by its stage and number.
     Incident,
-    /// A number that is counted, by its cell. Not in the log.
+    /// A counter of the statistics, keyed by its cell. Not in the log.
     Count,
-    /// A match that is recorded by the charter of its bank, by time and decision. Not in the log.
+    /// A match that the charter of its bank requires to be recorded, keyed by time and decision. Not in the
+    /// log.
     MatchRecord,
-    /// A match record's key by its decision. Not in the log.
+    /// The key of a match record, keyed by its decision. Not in the log.
     DecisionKey,
-    /// An item that is held for one member, by member and item.
+    /// An item that is held for one member, keyed by member and item.
     MemberHold,
-    /// A charter that asks for other opinions than before, by bank and change: its bank's items are not all
-    /// brought up to it yet.
+    /// A charter with new requirements on opinions, keyed by bank and change, while not all items of the bank
+    /// are updated yet.
     CharterChange,
-    /// The types of incidents that a member subscribes to, by member.
+    /// The types of incidents that a member subscribes to, keyed by member.
     IncidentSubscription,
-    /// The outcome of a referral at one member, by referral and member.
+    /// The outcome of a referral at one member, keyed by referral and member.
     ReferralOutcome,
-    /// How long something took in a month, by month and kind. Not in the log.
+    /// A month's latencies of one kind, keyed by month and kind. Not in the log.
     Latency,
-    /// What is counted of the version that a member tries, by member. Not in the log.
+    /// The counters of a member's trial version of its policy, keyed by member. Not in the log.
     TrialCount,
-    /// A version of a model's card, by name and version.
+    /// A version of a model's card, keyed by name and version.
     ModelCard,
 }
 
@@ -65,7 +66,7 @@ impl DocumentKind {
         Self::ModelCard,
     ];
 
-    /// The number by which stores and the log know the kind.
+    /// Returns the kind's number in stores and in the log.
     #[must_use]
     pub const fn number(self) -> u8 {
         match self {
@@ -88,14 +89,14 @@ impl DocumentKind {
         }
     }
 
-    /// The kind with this number.
+    /// Returns the kind with this number.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| u32::from(kind.number()) == number)
     }
 
     /// Whether the log has each change of a document of this kind. Counts, latencies and records of matches
-    /// are too many for that: they come with searches.
+    /// are not logged: every search changes some, which is too many.
     #[must_use]
     pub const fn is_logged(self) -> bool {
         !matches!(
@@ -109,13 +110,13 @@ impl DocumentKind {
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct DocumentKey(SmallVec<[u8; 24]>);
 
-/// The bytes are no [`DocumentKey`].
+/// The bytes are too long for a [`DocumentKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the key of a document has at most {max} bytes, not {0}", max = DocumentKey::LEN_MAX)]
 pub struct DocumentKeyError(usize);
 
 impl DocumentKey {
-    /// The longest, in bytes.
+    /// The largest length, in bytes.
     pub const LEN_MAX: usize = 240;
 
     /// Checks the length.
@@ -126,19 +127,19 @@ impl DocumentKey {
         Ok(Self(SmallVec::from_slice(bytes)))
     }
 
-    /// The key of these numbers, big-endian: keys are in the order of the numbers.
+    /// Returns a key that contains these numbers, big-endian, so that keys sort like the numbers.
     #[must_use]
     pub fn of_numbers(numbers: &[u64]) -> Self {
         Self(numbers.iter().take(Self::LEN_MAX / 8).flat_map(|number| number.to_be_bytes()).collect())
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The number at a place of a key of numbers; 0 beyond its end.
+    /// Returns the number at index `at` of a key made of numbers; 0 beyond its end.
     #[must_use]
     pub fn number(&self, at: usize) -> u64 {
         let (numbers, _) = self.0.as_chunks::<8>();
@@ -155,29 +156,29 @@ impl fmt::Debug for DocumentKey {
 /// A document's kind and key.
 pub type DocumentId = (DocumentKind, DocumentKey);
 
-/// A document.
+/// A document: a row that the bank stores beside its items.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its kind.
+    /// The kind of the document.
     pub kind: DocumentKind,
-    /// Its key.
+    /// The key, unique within the kind.
     pub key: DocumentKey,
-    /// What it says.
+    /// The encoded message.
     pub payload: Box<[u8]>,
 }
 
 impl Document {
-    /// Bytes of what a document says: the card of a model is the longest.
+    /// The largest payload, in bytes: a model's card is the largest message.
     pub const PAYLOAD_LEN_MAX: usize = (256 << 10) + 1_024;
 
-    /// The document's kind and key.
+    /// Returns the document's kind and key.
     #[must_use]
     pub fn id(&self) -> DocumentId {
         (self.kind, self.key.clone())
     }
 }
 
-/// Without what it says.
+/// Hides the payload, except for its length.
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Document({:?}, {:?}, {} bytes)", self.kind, self.key, self.payload.len())

@@ -1,6 +1,6 @@
-//! Exchanges: hash-sharing programmes and files that a bank follows, as the bank keeps them.
+//! Exchanges: hash-sharing programmes and files that a bank follows, as the bank stores them.
 //!
-//! The bank knows an exchange's settings and how far it has come, and no credential of it: whoever follows
+//! The bank stores an exchange's settings and progress, but none of its credentials: the process that follows
 //! the programme has those.
 
 use std::fmt;
@@ -25,16 +25,16 @@ impl fmt::Display for ExchangeId {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExchangeName(Box<str>);
 
-/// The text is no [`ExchangeName`].
+/// The text is not a valid [`ExchangeName`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an exchange's name is 1 to {max} of A-Z a-z 0-9 . _ - and begins with a letter, a digit or _", max = ExchangeName::LEN_MAX)]
 pub struct ExchangeNameError;
 
 impl ExchangeName {
-    /// The longest name, in bytes. The name is the programme of an origin too.
+    /// The longest name, in bytes. The name is also used as the programme of an origin.
     pub const LEN_MAX: usize = crate::items::Origin::PROGRAMME_LEN_MAX;
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -60,20 +60,20 @@ impl fmt::Display for ExchangeName {
 }
 
 /// The kind of programme that an exchange follows, such as `ncmec`: 1 to 64 of `a-z 0-9 _ -`. The bank does
-/// not judge it.
+/// not check whether the programme exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeApi(Box<str>);
 
-/// The text is no [`ExchangeApi`].
+/// The text is not a valid [`ExchangeApi`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an exchange's api is 1 to {max} of a-z 0-9 _ -", max = ExchangeApi::LEN_MAX)]
 pub struct ExchangeApiError;
 
 impl ExchangeApi {
-    /// Bytes of the word.
+    /// The longest word, in bytes.
     pub const LEN_MAX: usize = 64;
 
-    /// The word.
+    /// Returns the word.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -91,21 +91,21 @@ impl FromStr for ExchangeApi {
     }
 }
 
-/// The settings of an exchange, which its api reads: an object of JSON without anything that looks like a
-/// credential. The text is kept as it came.
+/// The settings of an exchange, which its api parses: a JSON object in which no name looks like that of a
+/// credential. The text is kept unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExchangeConfig(Box<str>);
 
-/// The text is no [`ExchangeConfig`].
+/// The text is not a valid [`ExchangeConfig`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ExchangeConfigError {
     /// Too many bytes.
     #[error("the settings of an exchange have at most {max} bytes, not {0}", max = ExchangeConfig::LEN_MAX)]
     Length(usize),
-    /// No object of JSON.
+    /// Not a JSON object.
     #[error("the settings of an exchange are an object of JSON: {0}")]
     Json(String),
-    /// A name in it looks like that of a credential.
+    /// A name in the object looks like that of a credential.
     #[error(
         "{0:?} looks like a credential: the bank keeps none; give it to the exchange process by a file or its environment"
     )]
@@ -113,12 +113,12 @@ pub enum ExchangeConfigError {
 }
 
 impl ExchangeConfig {
-    /// Bytes of the text.
+    /// The longest text, in bytes.
     pub const LEN_MAX: usize = 4_096;
-    /// Parts of names, in lower case, by which a credential is suspected.
+    /// Substrings, in lower case, for which a name is taken for that of a credential.
     const CREDENTIALS: [&str; 6] = ["token", "password", "passwd", "secret", "key", "credential"];
 
-    /// Checks the text; an empty one stands for an object without members.
+    /// Checks the text; an empty one means an empty object.
     pub fn new(text: &str) -> Result<Self, ExchangeConfigError> {
         if text.len() > Self::LEN_MAX {
             return Err(ExchangeConfigError::Length(text.len()));
@@ -148,74 +148,74 @@ impl ExchangeConfig {
         Ok(Self(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// An exchange as the bank keeps it.
+/// An exchange as the bank stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// Its id.
+    /// The id.
     pub id: ExchangeId,
-    /// Its name, unique among the exchanges of its bank's owner.
+    /// The name, unique among the exchanges of its bank's owner.
     pub name: ExchangeName,
     /// The kind of programme.
     pub api: ExchangeApi,
-    /// The bank that its items go to.
+    /// The bank that receives the items.
     pub bank: BankId,
-    /// The owner of that bank, for whom items are submitted.
+    /// The owner of that bank; items are submitted in its name.
     pub owner: MemberId,
-    /// Its settings.
+    /// The settings.
     pub config: ExchangeConfig,
-    /// Seconds between two rounds; 0 for the default of its api.
+    /// Seconds between two rounds of fetching; 0 for the default of its api.
     pub interval_seconds: u32,
-    /// Whether it is followed.
+    /// Whether the exchange is followed.
     pub enabled: bool,
-    /// When it was added.
+    /// The time at which it was added.
     pub created_at: UnixMillis,
-    /// Rounds that were asked for by hand, in all.
+    /// The number of rounds requested by hand, in total.
     pub requested_rounds: u64,
-    /// How far it has come, in the words of its api; empty before the first page.
+    /// The progress, in a form that the api defines; empty before the first page.
     pub cursor: Box<[u8]>,
-    /// How its rounds went.
+    /// The state of its rounds.
     pub status: ExchangeStatus,
 }
 
 impl Exchange {
-    /// The most exchanges of a deployment.
+    /// The largest number of exchanges of a deployment.
     pub const COUNT_MAX: usize = 500;
-    /// Bytes of a cursor.
+    /// The largest cursor, in bytes.
     pub const CURSOR_LEN_MAX: usize = 4_096;
     /// The longest interval: 30 days.
     pub const INTERVAL_SECONDS_MAX: u32 = 30 * 86_400;
 }
 
-/// How the rounds of an exchange went. Times are of the process that follows it.
+/// The state of an exchange's rounds. Times are by the clock of the process that follows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ExchangeStatus {
-    /// When the round that runs began.
+    /// The start of the running round.
     pub running_since: Option<UnixMillis>,
-    /// When the last round ended.
+    /// The end of the last round.
     pub completed_at: Option<UnixMillis>,
-    /// Whether it ended well.
+    /// Whether the last round succeeded.
     pub succeeded: Option<bool>,
-    /// Whether it came to the programme's end.
+    /// Whether the last round reached the end of the programme's data.
     pub up_to_date: bool,
-    /// The programme's own time of the cursor.
+    /// The time of the cursor, by the programme's clock.
     pub checkpoint: Option<UnixMillis>,
-    /// Items that were fetched, in all.
+    /// The number of fetched items, in total.
     pub fetched_items: u64,
-    /// The problem that a person has to look at; empty for none.
+    /// The problem that needs a person's attention; empty for none.
     pub alarm: Text<{ ExchangeStatus::ALARM_LEN_MAX }>,
-    /// The requested rounds that rounds have answered, in all.
+    /// The number of requested rounds that are done, in total.
     pub answered_rounds: u64,
 }
 
 impl ExchangeStatus {
-    /// Bytes of the text of an alarm.
+    /// The longest text of an alarm, in bytes.
     pub const ALARM_LEN_MAX: usize = 1_024;
 }
 
@@ -253,7 +253,7 @@ mod tests {
         for bad in refused {
             assert!(matches!(ExchangeConfig::new(bad), Err(ExchangeConfigError::Credential(_))), "{bad}");
         }
-        // The value is not repeated.
+        // The error does not repeat the value.
         let error = ExchangeConfig::new(r#"{"token": "hush"}"#).unwrap_err().to_string();
         assert!(error.contains("\"token\"") && !error.contains("hush"), "{error}");
         assert!(matches!(ExchangeConfig::new("[]"), Err(ExchangeConfigError::Json(_))));

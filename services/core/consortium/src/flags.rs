@@ -1,4 +1,4 @@
-//! Sets of few words, in a byte.
+//! Sets of at most eight words, stored in one byte.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,13 +10,13 @@ pub trait Flag: Copy + fmt::Debug + Eq + 'static {
     /// All words in order, at most eight.
     const ALL: &'static [Self];
 
-    /// The word's place in [`Self::ALL`].
+    /// Returns the word's index in [`Self::ALL`].
     fn index(self) -> u8;
 
-    /// The word in commands and scripts, in lower case.
+    /// Returns the word for commands and scripts, in lower case.
     fn name(self) -> &'static str;
 
-    /// The word of this name.
+    /// Returns the word with this name.
     #[must_use]
     fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|flag| flag.name() == name)
@@ -29,25 +29,25 @@ pub struct Flags<F> {
     of: PhantomData<F>,
 }
 
-/// There was no word.
+/// The set would be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("at least one is required")]
 pub struct NoFlag;
 
 impl<F: Flag> Flags<F> {
-    /// The set of these words; a word that comes twice counts once.
+    /// Returns the set of these words; duplicates count once.
     pub fn new(flags: impl IntoIterator<Item = F>) -> Result<Self, NoFlag> {
         let bits = flags.into_iter().fold(0, |bits, flag| bits | 1 << flag.index());
         if bits == 0 { Err(NoFlag) } else { Ok(Self { bits, of: PhantomData }) }
     }
 
-    /// The set of one word.
+    /// Returns the set of one word.
     #[must_use]
     pub fn one(flag: F) -> Self {
         Self { bits: 1 << flag.index(), of: PhantomData }
     }
 
-    /// The set of all words.
+    /// Returns the set of all words.
     #[must_use]
     pub fn all() -> Self {
         let bits = F::ALL.iter().fold(0, |bits, flag| bits | 1 << flag.index());
@@ -60,12 +60,12 @@ impl<F: Flag> Flags<F> {
         self.bits & 1 << flag.index() != 0
     }
 
-    /// The words in the order of [`Flag::ALL`].
+    /// Returns the words in the order of [`Flag::ALL`].
     pub fn iter(self) -> impl Iterator<Item = F> {
         F::ALL.iter().copied().filter(move |flag| self.contains(*flag))
     }
 
-    /// A bit for each word, for digests.
+    /// Returns a bit for each word, for digests.
     pub(crate) const fn bits(self) -> u8 {
         self.bits
     }
@@ -93,7 +93,7 @@ impl<F: Flag> fmt::Debug for Flags<F> {
     }
 }
 
-/// The names, with commas.
+/// Writes the names, separated by commas.
 impl<F: Flag> fmt::Display for Flags<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, flag) in self.iter().enumerate() {

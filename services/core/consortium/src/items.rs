@@ -1,5 +1,4 @@
-//! Items beyond what searches need of them: where they come from, who answers for them, and what is said of
-//! them.
+//! The data of items that searches do not need: origins, submissions, holds, opinions and disputes.
 
 pub mod origin;
 pub mod hold;

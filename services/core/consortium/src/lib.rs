@@ -1,10 +1,9 @@
-//! Several organisations on one deployment: who takes part, who may do what with which banks, and how much of
-//! it.
+//! Several organisations on one deployment: members, their rights on banks, and their quotas.
 //!
-//! Pure: changes of the bank's log go in, with the sequence and the wall time that the caller gives; a
-//! directory, decisions and sets of banks come out. The crate knows no network, no store and no clock. The
-//! bank applies each change before it commits it; frontends apply the same changes as followers and come to
-//! the same [`Directory`], which its digest proves.
+//! The crate is pure: it has no network, store or clock. Its input is the changes of the bank's log, with
+//! sequences and wall times from the caller; its output is a directory, decisions and sets of banks. The bank
+//! applies each change before committing it. Frontends apply the same changes as followers and get the same
+//! [`Directory`], as its digest proves.
 //!
 //! Always true:
 //!
@@ -14,27 +13,27 @@
 //!   reflection; a new one does not compile without an entry in the one table ([`rights::table`]) and fails a
 //!   test of `vigie-proto` without a variant.
 //! - **A refused change changes nothing**, and a followed log is refused nothing that its bank applied.
-//! - **Revoked is gone.** The ids of principals and banks are never used twice, so nothing that was revoked
-//!   comes back.
+//! - **Revocation is permanent.** The ids of principals and banks are never used twice, so nothing that was
+//!   revoked becomes valid again.
 //! - **An operator who can call always remains**, and reads no hash.
-//! - **The price of a search does not grow with the number of members**: a member's set of banks is computed
+//! - **The cost of a search does not grow with the number of members**: a member's set of banks is computed
 //!   once for each state of the directory ([`View`]) and tested by one bit for each bank.
 //! - **Bounded**: members, principals, grants, banks, names and texts have limits; a directory of 200
 //!   members, 2,000 banks and grants and 4,000 principals takes less than 20 MB, which a test measures.
 //!
 //! Reading order:
 //!
-//! - the words: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal), `banks`
-//!   (bank, grant, charter), `items` (origin, taxonomy, details, opinion, dispute, record, standing,
+//! - the basic types: `text`, `expiry`, `flags`; `members` (member, role, api_key, credential, principal),
+//!   `banks` (bank, grant, charter), `items` (origin, taxonomy, details, opinion, dispute, record, standing,
 //!   published), [`exchanges`], [`documents`], [`classifiers`] (model_cards), [`cases`] (report, referral,
 //!   incident, decision), [`policies`] (verdict, bank_rule, policy), `quotas::quota`;
-//! - [`change`]: what the log says, and why it may be refused;
+//! - [`change`]: the changes of the log, and the reasons for refusing one;
 //! - `directory`: `table` (sorted rows that share memory), [`Directory`], `apply`, `element` (digests),
 //!   `rows` (for stores and followers);
-//! - [`rights`]: `method`, `table` (who may call what), `caller` (who calls), `bank_set` and `view` (sets of
-//!   banks, names), `admitted` (decisions about one target), `denied`;
-//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits), `near` (how much it may learn of
-//!   one item's hash: `pair`, `pairs`).
+//! - [`rights`]: `method`, `table` (the rights of each role), `caller` (principals and processes), `bank_set`
+//!   and `view` (sets of banks, names), `admitted` (decisions about one target), `denied`;
+//! - [`quotas`]: `gcra` (one limit), `seen`, `meter` (a member's limits), `near` (the budget of near queries
+//!   of one item: `pair`, `pairs`).
 
 mod text;
 mod expiry;
@@ -50,11 +49,11 @@ pub mod classifiers {
 
     pub use model_cards::{CardFault, CardVersion};
 }
-/// Cases: reports of members, referrals of authorised bodies, incidents, and records of decisions. The bounds
-/// of each part, and the words of scripts.
+/// Cases: reports of members, referrals of authorised bodies, incidents, and records of decisions. With the
+/// bounds of each part, and the words for scripts.
 ///
-/// A case holds no content and no data of a person: references, fingerprints, bounded texts. A URL is held by
-/// referrals alone, and their `Debug` hides it.
+/// A case contains references, fingerprints and bounded texts, but no content and no personal data. Only
+/// referrals contain a URL, and their `Debug` hides it.
 pub mod cases {
     mod words;
     mod report;

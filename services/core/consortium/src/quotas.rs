@@ -1,4 +1,4 @@
-//! How much a member may do: its quota, and the meter that a process keeps of what was spent.
+//! Limits on a member's use: its quota, and the meter in which a process counts what was spent.
 
 pub mod quota;
 mod gcra;

@@ -1,4 +1,4 @@
-//! Rights: one row for each method, the caller, and what the caller's member may see.
+//! Rights: a table with one row for each method, the caller, and the things that the caller's member may see.
 
 pub mod method;
 pub mod table;

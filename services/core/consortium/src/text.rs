@@ -1,4 +1,4 @@
-//! Short texts that people write and terminals show.
+//! Short texts that people write and terminals display.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text<const BYTES_MAX: usize>(Box<str>);
 
-/// The text is no [`Text`].
+/// The text is not a valid [`Text`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextError {
     /// Too many bytes.
     #[error("a text has at most {max} bytes here, not {len}")]
     Length {
-        /// The bytes that it has.
+        /// The length of the text, in bytes.
         len: usize,
-        /// The bytes that it may have.
+        /// The largest length, in bytes.
         max: usize,
     },
     /// A control character.
@@ -37,7 +37,7 @@ impl<const BYTES_MAX: usize> Text<BYTES_MAX> {
         Ok(Self(text.into()))
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! What a platform asks of a frontend, and what it is told.
+//! The requests of platforms to a frontend, and its answers.
 
 use bytes::Bytes;
 
@@ -9,12 +9,12 @@ use crate::query::{QueryHash, QueryMatches, SearchOptions};
 use crate::verdict::Decided;
 use vigie_hashes::{Distance, HashType};
 
-/// One piece of content that is asked about.
+/// One piece of content in a request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
-    /// An image file, to be decoded and hashed.
+    /// An image file, which the frontend decodes and hashes.
     Image(Bytes),
-    /// A video file, to be decoded and hashed.
+    /// A video file, which the frontend decodes and hashes.
     Video(Bytes),
     /// Hashes that the caller has computed.
     Hashed {
@@ -36,76 +36,76 @@ impl std::fmt::Debug for Content {
     }
 }
 
-/// A batch of content and how to look for it.
+/// A batch of content with the options of its search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchCall {
-    /// What is asked about, at most [`crate::Query::BATCH_MAX`].
+    /// The content, at most [`crate::Query::BATCH_MAX`].
     pub contents: Vec<Content>,
-    /// How to search.
+    /// The options of the search.
     pub options: SearchOptions,
-    /// The PDQ quality from which on a hash is trusted; `None` for the frontend's own floor.
+    /// The smallest PDQ quality of a trusted hash; `None` for the frontend's own floor.
     pub quality_floor: Option<Quality>,
-    /// Where the content comes from, in a word that policies ask for; may be empty.
+    /// A word for the place where the content appears, which policies can use; may be empty.
     pub surface: Box<str>,
-    /// The names of the classifiers that are asked about each image, each once.
+    /// The names of the classifiers that score each image, without duplicates.
     pub classifiers: Vec<Box<str>>,
 }
 
 impl MatchCall {
     /// The longest surface, in bytes.
     pub const SURFACE_LEN_MAX: usize = 64;
-    /// Classifiers of one call.
+    /// The largest number of classifiers of one call.
     pub const CLASSIFIERS_MAX: usize = 16;
 }
 
-/// Why a hash type was not searched for a query.
+/// The reason why a hash type was not searched for a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
-    /// The image holds too little detail for a trustworthy hash.
+    /// The image has too little detail for a trustworthy hash.
     QualityBelowFloor,
     /// The image could not be decoded.
     NotDecoded,
-    /// A reason that this version does not know.
+    /// A reason that is unknown to this version.
     Other,
 }
 
-/// Where the hashes of a content come from.
+/// The source of the hashes of a content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The caller sent them.
+    /// The caller sent the hashes.
     Hashed,
-    /// An image file, of which these frames were hashed.
+    /// An image file whose frames were hashed.
     Decoded(Decoded),
-    /// A video file, of which these frames were hashed.
+    /// A video file whose frames were hashed.
     Video(DecodedVideo),
     /// An image file or a video that could not be decoded: only its digests were searched.
     Undecoded(DecodeFailure),
 }
 
-/// What was decoded of an image file.
+/// The result of decoding an image file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoded {
     /// Width of the first frame, in pixels.
     pub width: u32,
     /// Height of the first frame, in pixels.
     pub height: u32,
-    /// Frames or pages that were decoded and are not left out; 0: the frontend is of a version that decodes
-    /// the first and does not count others.
+    /// The number of frames or pages that were decoded and not left out. 0 means that the frontend's version
+    /// decodes only the first one and does not count the others.
     pub frames_seen: u32,
-    /// At least so many frames were not searched: not decoded, or beyond the queries of one call. "No match"
-    /// says nothing of them.
+    /// A lower bound on the number of frames that were not searched: they were not decoded, or exceeded the
+    /// limit on queries of one call. "No match" does not cover them.
     pub frames_left_out: u32,
-    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of
+    /// The number of seen frames with too little detail for a trustworthy hash. "No match" does not cover
     /// them.
     pub frames_below_floor: u32,
-    /// Of the frames seen, hashes in further ways that were not searched: they were beyond the queries of one
-    /// call.
+    /// The number of hashes, derived from the seen frames in further ways, that were not searched because
+    /// they exceeded the limit on queries of one call.
     pub ways_left_out: u32,
 }
 
 impl Decoded {
-    /// Whether every frame of the file is known to have been searched in every way, and none of several was
-    /// too poor for that.
+    /// Whether every frame of the file was certainly searched in every way, and, if there are several frames,
+    /// none was below the quality floor.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         let is_searched = self.frames_seen == 1 || self.frames_below_floor == 0;
@@ -113,28 +113,30 @@ impl Decoded {
     }
 }
 
-/// What was decoded of a video.
+/// The result of decoding a video.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodedVideo {
     /// Width of the first frame as it is stored, in pixels.
     pub width: u32,
     /// Height of the first frame as it is stored, in pixels.
     pub height: u32,
-    /// How long the video is, in milliseconds, by its container; `None` where that does not say.
+    /// The duration of the video according to its container, in milliseconds; `None` if the container does
+    /// not give it.
     pub duration_ms: Option<u64>,
-    /// Frames that were hashed.
+    /// The number of hashed frames.
     pub frames_seen: u32,
-    /// Of the frames seen, those of too little detail for a trustworthy hash: "no match" says nothing of
+    /// The number of seen frames with too little detail for a trustworthy hash. "No match" does not cover
     /// them.
     pub frames_below_floor: u32,
-    /// When the last frame that was hashed is shown, in milliseconds.
+    /// The presentation time of the last hashed frame, in milliseconds.
     pub seen_until_ms: u32,
-    /// Why not all of the video was sampled: "no match" says nothing of the rest. `None` where it was.
+    /// The reason why only a part of the video was sampled; "no match" does not cover the rest. `None` if all
+    /// of it was sampled.
     pub partial: Option<VideoPartial>,
 }
 
 impl DecodedVideo {
-    /// What is said of a video whose frames are trusted from this quality on.
+    /// Returns the result for a video; `quality_floor` is the smallest quality of a trusted frame.
     #[must_use]
     pub fn of(video: &VideoFingerprint, quality_floor: u8) -> Self {
         let count = |frames: usize| u32::try_from(frames).unwrap_or(u32::MAX);
@@ -153,45 +155,45 @@ impl DecodedVideo {
         }
     }
 
-    /// Whether all of the video was sampled, and not all frames were too poor to be searched.
+    /// Whether all of the video was sampled, and at least one frame reached the quality floor.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.partial.is_none() && self.frames_below_floor < self.frames_seen
     }
 }
 
-/// How one hash type of one query was searched.
+/// The search for one hash type of one query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HashTypeSearch {
-    /// The type.
+    /// The hash type.
     pub hash_type: HashType,
     /// The largest distance that counted as a match.
     pub max_distance: Distance,
-    /// Whether the index finds everything within that distance.
+    /// Whether the index finds every item within that distance.
     pub exact: bool,
-    /// Set where the type was not searched: "no match" then says nothing of it.
+    /// The reason why the type was not searched; "no match" then does not cover it.
     pub skipped: Option<SkipReason>,
 }
 
-/// What was found for one piece of content.
+/// The answer for one piece of content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matched {
-    /// The items.
+    /// The items that matched.
     pub found: QueryMatches,
     /// Every hash type of the content, searched or skipped.
     pub searches: Vec<HashTypeSearch>,
     /// PDQ's quality of the content, if known.
     pub pdq_quality: Option<Quality>,
-    /// The floor that the quality was held against.
+    /// The quality floor of the search.
     pub quality_floor: Quality,
-    /// Where the hashes come from.
+    /// The source of the hashes.
     pub source: Source,
-    /// The answer for at least one item repeats an earlier one: the member's budget of near queries for that
-    /// item is spent for today.
+    /// Whether the answer for at least one item repeats an earlier one, because the member's budget of near
+    /// queries for that item is spent for today.
     pub near_budget_spent: bool,
     /// The verdict of the caller's policy; `None` for a caller without one.
     pub decision: Option<Decided>,
-    /// What classifiers say of the content's first frame: one for each that was asked, by name. Never a
-    /// verdict.
+    /// The scores of classifiers for the content's first frame: one entry for each requested classifier, by
+    /// name. Never a verdict.
     pub classifications: Vec<Classification>,
 }

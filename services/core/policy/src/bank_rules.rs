@@ -1,4 +1,4 @@
-//! The first two layers: bank rules drop matches, and allow-list banks take matches of other banks away.
+//! The first two layers: bank rules drop matches, and allow-list banks suppress matches of other banks.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,7 +6,7 @@ use vigie_consortium::{BankRef, BankRule};
 
 use crate::facts::{MatchFacts, QueryFacts};
 
-/// The bank rules of a policy, found by every name of a bank.
+/// The bank rules of a policy, with lookup by every name of a bank.
 #[derive(Debug, Default)]
 pub(crate) struct BankRules {
     rules: Box<[BankRule]>,
@@ -14,12 +14,12 @@ pub(crate) struct BankRules {
     by_text: HashMap<Box<str>, usize>,
 }
 
-/// What the bank rules do with a match.
+/// The effect of the bank rules on a match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// The match counts.
     Counts,
-    /// The match counts for the shadow verdict alone.
+    /// The match counts only for the shadow verdict.
     Shadow,
     /// The match does not count, for this reason.
     Dropped(&'static str),
@@ -30,7 +30,7 @@ pub(crate) enum Standing {
 pub(crate) struct Counted {
     /// Indices of the matches, the nearest first.
     pub(crate) indices: Vec<usize>,
-    /// Indices of the matches that an allow-list bank took away.
+    /// Indices of the matches that an allow-list bank suppressed.
     pub(crate) suppressed: Vec<usize>,
 }
 
@@ -44,8 +44,8 @@ impl BankRules {
         }
     }
 
-    /// Returns what the rules do with a match: the first reason of any rule that names its bank, whichever
-    /// name it uses.
+    /// Returns the effect of the rules on a match: the first reason of any rule that names its bank, by
+    /// whichever name.
     pub(crate) fn standing(&self, facts: &MatchFacts, query: &QueryFacts) -> Standing {
         let mut is_shadow = facts.shadow;
         if !self.rules.is_empty() {
@@ -65,7 +65,7 @@ impl BankRules {
     }
 }
 
-/// Returns the matches that count, with those in shadow or without.
+/// Returns the matches that count, with or without those in shadow.
 pub(crate) fn counted(matches: &[MatchFacts], standings: &[Standing], with_shadow: bool) -> Counted {
     let is_present = |standing: &Standing| match standing {
         Standing::Counts => true,
@@ -89,7 +89,7 @@ fn dropped(rule: &BankRule, facts: &MatchFacts, query: &QueryFacts) -> Option<&'
     if rule.ignored {
         return Some("the bank is ignored");
     }
-    // A bank rule counts bits, which vectors do not have.
+    // The distance of a bank rule is in bits, so it does not apply to vectors.
     if facts.is_in_bits && rule.max_distance.is_some_and(|max| facts.distance > max.into()) {
         return Some("it is too far");
     }
@@ -104,8 +104,8 @@ fn dropped(rule: &BankRule, facts: &MatchFacts, query: &QueryFacts) -> Option<&'
 }
 
 /// Returns a number from 0.0 (included) to 1.0 (not included) for a query and a bank: FNV-1a of the bank's
-/// name, and the finalizer of SplitMix64 over it and the digest. Always the same, so that the same picture
-/// fares alike everywhere; no secret.
+/// name, and the finalizer of SplitMix64 over it and the digest. The result is deterministic, so that equal
+/// pictures get equal decisions everywhere. It is not secret.
 pub(crate) fn drawn(digest: u64, bank: &str) -> f64 {
     let named = bank.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -114,6 +114,6 @@ pub(crate) fn drawn(digest: u64, bank: &str) -> f64 {
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     let mixed = mixed ^ (mixed >> 31);
-    // 53 bits, as a double holds them exactly.
+    // Uses 53 bits, which a double represents exactly.
     (mixed >> 11) as f64 / (1_u64 << 53) as f64
 }

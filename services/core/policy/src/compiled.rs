@@ -14,7 +14,7 @@ use crate::facts::{MatchFacts, QueryFacts};
 use crate::trace::Trace;
 use crate::tree::Tree;
 
-/// A policy whose conditions have been checked. Built once for each version of a policy, and shared.
+/// A policy with checked conditions. It is built once for each version of a policy, and shared.
 #[derive(Debug, Default)]
 pub struct CompiledPolicy {
     banks: BankRules,
@@ -23,24 +23,24 @@ pub struct CompiledPolicy {
 
 struct CompiledRule {
     name: Box<str>,
-    /// `None` for a rule that always holds.
+    /// `None` for a rule that always applies.
     condition: Option<Tree>,
     verdict: Verdict,
     is_shadow: bool,
 }
 
-/// A condition that the policy's author has to change.
+/// A condition that is invalid or not supported.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field}: {reason}")]
 pub struct CompileError {
-    /// The path of the field at fault, such as `rules[2].condition`.
+    /// The path of the invalid field, such as `rules[2].condition`.
     pub field: String,
-    /// What is wrong, and where.
+    /// The fault and its position.
     pub reason: String,
 }
 
-/// How long an evaluation may take: until a function that the caller gives returns true. The crate itself
-/// knows no clock.
+/// A limit on the time of an evaluation: it ends when a function of the caller returns true. The crate itself
+/// has no clock.
 #[derive(Clone, Copy)]
 pub struct Budget<'a> {
     is_spent: Option<&'a dyn Fn() -> bool>,
@@ -54,7 +54,7 @@ struct Outcome {
 }
 
 impl<'a> Budget<'a> {
-    /// No deadline. The number of steps is bounded all the same.
+    /// A budget without a deadline. The number of steps is still bounded.
     pub const UNLIMITED: Budget<'static> = Budget { is_spent: None };
 
     /// Returns a budget that is spent when the function returns true. It is called before each rule and about
@@ -67,7 +67,7 @@ impl<'a> Budget<'a> {
 
 impl Decision {
     /// Returns the decision for a member without a policy: ALLOW without matches that count, and otherwise
-    /// REVIEW. `is_cut` says that the matches given are not all.
+    /// REVIEW. `is_cut` means that the given matches are incomplete.
     #[must_use]
     pub fn default_of(matches: &[MatchFacts], is_cut: bool) -> Self {
         let query = QueryFacts { is_cut, ..QueryFacts::default() };
@@ -91,13 +91,13 @@ impl fmt::Debug for CompiledRule {
 }
 
 impl CompiledPolicy {
-    /// The most steps of all conditions of a policy together. A step takes a few nanoseconds, and the slowest
-    /// policy that is accepted takes less than 50 ms in a release build, of which a test makes sure.
+    /// The largest number of steps of all conditions of a policy together. A step takes a few nanoseconds.
+    /// The slowest accepted policy takes less than 50 ms in a release build, which a test checks.
     pub const STEPS_MAX: u64 = 2_000_000;
-    /// The most matches that conditions see, the nearest.
+    /// The largest number of matches that conditions see: the nearest ones.
     pub const MATCHES_MAX: usize = door::MATCHES_MAX;
 
-    /// Checks the conditions of a policy, on a thread of its own, and returns the policy ready to decide.
+    /// Compiles a policy. Its conditions are parsed and checked on a separate thread.
     pub fn compile(policy: &Policy) -> Result<Self, CompileError> {
         let conditions =
             || policy.rules().iter().enumerate().filter(|(_, rule)| !rule.condition().is_empty());
@@ -128,11 +128,11 @@ impl CompiledPolicy {
         Ok(Self { rules: rules.collect(), banks: BankRules::new(policy.banks()) })
     }
 
-    /// Decides about a query. The order of the matches does not matter, but for those at equal distances.
+    /// Decides about a query. The order of the matches matters only among equal distances.
     ///
-    /// Whatever fails (a value of a condition, its time, more matches than conditions see, a part of the
-    /// answer) gives at least REVIEW, with [`Decision::failure`] set. A condition that fails ends the rules:
-    /// those after it are not asked, since an earlier rule might have held.
+    /// Every failure (a value of a condition, its time, more matches than conditions see, a missing part of
+    /// the answer) gives at least REVIEW, with [`Decision::failure`] set. A condition that fails ends the
+    /// evaluation of rules: later ones are skipped, since the failed rule might have applied.
     #[must_use]
     pub fn decide(&self, matches: &[MatchFacts], query: &QueryFacts, budget: Budget<'_>) -> Decision {
         self.decided(matches, query, budget, &mut Trace::Off)
@@ -176,7 +176,7 @@ impl CompiledPolicy {
         Decision { verdict, rule, shadow_verdict, failure, counted: indices, suppressed_count }
     }
 
-    /// Asks the rules about the matches at these indices.
+    /// Evaluates the rules over the matches at these indices.
     fn outcome(
         &self,
         matches: &[MatchFacts],

@@ -1,4 +1,4 @@
-//! What a policy decides about a query.
+//! The decision of a policy about a query.
 
 use vigie_model::{Decided, Verdict};
 
@@ -7,24 +7,23 @@ use vigie_model::{Decided, Verdict};
 pub struct Decision {
     /// The verdict. At least REVIEW if [`Self::failure`] is set.
     pub verdict: Verdict,
-    /// The rule that gave the verdict, or failed; empty if none held.
+    /// The rule that gave the verdict, or failed; empty if none applied.
     pub rule: Box<str>,
-    /// What the verdict would be if rules, banks and matches in shadow counted; `None` where nothing is in
-    /// shadow.
+    /// The verdict if rules, banks and matches in shadow also counted; `None` if nothing is in shadow.
     pub shadow_verdict: Option<Verdict>,
-    /// Why the rules could not decide alone. Names no value of a match.
+    /// The reason why the rules could not decide alone. It contains no value of a match.
     pub failure: Option<Box<str>>,
     /// Indices of the matches that counted, the nearest first.
     pub counted: Vec<usize>,
-    /// Matches that an allow-list bank took away.
+    /// The number of matches that an allow-list bank suppressed.
     pub suppressed_count: usize,
 }
 
 impl Decision {
-    /// Returns the decision as it is answered, of this version of the policy. It has no id yet.
+    /// Returns the decision in the form of an answer, with this version of the policy. It has no id yet.
     #[must_use]
     pub fn decided(self, policy_version: u32) -> Decided {
-        /// Bytes of a failure: it is for a person who reads an answer.
+        /// The longest text of a failure, in bytes: a person reads it in an answer.
         const FAILURE_LEN_MAX: usize = 256;
         let cut = |text: Box<str>| {
             let end = text.floor_char_boundary(FAILURE_LEN_MAX.min(text.len()));

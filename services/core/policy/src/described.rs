@@ -1,4 +1,4 @@
-//! A match of a search, as a member's policy sees it.
+//! Converts a match of a search to the facts that a member's policy sees.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use crate::facts::MatchFacts;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 impl MatchFacts {
-    /// Returns what the policy of a member sees of a match, as of a state of the directory and a time. A bank
-    /// that the directory does not have any more keeps the name that the search knew.
+    /// Returns the facts about a match for the policy of a member, as of a state of the directory and a time.
+    /// A bank that is no longer in the directory has the name that the search returned.
     #[must_use]
     pub fn of_match(view: &View, member: MemberId, found: &Match, now: UnixMillis) -> Self {
         let directory = view.directory();
@@ -59,8 +59,8 @@ impl MatchFacts {
     }
 }
 
-/// The banks whose matches a match of this bank takes away for a member. A member cannot blind others: what
-/// it lists of the banks of others counts for itself alone.
+/// Returns the banks whose matches a match of this bank suppresses for a member. A member cannot hide matches
+/// from others: if it lists another member's bank, the entry applies only to itself.
 fn suppressed(view: &View, bank: &OwnedBank, member: MemberId) -> Arc<[u32]> {
     if bank.charter.suppresses().is_empty() {
         return Arc::default();
@@ -85,7 +85,8 @@ mod tests {
     const OTHER: MemberId = MemberId(2);
     const THIRD: MemberId = MemberId(3);
 
-    /// Banks 1 and 2 of member 2, where 1 is an allow-list for 2 and 3; and bank 3 of the host.
+    /// Returns a view with banks 1 and 2 of member 2, where 1 is an allow-list for 2 and 3; and bank 3 of the
+    /// host.
     fn view() -> View {
         let mut directory = Directory::new();
         let suppresses = vec![BankId(2), BankId(3)];
@@ -169,7 +170,7 @@ mod tests {
         );
         assert_eq!((seen.age_days, seen.distance, seen.exact, seen.mine), (3, 4, false, "seen"));
         assert!(seen.disputed && !seen.shadow);
-        // Of a bank that is gone the name of the search stays.
+        // A deleted bank keeps the name that the search returned.
         let gone = MatchFacts::of_match(&view(), OTHER, &found(9, None), now);
         assert_eq!((&*gone.bank, gone.positives, gone.contributors), ("former", 0, 1));
     }

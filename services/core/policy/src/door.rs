@@ -1,12 +1,12 @@
-//! The narrow door: what of CEL a condition may be.
+//! The narrow door: checks which part of CEL a condition uses, and refuses the rest.
 //!
-//! A condition is written by a member and is hostile input. The parser of the crate `cel` reads it, under
-//! bounds and without macros, and nothing of its tree is evaluated: [`lower`] translates the expressions that
-//! this crate knows, with their types, into a [`Tree`] and refuses everything else. So an expression that CEL
-//! gains later is refused until someone decides to let it in.
+//! A condition is written by a member and is hostile input. The crate `cel` parses it, under bounds and
+//! without macros, but its tree is never evaluated: [`lower`] translates the expressions that this crate
+//! knows, with their types, into a [`Tree`] and refuses everything else. So an expression that CEL gains
+//! later is refused until this crate supports it.
 //!
 //! The parser uses stack in proportion to nesting and to chains of operators. Conditions are therefore
-//! scanned first ([`scan`]), and read on a thread of [`STACK_BYTES`].
+//! scanned first ([`scan`]), and parsed on a thread with a stack of [`STACK_BYTES`].
 
 mod refusal;
 mod scan;
@@ -29,19 +29,20 @@ pub(crate) use lower::{LITERALS_MAX, NODES_MAX, TEXT_LITERAL_BYTES_MAX, TREE_DEP
 #[cfg(test)]
 pub(crate) use scan::LINKS_MAX;
 
-/// Bytes of a condition's source.
+/// The longest source of a condition, in bytes.
 pub(crate) const SOURCE_BYTES_MAX: usize = 4_096;
-/// Parentheses, lists, arguments and conditionals within each other.
+/// The deepest nesting of parentheses, lists, arguments and conditionals.
 pub(crate) const PARSER_DEPTH_MAX: u16 = 16;
-/// Syntax errors after which the parser stops looking for more.
+/// The number of syntax errors after which the parser stops.
 const RECOVERY_MAX: u32 = 2;
-/// The stack of the thread that parses. What takes most of it, chains within 16 parentheses, takes between 2
-/// and 4 MiB in a debug build.
+/// The stack size of the parsing thread, in bytes. The worst case, chains within 16 parentheses, takes
+/// between 2 and 4 MiB in a debug build.
 pub(crate) const STACK_BYTES: usize = 8 << 20;
-/// Characters of the parser's message that a refusal repeats.
+/// The number of characters of the parser's message that a refusal repeats.
 const MESSAGE_CHARS_MAX: usize = 200;
 
-/// Reads conditions on a thread with enough stack. Returns the first one's index that is refused, and why.
+/// Parses conditions on a thread with enough stack. Returns the index of the first refused one, and the
+/// reason.
 pub(crate) fn read_all(sources: &[&str]) -> Result<Vec<Tree>, (usize, Refusal)> {
     thread::scope(|scope| {
         let read = || -> Result<Vec<Tree>, (usize, Refusal)> {
@@ -57,14 +58,14 @@ pub(crate) fn read_all(sources: &[&str]) -> Result<Vec<Tree>, (usize, Refusal)> 
     })
 }
 
-/// Reads one condition, on the caller's stack, of which [`STACK_BYTES`] must exist.
+/// Parses one condition on the caller's stack, which must have [`STACK_BYTES`].
 pub(crate) fn read(source: &str) -> Result<Tree, Refusal> {
     if source.len() > SOURCE_BYTES_MAX {
         let reason = format!("a condition has at most {SOURCE_BYTES_MAX} bytes, not {}", source.len());
         return Err(Refusal::new(reason));
     }
     scan::check(source)?;
-    // Without macros, so that the tree is as it was written.
+    // Macros are off, so the tree matches the source.
     let parser = Env::default().with_optional_support(false).parser();
     let parser = parser.max_recursion_depth(PARSER_DEPTH_MAX).error_recovery_limit(RECOVERY_MAX);
     let (expression, places) = parser.parse_with_source_info(source).map_err(|errors| {

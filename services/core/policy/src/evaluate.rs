@@ -1,8 +1,8 @@
 //! The evaluation of a checked condition, in counted steps.
 //!
-//! The meaning is CEL's: `&&` and `||` are decided by either side even if the other fails, `exists` and `all`
-//! likewise by any element, and everything else fails with its part. What ends an evaluation from outside
-//! (steps, time) is never overruled.
+//! The semantics are CEL's: either side can decide `&&` and `||` even if the other side fails, and any
+//! element can decide `exists` and `all`. All other expressions fail if one of their parts fails. The limits
+//! on steps and time always end the evaluation.
 
 use thiserror::Error;
 
@@ -10,14 +10,14 @@ use crate::facts::{MatchFacts, QueryFacts};
 use crate::tree::{Arithmetic, Comparison, List, Loop, Node, Quantifier, TextTest, Tree};
 use crate::values::Scalar;
 
-/// Comprehensions nest this deep at most, so that many variables exist.
+/// The deepest nesting of comprehensions, and so the largest number of variables.
 pub(crate) const NESTING_MAX: usize = 2;
-/// Bytes of text that one step compares or searches.
+/// The number of bytes of text that one step compares or searches.
 pub(crate) const STEP_BYTES: u64 = 64;
-/// Steps between two looks at the deadline: about 10 us.
+/// The number of steps between two checks of the deadline: about 10 us.
 const DEADLINE_STEPS: u64 = 1_024;
 
-/// Why a condition has no value.
+/// The reason why a condition has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Failure {
     #[error("a number is too large")]
@@ -32,13 +32,13 @@ pub(crate) enum Failure {
     Steps,
     #[error("the time of the answer is over")]
     Deadline,
-    /// A node has another kind than the door found: a fault of this crate.
+    /// A node has another kind than the door determined: a fault of this crate.
     #[error("a value has another type than expected")]
     Kind,
 }
 
 impl Failure {
-    /// Whether the failure is of one value, so that `&&` and `||` may do without it.
+    /// Whether the failure concerns one value, so that `&&` and `||` can ignore it.
     pub(crate) const fn is_of_a_value(self) -> bool {
         matches!(self, Self::Overflow | Self::DivisionByZero | Self::OutOfBounds | Self::Absent)
     }
@@ -75,7 +75,7 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// Returns whether the condition holds for these matches, nearest first.
+/// Returns whether the condition is true for these matches, nearest first.
 pub(crate) fn holds(
     tree: &Tree,
     matches: &[&MatchFacts],
@@ -192,7 +192,7 @@ impl<'a> Evaluation<'a, '_> {
         })
     }
 
-    /// Returns, for each element at which the guard holds, the value there, or the element itself.
+    /// Returns, for each element for which the guard is true, the value there, or the element itself.
     fn collected(
         &mut self,
         guard: Option<&'a Node>,

@@ -1,33 +1,34 @@
-//! What a policy may know of a query and its matches.
+//! The facts about a query and its matches that a policy can use.
 
 use std::sync::Arc;
 
 use vigie_consortium::BankRef;
 
-/// One match of a query, as a policy sees it.
+/// The facts about one match of a query, as a policy sees them.
 #[derive(Debug, Clone)]
 pub struct MatchFacts {
     /// The bank, as `owner/name`.
     pub bank: Box<str>,
-    /// The bank's id, by which other banks name it in [`Self::suppresses`].
+    /// The bank's id, which [`Self::suppresses`] of other banks contains.
     pub bank_id: u32,
-    /// The bank under the name that the member uses.
+    /// The name that the member uses for the bank.
     pub bank_ref: BankRef,
-    /// The flat name that a grant gives the bank; empty for none.
+    /// The member's alias for the bank; empty for none.
     pub alias: Box<str>,
     /// The name of the bank's owner.
     pub owner: Box<str>,
-    /// The distance, in the unit of the hash type: differing bits, or of a vector millionths of its metric.
+    /// The distance, in the unit of the hash type: differing bits, or millionths of the metric for vectors.
     pub distance: u32,
-    /// The distance is in bits. Only then a bank rule's largest distance is compared with it.
+    /// Whether the distance is in bits. Only then does a bank rule's largest distance apply.
     pub is_in_bits: bool,
     /// The name of the hash type that matched.
     pub hash_type: &'static str,
-    /// The hashes are equal, vectors to the millionth. Of videos that is not said.
+    /// Whether the hashes are equal; vectors to the millionth. Never set for videos.
     pub exact: bool,
-    /// How much of the query's time matches, in percent, rounded down; 100 for anything but a video.
+    /// The share of the query's duration that matches, in percent, rounded down; 100 for anything but a
+    /// video.
     pub query_share: u32,
-    /// How much of the item's time matches, in the same way.
+    /// The share of the item's duration that matches, in the same form.
     pub item_share: u32,
     /// The rendition of the query that matched.
     pub variant: Box<str>,
@@ -37,36 +38,37 @@ pub struct MatchFacts {
     pub classification: Vec<Box<str>>,
     /// Days since the item was added.
     pub age_days: u64,
-    /// Members whose newest opinion is positive.
+    /// The number of members whose newest opinion is positive.
     pub positives: u32,
-    /// Members whose newest opinion is negative.
+    /// The number of members whose newest opinion is negative.
     pub negatives: u32,
-    /// Members that have seen the item match.
+    /// The number of members that have seen the item match.
     pub seen: u32,
-    /// Both positive and negative opinions exist.
+    /// Whether both positive and negative opinions exist.
     pub disputed: bool,
     /// The member's own opinion: "", "positive", "negative" or "seen".
     pub mine: &'static str,
-    /// The item is held.
+    /// Whether the item is held.
     pub held: bool,
-    /// The item has fewer confirmations than its bank asks for.
+    /// Whether the item has fewer confirmations than its bank requires.
     pub probation: bool,
-    /// Members that contributed the item.
+    /// The number of members that contributed the item.
     pub contributors: u32,
-    /// The match counts for the shadow verdict alone: its bank's charter says so, or its item is in
+    /// Whether the match counts only for the shadow verdict: its bank is in shadow, or its item is in
     /// probation.
     pub shadow: bool,
-    /// Ids of the banks whose matches this match takes away; empty for every bank that is no allow-list.
+    /// Ids of the banks whose matches this match suppresses; empty for a bank that is not an allow-list.
     pub suppresses: Arc<[u32]>,
 }
 
 impl MatchFacts {
-    /// Returns the order of matches by distance: bits beside thousandths of vectors, as in an answer.
+    /// Returns the sort key of matches by distance: a bit counts as much as a thousandth of a vector's
+    /// metric, as in an answer.
     pub(crate) const fn nearness(&self) -> (u32, u32) {
         if self.is_in_bits { (self.distance, 0) } else { (self.distance / 1_000, self.distance % 1_000) }
     }
 
-    /// Returns a match of a bank at a distance, with nothing else known of it.
+    /// Returns a match of a bank at a distance, with default values for all other facts.
     #[must_use]
     pub fn of(bank_ref: BankRef, bank_id: u32, distance: u32) -> Self {
         Self {
@@ -99,19 +101,20 @@ impl MatchFacts {
     }
 }
 
-/// A query, as a policy sees it.
+/// The facts about a query, as a policy sees them.
 #[derive(Debug, Clone, Default)]
 pub struct QueryFacts {
-    /// The quality of the query's hash, 0 to 100; `None` where the query brought no image.
+    /// The quality of the query's hash, 0 to 100; `None` if the query is not an image.
     pub quality: Option<u32>,
-    /// What the query brought: "image", "video", "hashes", or "undecoded".
+    /// The kind of the query: "image", "video", "hashes", or "undecoded".
     pub kind: &'static str,
-    /// The word that the caller sent for where the content appears, such as "avatar"; may be empty.
+    /// The caller's word for the place where the content appears, such as "avatar"; may be empty.
     pub surface: Box<str>,
-    /// The size of what the query brought, in bytes.
+    /// The size of the query's content, in bytes.
     pub size: u64,
-    /// A digest of the content, from which shares of queries are drawn: the same picture fares alike.
+    /// A digest of the content. Shares of queries are drawn from it, so that equal pictures get equal
+    /// decisions.
     pub digest: u64,
-    /// The matches given are not all: a shard did not answer, or a limit cut them off.
+    /// Whether the given matches are incomplete: a shard did not answer, or a limit was reached.
     pub is_cut: bool,
 }

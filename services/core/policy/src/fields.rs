@@ -1,4 +1,4 @@
-//! The names that a condition may select: THE table of fields, their kinds and their values.
+//! The table of fields that a condition may select, with their kinds and values.
 
 use crate::facts::{MatchFacts, QueryFacts};
 use crate::values::{Kind, Scalar};
@@ -18,7 +18,7 @@ pub(crate) struct TextsField {
     pub(crate) of: for<'a> fn(&'a MatchFacts) -> &'a [Box<str>],
 }
 
-/// A field of a query; no value where the query has none.
+/// A field of a query. A query may lack the value.
 #[derive(Clone, Copy)]
 pub(crate) struct QueryField {
     pub(crate) name: &'static str,
@@ -68,7 +68,7 @@ pub(crate) static QUERY_FIELDS: [QueryField; 4] = [
     field!(QueryField, "size", Int, |facts| Some(Scalar::Int(saturated(facts.size)))),
 ];
 
-/// Returns the number, or the largest that CEL's `int` holds.
+/// Returns the number, or the largest value of CEL's `int`.
 fn saturated(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

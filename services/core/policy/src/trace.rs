@@ -1,4 +1,4 @@
-//! What `TryPolicy` shows of a decision, a line for each step.
+//! The trace of a decision that `TryPolicy` returns, a line for each step.
 
 use vigie_consortium::Verdict;
 
@@ -6,7 +6,7 @@ use crate::bank_rules::Standing;
 use crate::evaluate::Failure;
 use crate::facts::MatchFacts;
 
-/// The lines of a decision, or nothing where nobody reads them.
+/// The lines of a decision, or nothing if the trace is off.
 pub(crate) enum Trace {
     Off,
     On(Vec<String>),

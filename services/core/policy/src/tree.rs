@@ -1,13 +1,13 @@
-//! A checked condition: a tree of typed nodes that knows the most steps it can take.
+//! A checked condition: a tree of typed nodes with a bound on its steps.
 
 use crate::fields::{MatchField, QueryField, TextsField};
 
-/// A condition that the door let through.
+/// A condition that the door accepted.
 pub(crate) struct Tree {
     /// A node of kind `Kind::Bool`.
     pub(crate) root: Node,
-    /// The most steps of one evaluation over facts within the door's assumptions, and the most that one may
-    /// take.
+    /// The largest number of steps of one evaluation over facts within the door's assumptions. An evaluation
+    /// stops at this number.
     pub(crate) steps_max: u64,
 }
 
@@ -16,17 +16,17 @@ pub(crate) enum Node {
     Bool(bool),
     Int(i64),
     Text(Box<str>),
-    /// The element that the comprehension of this nesting depth is at.
+    /// The current element of the comprehension at this nesting depth.
     Variable(usize),
     MatchField(Box<Self>, &'static MatchField),
     QueryField(&'static QueryField),
-    /// Whether the query has a value of this field.
+    /// Whether the query has a value for this field.
     HasQueryField(&'static QueryField),
     Not(Box<Self>),
     Negative(Box<Self>),
     And(Box<[Self; 2]>),
     Or(Box<[Self; 2]>),
-    /// The condition, the value if it holds, and the other.
+    /// The condition, the value if it is true, and the value if it is false.
     If(Box<[Self; 3]>),
     Arithmetic(Arithmetic, Box<[Self; 2]>),
     Comparison(Comparison, Box<[Self; 2]>),
@@ -45,7 +45,7 @@ pub(crate) enum List {
     Ints(Box<[i64]>),
     Field(Box<Node>, &'static TextsField),
     Filter(Box<Loop>),
-    /// The values of the body at the elements for which the guard holds.
+    /// The values of the body at the elements for which the guard is true.
     Map(Box<Loop>, Option<Node>),
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::facts::MatchFacts;
 
-/// The kind of a single value, known when a condition is compiled.
+/// The kind of a single value, determined when a condition is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bool,

@@ -110,8 +110,7 @@ pub enum PeriodError {
 }
 
 impl Period {
-    /// The largest number of months: ten years. Nobody reads a longer table, and its suppression would take
-    /// long.
+    /// The largest number of months: ten years. A longer table would be unreadable, and its suppression slow.
     pub const MONTHS_MAX: u16 = 120;
 
     /// Creates a period after checking the order and the number of months.

@@ -11,10 +11,10 @@
 //! - A shown total has at least three contributing members, and is at least the threshold. A total of fewer
 //!   members is not secret if the table shows the numbers of each of them.
 //!
-//! Zero is suppressed like any number below the threshold, and all suppressed cells look alike. Not covered:
-//! members that combine their numbers, inequalities between measures, and several reports that divide the
-//! same counters differently. Therefore periods must be disjoint, and the named banks must be the same for
-//! all readers.
+//! Zero is suppressed like any number below the threshold, and all suppressed cells look alike. The guarantee
+//! does not cover members that combine their numbers, inequalities between measures, and several reports that
+//! divide the same counters differently. Therefore periods must be disjoint, and the named banks must be the
+//! same for all readers.
 //!
 //! The method is complementary suppression with an audit by network flows. The cells and totals of a two-way
 //! table are the arcs of a circulation, and the range of a suppressed cell is exactly the flow that the

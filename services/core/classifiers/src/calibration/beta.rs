@@ -1,21 +1,22 @@
 //! The regularised incomplete beta function and its inverse, for whole parameters up to ten million.
 //!
-//! By the continued fraction of DLMF 8.17.22 with Lentz's method in its modified form, which takes about as
-//! many steps as the square root of the larger parameter. The crate `statrs` 0.19.1 was tried: it stops after
-//! a fixed number of steps, so `beta_reg(5e6, 5e6, 0.50001)` is 0.4979 and not 0.5252, and its inverse did
-//! not end for (1, 1e7).
+//! It uses the continued fraction of DLMF 8.17.22 with the modified Lentz method. The number of steps is
+//! about the square root of the larger parameter. The crate `statrs` 0.19.1 was tried: it stops after a fixed
+//! number of steps, so `beta_reg(5e6, 5e6, 0.50001)` is 0.4979 and not 0.5252, and its inverse did not end
+//! for (1, 1e7).
 
-/// The most steps of the continued fraction; those of ten million in both parameters are below 10,000.
+/// The largest number of steps of the continued fraction; with ten million for both parameters it takes fewer
+/// than 10,000.
 const STEPS_MAX: u32 = 100_000;
 
-/// Where a factor of the continued fraction is 1 to the precision of the numbers.
+/// The iteration ends when a factor of the continued fraction differs from 1 by at most this.
 const PRECISION: f64 = 1e-15;
 
-/// In the place of a zero divisor.
+/// The replacement for a zero divisor.
 const TINY: f64 = 1e-300;
 
-/// I_x(a, b), for a and b of at least 1: the probability that a variable with the distribution Beta(a, b) is
-/// at most x.
+/// Returns I_x(a, b), for a and b of at least 1: the probability that a variable with the distribution
+/// Beta(a, b) is at most x.
 pub(super) fn regularised(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
@@ -31,8 +32,8 @@ pub(super) fn regularised(a: f64, b: f64, x: f64) -> f64 {
     }
 }
 
-/// The x at which I_x(a, b) is p, for p between 0 and 1: Newton's method, with bisection where a step leaves
-/// the bracket.
+/// Returns the x at which I_x(a, b) is p, for p between 0 and 1. Uses Newton's method, with bisection where a
+/// step leaves the bracket.
 pub(super) fn quantile(a: f64, b: f64, p: f64) -> f64 {
     let (mut low, mut high) = (0.0_f64, 1.0_f64);
     let mut x = a / (a + b);
@@ -54,13 +55,13 @@ pub(super) fn quantile(a: f64, b: f64, p: f64) -> f64 {
     x
 }
 
-/// The density of Beta(a, b) at an x between 0 and 1.
+/// Returns the density of Beta(a, b) at an x between 0 and 1.
 fn density(a: f64, b: f64, x: f64) -> f64 {
     let ln_beta = libm::lgamma(a) + libm::lgamma(b) - libm::lgamma(a + b);
     ((a - 1.0) * x.ln() + (b - 1.0) * (-x).ln_1p() - ln_beta).exp()
 }
 
-/// The continued fraction, without the factor before it.
+/// Returns the continued fraction, without the factor before it.
 fn fraction(a: f64, b: f64, x: f64) -> f64 {
     let divisor = |value: f64| if value.abs() < TINY { TINY } else { value };
     let mut c = 1.0;
@@ -90,8 +91,8 @@ mod tests {
 
     use super::*;
 
-    /// Values of mpmath 1.4.1 with 30 to 40 digits: `betainc(a, b, 0, x, regularized=True)`, and for
-    /// parameters above 99,900 the quadrature of the density.
+    /// Compares with values of mpmath 1.4.1 with 30 to 40 digits: `betainc(a, b, 0, x, regularized=True)`,
+    /// and for parameters above 99,900 the quadrature of the density.
     #[test]
     fn the_function_is_that_of_mpmath() {
         let cases = [
@@ -109,14 +110,14 @@ mod tests {
         ];
         for (a, b, x, expected) in cases {
             let got = regularised(f64::from(a), f64::from(b), x);
-            // Logarithms of the gamma function of ten million, 1.5e8, leave eight digits after they are
-            // subtracted.
+            // The logarithm of the gamma function of ten million is 1.5e8, so a difference of two has about
+            // eight correct digits.
             assert!((got - expected).abs() <= 1e-7 * expected, "{a} {b} {x}: {got} for {expected}");
         }
     }
 
-    /// Values of mpmath 1.4.1 with 30 digits: the root of the quadrature of the density; for a = 1,
-    /// `1 - (1 - p)^(1/b)`.
+    /// Compares with values of mpmath 1.4.1 with 30 digits: the root of the quadrature of the density; for a
+    /// = 1, `1 - (1 - p)^(1/b)`.
     #[test]
     fn the_inverse_is_that_of_mpmath() {
         let cases = [
@@ -137,7 +138,8 @@ mod tests {
         }
     }
 
-    /// The probability of at most `count` of `of` where each has the probability `share`, by its definition.
+    /// Returns the probability of at most `count` successes in `of` trials with the success probability
+    /// `share`, by definition.
     fn binomial(count: u32, of: u32, share: f64) -> f64 {
         let mut coefficient = 1.0;
         let mut sum = 0.0;
@@ -173,7 +175,7 @@ mod tests {
             let (a, b) = (f64::from(a), f64::from(10_000_001 - a));
             let x = quantile(a, b, p);
             prop_assert!((regularised(a, b, x) - p).abs() < 1e-7);
-            // The other tail is computed by the other fraction.
+            // The other tail uses the other fraction.
             prop_assert!((regularised(b, a, 1.0 - x) - (1.0 - p)).abs() < 1e-6);
         }
     }

@@ -1,22 +1,22 @@
-//! Rates that were counted, with their exact intervals.
+//! Counted rates with their exact intervals.
 //!
 //! The intervals are those of C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits
-//! illustrated in the case of the binomial" (Biometrika 26, 1934): they hold the true rate in at least 95 of
-//! 100 samples, whatever the rate and the size.
+//! illustrated in the case of the binomial" (Biometrika 26, 1934): they contain the true rate in at least 95
+//! of 100 samples, for every rate and sample size.
 
 use serde::Serialize;
 
 use super::beta;
 
-/// The most that is counted of anything: ten million.
+/// The largest sample: ten million.
 pub const SAMPLE_MAX: u64 = 10_000_000;
 
-/// A rate that was counted, with its exact two-sided interval of 95 %.
+/// A counted rate with its exact two-sided 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The number with the property.
+    /// The number of contents with the property.
     pub count: u64,
-    /// The number of all.
+    /// The number of all contents.
     pub of: u64,
     /// The lower end of the interval.
     pub low: f64,
@@ -25,8 +25,8 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The estimate by `count` of `of`; `None` unless `count` is at most `of`, and that at most
-    /// [`SAMPLE_MAX`]. Of nothing, the interval is 0 to 1.
+    /// Returns the estimate for `count` of `of`; `None` unless `count` is at most `of`, and `of` at most
+    /// [`SAMPLE_MAX`]. For 0 of 0 the interval is 0 to 1.
     #[must_use]
     pub fn new(count: u64, of: u64) -> Option<Self> {
         if count > of || of > SAMPLE_MAX {
@@ -36,14 +36,14 @@ impl Estimate {
         Some(Self { count, of, low, high: bound(count, of, 0.975) })
     }
 
-    /// The counted share; `None` of nothing.
+    /// Returns the counted share; `None` if `of` is 0.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
         (self.of > 0).then(|| self.count as f64 / self.of as f64)
     }
 }
 
-/// The exact one-sided upper bound with 95 % confidence of a rate that was counted: the true one is below it
+/// Returns the exact one-sided upper bound of a counted rate with 95 % confidence: the true rate is below it
 /// in at least 95 of 100 samples. `None` as for [`Estimate::new`].
 #[must_use]
 pub fn upper_bound(count: u64, of: u64) -> Option<f64> {
@@ -55,7 +55,7 @@ pub(crate) fn is_supported(count: u64, of: u64, rate: f64) -> bool {
     count < of && beta::regularised((count + 1) as f64, (of - count) as f64, rate) >= 0.95
 }
 
-/// The upper bound of `count` of `of` with a confidence.
+/// Returns the upper bound for `count` of `of` with a confidence.
 fn bound(count: u64, of: u64, confidence: f64) -> f64 {
     if count == of { 1.0 } else { beta::quantile((count + 1) as f64, (of - count) as f64, confidence) }
 }
@@ -66,7 +66,8 @@ mod tests {
 
     use super::*;
 
-    /// Values of `scipy.stats.binomtest(count, of).proportion_ci(0.95, "exact")` of SciPy 1.17.1.
+    /// Compares with values of `scipy.stats.binomtest(count, of).proportion_ci(0.95, "exact")` of SciPy
+    /// 1.17.1.
     #[test]
     fn intervals_are_those_of_scipy() {
         let cases = [
@@ -99,7 +100,7 @@ mod tests {
             (upper_bound(2, 1), upper_bound(0, SAMPLE_MAX + 1), upper_bound(3, 3)),
             (None, None, Some(1.0))
         );
-        // No error in n: 1 - 0.05^(1/n).
+        // For no error in n the bound is 1 - 0.05^(1/n).
         let bound = upper_bound(0, 100).unwrap();
         assert!((bound - (1.0 - 0.05_f64.powf(0.01))).abs() < 1e-12);
         assert!(!is_supported(5, 5, 0.5));

@@ -9,10 +9,10 @@ use super::interval::SAMPLE_MAX;
 use super::table::ClassTable;
 use crate::name::{Name, Sha256};
 
-/// The SHA-256 of labelled content, by which it counts once. No table keeps it.
+/// The SHA-256 of labelled content, so that equal content counts once. Tables do not contain it.
 pub type ContentDigest = Sha256;
 
-/// Whether content is of the class, by a person's label.
+/// A person's label: whether content belongs to the class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Label {
     /// Content of the class.
@@ -21,19 +21,19 @@ pub enum Label {
     Negative,
 }
 
-/// Labelled scores of one class, each content once. Its debug output shows counts alone.
+/// Labelled scores of one class, each content once. The debug output shows only counts.
 pub struct Sample {
     class: Name,
     scores: HashMap<ContentDigest, (Label, f32)>,
 }
 
-/// The content cannot be in the sample.
+/// The error for content that cannot be added, or a sample that cannot be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SampleError {
     /// A score is not a number from 0 to 1.
     #[error("the score of {0} is not a number from 0 to 1")]
     Score(ContentDigest),
-    /// Somebody labelled the content so, and somebody otherwise.
+    /// The content has both labels.
     #[error("{0} is labelled as content of the class and as other content")]
     BothLabels(ContentDigest),
     /// The model gave the same content two scores.
@@ -42,7 +42,7 @@ pub enum SampleError {
     /// Too much content.
     #[error("a sample has at most {max} contents", max = SAMPLE_MAX)]
     TooMany,
-    /// Nothing in the sample is negative, so nothing is known of false positives.
+    /// The sample has no negatives, so false positives cannot be measured.
     #[error(
         "a sample needs content that is not of the class: without it no false-positive rate can be measured"
     )]
@@ -50,16 +50,16 @@ pub enum SampleError {
 }
 
 impl Sample {
-    /// How far two scores of the same content may differ; the first one counts.
+    /// The largest difference of two scores of the same content; the first one counts.
     pub const TOLERANCE: f32 = 1e-4;
 
-    /// A sample without content.
+    /// Returns a sample without content.
     #[must_use]
     pub fn new(class: Name) -> Self {
         Self { class, scores: HashMap::new() }
     }
 
-    /// Adds a score. Content that is there already counts once.
+    /// Adds a score. Content that was added before is not counted again.
     pub fn add(&mut self, content: ContentDigest, label: Label, score: f32) -> Result<(), SampleError> {
         if !(0.0..=1.0).contains(&score) {
             return Err(SampleError::Score(content));
@@ -83,7 +83,7 @@ impl Sample {
         Ok(())
     }
 
-    /// Measures what the sample shows of each threshold.
+    /// Returns the table of measured rates for each threshold.
     pub fn table(self) -> Result<ClassTable, SampleError> {
         let of = |label| {
             self.scores.values().filter(move |(is, _)| *is == label).map(|(_, score)| *score).collect()
@@ -96,7 +96,7 @@ impl Sample {
     }
 }
 
-/// Counts alone.
+/// Shows only the count and the class.
 impl std::fmt::Debug for Sample {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sample({} of {})", self.scores.len(), self.class)

@@ -1,4 +1,4 @@
-//! What a sample shows of each threshold.
+//! The rates of each threshold, measured on a sample.
 
 use std::collections::BTreeSet;
 
@@ -18,15 +18,15 @@ pub struct Calibration(CalibrationDraft);
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationDraft {
-    /// The content that was measured on, and who labelled it.
+    /// The content of the sample, and the party that labelled it.
     pub source: String,
-    /// When it was measured, in milliseconds since 1970, UTC.
+    /// The time of the measurement, in milliseconds since 1970, UTC.
     pub at: u64,
-    /// The table of each class that was measured.
+    /// The table of each measured class.
     pub classes: Vec<ClassTable>,
 }
 
-/// The thresholds of one class with the counts that a sample shows.
+/// The thresholds of one class with the counts in a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ClassTableDraft", into = "ClassTableDraft")]
 pub struct ClassTable(ClassTableDraft);
@@ -37,30 +37,30 @@ pub struct ClassTable(ClassTableDraft);
 pub struct ClassTableDraft {
     /// The class.
     pub class: Name,
-    /// Contents that are not of the class.
+    /// The number of contents that are not of the class.
     pub negatives: u64,
-    /// Contents of the class; may be 0, where none may be held.
+    /// The number of contents of the class; may be 0 where possession of such content is not allowed.
     pub positives: u64,
-    /// Thresholds, ascending: so false positives descend.
+    /// Rows by ascending threshold, so false positives descend.
     pub rows: Vec<Row>,
-    /// The scores of the negatives. Nearly all content of a platform is negative, so drift compares with
-    /// these.
+    /// The histogram of the scores of negatives. Nearly all content of a platform is negative, so drift is
+    /// measured against it.
     pub histogram: Histogram,
 }
 
-/// The contents that a threshold takes for the class: those whose score is at least the threshold.
+/// The contents that a threshold assigns to the class: those whose score is at least the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// The threshold, from 0 to 1.
     pub threshold: f32,
-    /// Negatives with at least that score.
+    /// The number of negatives with at least that score.
     pub false_positives: u64,
-    /// Positives with at least that score.
+    /// The number of positives with at least that score.
     pub true_positives: u64,
 }
 
-/// A row with the rates that it shows.
+/// A row with its rates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measured {
     /// The threshold.
@@ -72,30 +72,30 @@ pub struct Measured {
 }
 
 impl Calibration {
-    /// Bytes of a source.
+    /// The longest source, in bytes.
     pub const SOURCE_LEN_MAX: usize = 256;
-    /// Classes of one calibration.
+    /// The largest number of classes of one calibration.
     pub const CLASSES_MAX: usize = 64;
 
-    /// The content that was measured on, and who labelled it.
+    /// Returns the content of the sample, and the party that labelled it.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source
     }
 
-    /// When it was measured, in milliseconds since 1970, UTC.
+    /// Returns the time of the measurement, in milliseconds since 1970, UTC.
     #[must_use]
     pub const fn at(&self) -> u64 {
         self.0.at
     }
 
-    /// The table of each class that was measured.
+    /// Returns the table of each measured class.
     #[must_use]
     pub fn classes(&self) -> &[ClassTable] {
         &self.0.classes
     }
 
-    /// The table of a class; `None` if it was not measured.
+    /// Returns the table of a class; `None` if it was not measured.
     #[must_use]
     pub fn class(&self, name: &Name) -> Option<&ClassTable> {
         self.0.classes.iter().find(|table| table.class() == name)
@@ -103,16 +103,16 @@ impl Calibration {
 }
 
 impl ClassTable {
-    /// Rows of one table.
+    /// The largest number of rows of one table.
     pub const ROWS_MAX: usize = 512;
-    /// Counts of false positives, from the lowest on, each of which keeps its row.
+    /// The number of rows with the fewest false positives that are always kept.
     const KEPT_IN_FULL: usize = 256;
 
     /// Measures the scores: at least one negative, all from 0 to 1.
     ///
-    /// Each count of false positives has one row, with the smallest score that keeps it as its threshold: so
-    /// as many positives as can be are above. Of more than 512 counts the 256 lowest stay, and of the rest
-    /// those nearest to equal ratios of their ranks: the highest stays.
+    /// Each count of false positives has one row. Its threshold is the smallest score that gives this count,
+    /// so that as many positives as possible are above it. If there are more than 512 counts, the 256 lowest
+    /// stay; of the rest, those whose ranks are nearest to a geometric sequence stay, including the highest.
     pub(super) fn measured(class: Name, mut negatives: Vec<f32>, mut positives: Vec<f32>) -> Self {
         let mut histogram = Histogram::EMPTY;
         for score in &negatives {
@@ -132,38 +132,38 @@ impl ClassTable {
         })
     }
 
-    /// The class.
+    /// Returns the class.
     #[must_use]
     pub const fn class(&self) -> &Name {
         &self.0.class
     }
 
-    /// Contents that are not of the class; at least one.
+    /// Returns the number of contents that are not of the class; at least one.
     #[must_use]
     pub const fn negatives(&self) -> u64 {
         self.0.negatives
     }
 
-    /// Contents of the class.
+    /// Returns the number of contents of the class.
     #[must_use]
     pub const fn positives(&self) -> u64 {
         self.0.positives
     }
 
-    /// Thresholds, ascending; at least one. False positives descend strictly, and true positives descend or
-    /// stay.
+    /// Returns the rows by ascending threshold; at least one. False positives strictly descend; true
+    /// positives never ascend.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.0.rows
     }
 
-    /// The scores of the negatives.
+    /// Returns the histogram of the scores of negatives.
     #[must_use]
     pub const fn histogram(&self) -> &Histogram {
         &self.0.histogram
     }
 
-    /// The rates of a row, with their intervals.
+    /// Returns the rates of a row, with their intervals.
     #[must_use]
     pub fn rates(&self, row: &Row) -> Option<Measured> {
         let false_positives = Estimate::new(row.false_positives, self.negatives())?;
@@ -172,15 +172,15 @@ impl ClassTable {
     }
 }
 
-/// A row for each count of false positives, from the lowest on. Both lists descend.
+/// Returns a row for each count of false positives, from the lowest on. Both lists descend.
 fn rows(negatives: &[f32], positives: &[f32]) -> Vec<Row> {
     let mut rows = Vec::new();
     let above = |scores: &[f32], threshold: f32| scores.partition_point(|score| *score >= threshold);
     let mut false_positives = 0;
     loop {
-        // The largest negative that must stay below.
+        // The largest score of a negative that must stay below the threshold.
         let below = negatives.get(false_positives).copied();
-        // The smallest score above it, whichever label it has: of the negatives that is the last one counted.
+        // The smallest score above it, of either label. Among the negatives this is the last counted one.
         let negative = false_positives.checked_sub(1).and_then(|last| negatives.get(last)).copied();
         let taken = positives.partition_point(|score| below.is_none_or(|below| *score > below));
         let positive = taken.checked_sub(1).and_then(|last| positives.get(last)).copied();
@@ -188,7 +188,7 @@ fn rows(negatives: &[f32], positives: &[f32]) -> Vec<Row> {
             (Some(negative), Some(positive)) => Some(negative.min(positive)),
             (some, None) | (None, some) => some,
         };
-        // Above every score, if anything is.
+        // If no score is above, the threshold is the next number above every score, if it is at most 1.
         let threshold = smallest.or_else(|| below.map(f32::next_up).filter(|above| *above <= 1.0));
         if let Some(threshold) = threshold {
             let true_positives = number(above(positives, threshold));
@@ -201,7 +201,7 @@ fn rows(negatives: &[f32], positives: &[f32]) -> Vec<Row> {
     }
 }
 
-/// At most [`ClassTable::ROWS_MAX`] rows, ascending by threshold.
+/// Reduces the rows to at most [`ClassTable::ROWS_MAX`], ascending by threshold.
 fn reduced(rows: Vec<Row>) -> Vec<Row> {
     let (full, len) = (ClassTable::KEPT_IN_FULL, rows.len());
     let kept: BTreeSet<usize> = if len <= ClassTable::ROWS_MAX {

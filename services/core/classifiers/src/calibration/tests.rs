@@ -1,4 +1,4 @@
-//! Samples and tables against brute force.
+//! Compares samples and tables with brute force.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::histogram::Histogram;
 use crate::name::Sha256;
 
-/// The digest of the content with this number.
+/// Returns the digest of the content with this number.
 fn content(number: usize) -> ContentDigest {
     let mut digest = [0; 32];
     digest[..8].copy_from_slice(&u64::try_from(number).unwrap().to_be_bytes());
@@ -23,7 +23,7 @@ fn table(negatives: &[f32], positives: &[f32]) -> ClassTable {
     sample.table().unwrap()
 }
 
-/// Scores on a grid, so that many are equal, and both ends occur.
+/// Generates scores on a grid, so that many are equal and both ends occur.
 fn scores(len: std::ops::Range<usize>) -> impl Strategy<Value = Vec<f32>> {
     prop::collection::vec((0_u8..=20).prop_map(|step| f32::from(step) / 20.0), len)
 }
@@ -34,7 +34,7 @@ proptest! {
         let table = table(&negatives, &positives);
         prop_assert_eq!(table.negatives(), u64::try_from(negatives.len()).unwrap());
         let count = |scores: &[f32], threshold: f32| u64::try_from(scores.iter().filter(|score| **score >= threshold).count()).unwrap();
-        // By brute force over every threshold that could matter: each score, and the one above all.
+        // Brute force over every relevant threshold: each score, and the one above all.
         let mut candidates: Vec<f32> = [&negatives[..], &positives[..]].concat();
         candidates.extend(negatives.iter().map(|score| score.next_up()).filter(|score| *score <= 1.0));
         let mut best: std::collections::BTreeMap<u64, u64> = std::collections::BTreeMap::new();
@@ -49,7 +49,7 @@ proptest! {
             prop_assert_eq!(row.false_positives, count(&negatives, row.threshold));
             prop_assert_eq!(row.true_positives, count(&positives, row.threshold));
         }
-        // It is what the checks ask of one that is read.
+        // The table passes the checks of a table that is read.
         let text = serde_json::to_string(&table).unwrap();
         prop_assert_eq!(serde_json::from_str::<ClassTable>(&text).unwrap(), table);
     }
@@ -63,7 +63,8 @@ fn a_long_table_keeps_its_low_end_in_full_and_both_ends() {
     assert!(counts.len() <= ClassTable::ROWS_MAX && counts.len() > 500, "{}", counts.len());
     assert_eq!(counts[..256], (0..256).collect::<Vec<u64>>());
     assert_eq!(counts.last(), Some(&5_000));
-    // Beyond, no step is more than 3 %: 5,001 / 256 to the power of 1 / 256 is 1.0117, and ranks are whole.
+    // Beyond these, no step is more than 3 %: 5,001 / 256 to the power of 1 / 256 is 1.0117, and ranks are
+    // whole.
     assert!(counts[256..].is_sorted_by(|low, high| (*high as f64) < *low as f64 * 1.03));
 }
 

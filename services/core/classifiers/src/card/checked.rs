@@ -1,4 +1,4 @@
-//! From a draft to a card.
+//! Checks a draft and makes a card of it.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ impl TryFrom<ModelCardDraft> for ModelCard {
     }
 }
 
-/// Where the model is, of which a draft names one.
+/// Returns the source of the model; a draft must name exactly one.
 fn source(draft: &ModelCardDraft, findings: &mut Findings) -> Option<Source> {
     match (&draft.digest, &draft.server_version) {
         (Some(digest), None) => {
@@ -71,7 +71,7 @@ fn source(draft: &ModelCardDraft, findings: &mut Findings) -> Option<Source> {
     }
 }
 
-/// The thresholds, each of which the calibration has for its rate.
+/// Checks the thresholds: each must be the one that the calibration supports for its rate.
 fn thresholds(draft: &ModelCardDraft, findings: &mut Findings) -> Box<[(Name, Chosen)]> {
     let mut names = BTreeSet::new();
     let mut thresholds = Vec::new();

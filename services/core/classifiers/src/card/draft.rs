@@ -1,4 +1,4 @@
-//! A card as it is written.
+//! A card before it is checked, in its JSON form.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::threshold::Rate;
 pub struct ModelCardDraft {
     /// The name, 1 to 64 of `a-z 0-9 - _`.
     pub name: String,
-    /// The version, from 1 on. A changed card has a higher one.
+    /// The version, from 1 on. A changed card has a higher version.
     pub version: u32,
     /// The SHA-256 of the model's file, as 64 hexadecimal digits. Either this or `server_version`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,23 +32,23 @@ pub struct ModelCardDraft {
     pub licence: String,
     /// The person or body that approved the use of the model.
     pub approved_by: String,
-    /// When it was approved, in milliseconds since 1970, UTC.
+    /// The time of the approval, in milliseconds since 1970, UTC.
     pub approved_at: u64,
-    /// Whatever else a person should know; may be empty.
+    /// Further information for a person; may be empty.
     #[serde(default)]
     pub note: String,
-    /// An input whose scores are known, which pins the preprocessing and the model.
+    /// An input with known scores, which detects changes of the preprocessing or the model.
     pub test_vector: TestVectorDraft,
-    /// Whether scores are answered.
+    /// Whether scores are returned to callers.
     #[serde(default)]
     pub mode: Mode,
     /// Whether the model is used.
     #[serde(default)]
     pub state: State,
-    /// How well the model separates the classes.
+    /// The measurement of how well the model separates the classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
-    /// The thresholds of classes. They are those of the calibration.
+    /// The thresholds of classes. Each must be the calibration's threshold for its rate.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<ThresholdDraft>,
 }
@@ -59,11 +59,11 @@ pub struct ModelCardDraft {
 pub struct InputDraft {
     /// The tensor's name in the model.
     pub tensor: String,
-    /// The content, and how it becomes the tensor.
+    /// The kind of content, and its conversion to the tensor.
     pub form: InputForm,
 }
 
-/// The content of an input, and how it becomes the tensor.
+/// The kind of content of an input, and its conversion to the tensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InputForm {
@@ -73,7 +73,7 @@ pub enum InputForm {
     Conversation(ConversationInput),
 }
 
-/// The content that a model reads.
+/// The kind of content that a model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -84,7 +84,7 @@ pub enum Kind {
 }
 
 impl InputForm {
-    /// The content that the model reads.
+    /// Returns the kind of content that the model reads.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -94,14 +94,14 @@ impl InputForm {
     }
 }
 
-/// Whether scores are answered.
+/// Whether scores are returned to callers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Scores are counted and answered to nobody: how every model begins.
+    /// Scores are counted but not returned to callers. Every model starts in this mode.
     #[default]
     Shadow,
-    /// Scores are answered. Takes a threshold, so a calibration.
+    /// Scores are returned. This requires a threshold, and so a calibration.
     Active,
 }
 
@@ -112,11 +112,11 @@ pub enum State {
     /// The model is run.
     #[default]
     InUse,
-    /// The model is not run any more. The card stays, for answers name it.
+    /// The model is not run any more. The card stays, because answers refer to it.
     Retired,
 }
 
-/// An input whose scores are known.
+/// An input with known scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestVectorDraft {
@@ -126,15 +126,15 @@ pub struct TestVectorDraft {
     pub expected: Vec<ExpectedScore>,
 }
 
-/// The input of a test vector. Nothing that a person or a platform has sent: cards are read by many.
-/// The debug output shows no content.
+/// The input of a test vector. It must not be content from a person or a platform, because cards have many
+/// readers. The debug output shows no content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TestInput {
-    /// A picture that is drawn. It consists of blocks of 8 x 8 pixels, those at the right and the bottom
-    /// being cut off. `SplitMix64` with the seed as its state gives a number for each block, row by row,
-    /// whose low three bytes, the lowest first, are red, green and blue. To each byte of the pixel at x and
-    /// y, from 0 at the top left, 4 ((x + 2 y) mod 8) is added, modulo 256.
+    /// A generated picture. It consists of blocks of 8 x 8 pixels; blocks at the right and the bottom edge
+    /// are cut off. `SplitMix64` with the seed as its state gives a number for each block, row by row, whose
+    /// low three bytes, the lowest first, are red, green and blue. To each byte of the pixel at x and y, from
+    /// 0 at the top left, 4 ((x + 2 y) mod 8) is added, modulo 256.
     Drawn {
         /// The seed.
         seed: u32,
@@ -156,7 +156,7 @@ pub enum TestInput {
     Conversation(ConversationDraft),
 }
 
-/// Sizes alone.
+/// Shows only sizes.
 impl fmt::Debug for TestInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -167,13 +167,13 @@ impl fmt::Debug for TestInput {
     }
 }
 
-/// The score of a class that a test vector has.
+/// The score that a test vector expects for a class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedScore {
     /// The class.
     pub class: String,
-    /// The score, met to within 1e-4.
+    /// The expected score; the tolerance is 1e-4.
     pub score: f32,
 }
 
@@ -183,8 +183,8 @@ pub struct ExpectedScore {
 pub struct ThresholdDraft {
     /// The class.
     pub class: String,
-    /// The false-positive rate that was asked.
+    /// The requested false-positive rate.
     pub rate: Rate,
-    /// The threshold that the calibration has for it.
+    /// The threshold of the calibration for that rate.
     pub threshold: f32,
 }

@@ -1,11 +1,11 @@
-//! Pictures that are drawn from a seed.
+//! Pictures that are generated from a seed.
 
 use crate::preprocessing::{PictureError, RgbPicture};
 
-/// The side of a block of one colour.
+/// The side of a block, in pixels.
 const BLOCK: u32 = 8;
 
-/// The picture of [`super::TestInput::Drawn`].
+/// Returns the picture of [`super::TestInput::Drawn`].
 pub(super) fn drawn(seed: u32, width: u32, height: u32) -> Result<RgbPicture, PictureError> {
     let mut state = u64::from(seed);
     let mut pixels = Vec::new();
@@ -24,8 +24,8 @@ pub(super) fn drawn(seed: u32, width: u32, height: u32) -> Result<RgbPicture, Pi
     RgbPicture::new(width, height, pixels)
 }
 
-/// The next number of `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number
-/// Generators", OOPSLA 2014).
+/// Returns the next number of `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom
+/// Number Generators", OOPSLA 2014).
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn the_generator_is_split_mix() {
-        // The sequence that is published for the seed 1234567, as on Rosetta Code.
+        // The published sequence for the seed 1234567, as on Rosetta Code.
         let mut state = 1_234_567;
         let numbers = [(); 3].map(|()| split_mix(&mut state));
         assert_eq!(

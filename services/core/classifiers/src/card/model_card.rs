@@ -13,8 +13,8 @@ use crate::scores::{Output, ScoreError, Scored, Scores};
 use crate::tensor::Tensor;
 use crate::threshold::{ChooseError, Chosen, Rate, choose};
 
-/// The card of a model: which one it is, who approved it, how it is run and how well it is known. Every part
-/// is checked, and every threshold is the one that the calibration supports for its rate.
+/// The card of a model: its identity, approval, inputs, outputs and calibration. Every part is checked, and
+/// every threshold is the one that the calibration supports for its rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ModelCardDraft", into = "ModelCardDraft")]
 pub struct ModelCard {
@@ -23,23 +23,23 @@ pub struct ModelCard {
     pub(super) output: Output,
     pub(super) test_vector: TestVector,
     pub(super) thresholds: Box<[(Name, Chosen)]>,
-    /// As it was written; what is not above is read from here.
+    /// The original draft, which has the parts that are not in the fields above.
     pub(super) draft: Box<ModelCardDraft>,
 }
 
-/// Which model it is.
+/// The source of a model: a file or an external server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The file with this digest.
+    /// A file with this digest.
     File(Sha256),
     /// A model of an external server, which names this version.
     Server(Box<str>),
 }
 
-/// A class gets no threshold.
+/// The reason why a class gets no threshold.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum ThresholdError {
-    /// Nothing was measured of the class.
+    /// The class was not measured.
     #[error("no calibration measured the class {0}")]
     NotMeasured(Name),
     /// The calibration supports no threshold.
@@ -47,7 +47,7 @@ pub enum ThresholdError {
     Choose {
         /// The class.
         class: Name,
-        /// Why not.
+        /// The reason.
         #[source]
         source: ChooseError,
     },
@@ -57,84 +57,84 @@ pub enum ThresholdError {
 }
 
 impl ModelCard {
-    /// Bytes of the licence, of the approver's name and of a server's version.
+    /// The longest licence, name of an approver and version of a server, in bytes.
     pub const LINE_LEN_MAX: usize = 128;
-    /// Bytes of the note.
+    /// The longest note, in bytes.
     pub const NOTE_LEN_MAX: usize = 1024;
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub const fn name(&self) -> &Name {
         &self.name
     }
 
-    /// The version, from 1 on.
+    /// Returns the version, from 1 on.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.draft.version
     }
 
-    /// The content that the model reads.
+    /// Returns the kind of content that the model reads.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.draft.input.form.kind()
     }
 
-    /// Which model it is.
+    /// Returns the source of the model.
     #[must_use]
     pub const fn source(&self) -> &Source {
         &self.source
     }
 
-    /// The name of the tensor that goes in.
+    /// Returns the name of the input tensor.
     #[must_use]
     pub fn input_tensor(&self) -> &str {
         &self.draft.input.tensor
     }
 
-    /// The content that goes in, and how it becomes the tensor.
+    /// Returns the kind of input content, and its conversion to the tensor.
     #[must_use]
     pub fn input(&self) -> &InputForm {
         &self.draft.input.form
     }
 
-    /// The output of the model.
+    /// Returns the output of the model.
     #[must_use]
     pub const fn output(&self) -> &Output {
         &self.output
     }
 
-    /// The licence of the model.
+    /// Returns the licence of the model.
     #[must_use]
     pub fn licence(&self) -> &str {
         &self.draft.licence
     }
 
-    /// The person or body that approved the use of the model.
+    /// Returns the person or body that approved the use of the model.
     #[must_use]
     pub fn approved_by(&self) -> &str {
         &self.draft.approved_by
     }
 
-    /// When it was approved, in milliseconds since 1970, UTC.
+    /// Returns the time of the approval, in milliseconds since 1970, UTC.
     #[must_use]
     pub fn approved_at(&self) -> u64 {
         self.draft.approved_at
     }
 
-    /// Whatever else a person should know; may be empty.
+    /// Returns the note for a person; may be empty.
     #[must_use]
     pub fn note(&self) -> &str {
         &self.draft.note
     }
 
-    /// The input whose scores are known.
+    /// Returns the input with known scores.
     #[must_use]
     pub const fn test_vector(&self) -> &TestVector {
         &self.test_vector
     }
 
-    /// Whether scores are answered.
+    /// Whether scores are returned to callers.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.draft.mode
@@ -146,25 +146,25 @@ impl ModelCard {
         self.draft.state
     }
 
-    /// How well the model separates the classes; `None` if it was not measured.
+    /// Returns the calibration; `None` if the model was not measured.
     #[must_use]
     pub fn calibration(&self) -> Option<&Calibration> {
         self.draft.calibration.as_ref()
     }
 
-    /// The threshold of a class; `None` if none was chosen.
+    /// Returns the threshold of a class; `None` if none was chosen.
     #[must_use]
     pub fn threshold(&self, class: &Name) -> Option<&Chosen> {
         self.thresholds.iter().find_map(|(name, chosen)| (name == class).then_some(chosen))
     }
 
-    /// The card as a draft, to be changed.
+    /// Returns the card as a draft, which can be changed.
     #[must_use]
     pub fn draft(&self) -> ModelCardDraft {
         (*self.draft).clone()
     }
 
-    /// The tensor of a content, as the model reads it.
+    /// Returns the tensor of a content, as the model reads it.
     pub fn tensor(&self, content: &Content) -> Result<Tensor, InputError> {
         match (self.input(), content) {
             (InputForm::Image(image), Content::Picture(picture)) => {
@@ -178,12 +178,12 @@ impl ModelCard {
         }
     }
 
-    /// The scores in what the model returned.
+    /// Returns the scores in the tensors that the model returned.
     pub fn scores(&self, returned: &[Tensor]) -> Result<Scores, ScoreError> {
         self.output.scores(returned)
     }
 
-    /// Each class of the scores with its threshold and rate.
+    /// Returns each class of the scores with its threshold and rate.
     #[must_use]
     pub fn scored(&self, scores: &Scores) -> Vec<Scored> {
         let scored =
@@ -191,13 +191,14 @@ impl ModelCard {
         scores.iter().map(scored).collect()
     }
 
-    /// The card with a calibration. Thresholds of an earlier one are dropped, and so the model is in shadow.
+    /// Returns the card with a calibration. Thresholds of an earlier calibration are dropped, so the model is
+    /// in shadow.
     pub fn with_calibration(&self, calibration: Calibration) -> Result<Self, Faults> {
         let calibration = Some(calibration);
         ModelCardDraft { calibration, thresholds: Vec::new(), mode: Mode::Shadow, ..self.draft() }.try_into()
     }
 
-    /// The card with the threshold of a class that its calibration has for a rate.
+    /// Returns the card with the threshold that its calibration supports for a class and a rate.
     pub fn with_threshold(&self, class: &Name, rate: Rate) -> Result<Self, ThresholdError> {
         let table = self.calibration().and_then(|calibration| calibration.class(class));
         let table = table.ok_or_else(|| ThresholdError::NotMeasured(class.clone()))?;

@@ -1,4 +1,4 @@
-//! Test vectors: inputs whose scores are known.
+//! Test vectors: inputs with known scores.
 
 use thiserror::Error;
 use vigie_hashes::hex;
@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::preprocessing::RgbPicture;
 use crate::scores::{Output, Scores};
 
-/// A content that a model is asked about. Its debug output shows no content.
+/// A content that a model scores. The debug output shows no content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A picture.
@@ -21,7 +21,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// The kind of models that read it.
+    /// Returns the kind of the content.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -31,15 +31,15 @@ impl Content {
     }
 }
 
-/// An input whose scores are known. It pins the preprocessing and the model: an engine runs it before it
-/// serves the model.
+/// An input with known scores. It detects changes of the preprocessing or the model: an engine runs it before
+/// it serves the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TestVector {
     content: Content,
     expected: Box<[(Name, f32)]>,
 }
 
-/// The model, or what was done before it, is not that of the card.
+/// The model or its preprocessing is not the one of the card.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("the test vector has the score {expected} for {class}; the model gives {}", got.map_or("none".into(), |got| got.to_string()))]
 pub struct TestMismatch {
@@ -52,27 +52,27 @@ pub struct TestMismatch {
 }
 
 impl TestVector {
-    /// How far a score may be from the expected one.
+    /// The largest difference between a score and the expected one.
     pub const TOLERANCE: f32 = 1e-4;
-    /// Bytes of pixels in a card: 64 KiB.
+    /// The largest size of the pixels in a card, in bytes: 64 KiB.
     pub const PIXEL_BYTES_MAX: usize = 64 << 10;
-    /// A side of a drawn picture.
+    /// The longest side of a generated picture, in pixels.
     pub const DRAWN_SIDE_MAX: u32 = 1024;
-    /// Bytes of the texts of a conversation in a card: 8 KiB.
+    /// The largest size of the texts of a conversation in a card, in bytes: 8 KiB.
     pub const CONVERSATION_BYTES_MAX: usize = 8 << 10;
 
-    /// The input.
+    /// Returns the input.
     #[must_use]
     pub const fn content(&self) -> &Content {
         &self.content
     }
 
-    /// The score of each class.
+    /// Returns the expected score of each class.
     pub fn expected(&self) -> impl Iterator<Item = (&Name, f32)> {
         self.expected.iter().map(|(class, score)| (class, *score))
     }
 
-    /// Fails with the first class whose score is not met.
+    /// Compares the scores with the expected ones, and returns the first class that differs.
     pub fn check(&self, scores: &Scores) -> Result<(), TestMismatch> {
         let is_met = |class: &Name, expected: f32| {
             scores.of(class).is_some_and(|got| (got - expected).abs() <= Self::TOLERANCE)
@@ -85,7 +85,7 @@ impl TestVector {
         }
     }
 
-    /// The test vector of a draft, with its faults noted; `None` where there are any.
+    /// Returns the test vector of a draft, and adds its faults to the findings; `None` if there are any.
     pub(super) fn find(
         draft: &TestVectorDraft,
         kind: Kind,
@@ -112,7 +112,7 @@ impl TestVector {
     }
 }
 
-/// The content of a test input.
+/// Returns the content of a test input.
 fn content(input: &TestInput) -> Result<Content, String> {
     match input {
         TestInput::Drawn { seed, width, height } => {

@@ -1,4 +1,4 @@
-//! Cards: what is refused, and the path from content to an answered score.
+//! Tests of cards: refused drafts, and the path from content to a returned score.
 
 use super::*;
 use crate::calibration::{Calibration, CalibrationDraft, Label, Sample};
@@ -31,7 +31,7 @@ fn conversation(text: &str) -> ConversationDraft {
     }
 }
 
-/// A model of pictures with two classes, in shadow.
+/// Returns a model of pictures with two classes, in shadow.
 fn draft() -> ModelCardDraft {
     let image = ImageInput {
         width: 16,
@@ -71,7 +71,7 @@ fn draft() -> ModelCardDraft {
     }
 }
 
-/// The same for conversations.
+/// Returns a model of conversations with two classes, in shadow.
 fn conversation_draft() -> ModelCardDraft {
     let form = ConversationInput {
         form: ConversationForm::ByteCounts,
@@ -94,7 +94,7 @@ fn faults(draft: ModelCardDraft) -> String {
     ModelCard::try_from(draft).unwrap_err().to_string()
 }
 
-/// A model that can be computed by hand: blue is the mean of the first plane.
+/// Runs a model that can be computed by hand: blue is the mean of the first plane.
 fn run(input: &Tensor) -> Vec<Tensor> {
     let TensorData::F32(values) = input.data() else { panic!() };
     let plane = &values[..values.len() / 3];
@@ -102,7 +102,8 @@ fn run(input: &Tensor) -> Vec<Tensor> {
     vec![Tensor::new("classes", &[1, 2], TensorData::F32(vec![1.0 - blue, blue])).unwrap()]
 }
 
-/// Negatives with scores that rise evenly from 0 to just below 0.5, and one positive at 0.75.
+/// Returns a calibration with negatives whose scores rise evenly from 0 to just below 0.5, and one positive
+/// at 0.75.
 fn calibration(class: &str, negatives: u16) -> Calibration {
     let mut sample = Sample::new(name(class));
     let digest = |number: u16| {
@@ -125,7 +126,7 @@ fn a_picture_becomes_a_score_that_meets_the_test_vector() {
     let scores = card.scores(&run(&input)).unwrap();
     assert_eq!(card.test_vector().check(&scores), Ok(()));
     assert_eq!(card.scores(&[]), Err(ScoreError::NoTensor("classes".into())));
-    // Red and blue exchanged is what a test vector is for.
+    // A test vector detects exchanged red and blue.
     let mut other = draft();
     let InputForm::Image(image) = &mut other.input.form else { panic!() };
     image.order = Order::Rgb;

@@ -1,31 +1,31 @@
-//! The geometry of a model's input: the size of its pictures, and how a picture is brought to that.
+//! The geometry of a model's input: the size of its pictures, and the way of resizing to that size.
 
 use serde::{Deserialize, Serialize};
 
 use crate::fault::{Faults, Findings};
 
-/// A size in which a picture is wanted, and how it is brought to that: what of a model's input is done where
-/// the picture is decoded.
+/// A size of a picture and the way of resizing to it: the part of a model's preprocessing that the decoder
+/// performs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureForm {
-    /// Pixels of a row, from [`Self::SIDE_MIN`] to [`Self::SIDE_MAX`].
+    /// The width in pixels, from [`Self::SIDE_MIN`] to [`Self::SIDE_MAX`].
     pub width: u32,
-    /// Rows, within the same bounds.
+    /// The height in pixels, within the same bounds.
     pub height: u32,
-    /// How a picture of another shape is brought to this one.
+    /// The way of resizing a picture of another shape.
     pub resize: Resize,
-    /// How pixels are resampled.
+    /// The resampling filter.
     pub filter: Filter,
 }
 
 impl PictureForm {
-    /// The shortest side.
+    /// The shortest side, in pixels.
     pub const SIDE_MIN: u32 = 16;
-    /// The longest side.
+    /// The longest side, in pixels.
     pub const SIDE_MAX: u32 = 1024;
-    /// The longest shorter side before a crop.
+    /// The largest `resize_to`: the length of the shorter side before a crop, in pixels.
     pub const RESIZE_TO_MAX: u32 = 2048;
-    /// The most forms of one picture in one request to a decoder.
+    /// The largest number of forms of one picture in one request to a decoder.
     pub const COUNT_MAX: usize = 8;
 
     /// Checks the bounds.
@@ -51,7 +51,7 @@ impl PictureForm {
         }
     }
 
-    /// The bytes of a picture in this form.
+    /// Returns the size of a picture in this form, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let bytes = u64::from(self.width) * u64::from(self.height) * 3;
@@ -59,33 +59,34 @@ impl PictureForm {
     }
 }
 
-/// How a picture of any shape is brought to the model's.
+/// The way of resizing a picture of any shape to the model's size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Resize {
-    /// To width and height, whatever the shape of the picture.
+    /// Resizes to width and height, without keeping the proportions.
     Stretch,
-    /// To a shorter side of this many pixels, the longer one in proportion and rounded down, as torchvision's
-    /// `Resize`; then cut to the middle, an odd pixel too many being cut at the right and at the bottom.
+    /// Resizes the shorter side to this many pixels, with the longer one in proportion and rounded down, as
+    /// torchvision's `Resize`. Then the middle is cropped; an odd surplus pixel is cut at the right and at
+    /// the bottom.
     CoverThenCrop {
-        /// Pixels of the shorter side.
+        /// The length of the shorter side, in pixels.
         resize_to: u32,
     },
-    /// To the largest size within width and height in proportion, rounded to the nearest and at least 1, in
-    /// the middle; an odd pixel of padding is at the right and at the bottom.
+    /// Resizes in proportion to the largest size within width and height, rounded to the nearest pixel and at
+    /// least 1, and centres the result; an odd pixel of padding is at the right and at the bottom.
     Fit {
         /// The colour around the picture: red, green, blue.
         pad: [u8; 3],
     },
 }
 
-/// How pixels are resampled. All are those of Pillow's `Image.resize`: a target pixel is the weighted mean of
-/// source pixels around the same relative position, and where the picture shrinks, the kernel is widened by
-/// the ratio (which is called antialiasing). Columns are resampled before rows, and bytes are rounded after
-/// each; of pictures with more than 64 MiB between, rows come first.
+/// The resampling filter. All filters are those of Pillow's `Image.resize`: a target pixel is the weighted
+/// mean of source pixels around the same relative position. If the picture shrinks, the kernel is widened by
+/// the ratio (antialiasing). Columns are resampled before rows, and bytes are rounded after each; if the
+/// picture between the two passes would exceed 64 MiB, rows are resampled first.
 ///
-/// Beside Pillow 13 fewer than 1 of 100 bytes differed, by 1 or 2 of 255 (pictures of noise, both smaller and
-/// larger).
+/// Compared with Pillow 13, fewer than 1 of 100 bytes differed, by 1 or 2 of 255 (pictures of noise, reduced
+/// and enlarged).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Filter {
@@ -93,8 +94,8 @@ pub enum Filter {
     Bilinear,
     /// The cubic of Keys with a = -0.5, up to 2 pixels (Pillow's `BICUBIC`).
     Bicubic,
-    /// The mean of the source pixels whose centres are in the target pixel (Pillow's `BOX`); where the ratio
-    /// is whole this is `INTER_AREA` of `OpenCV`.
+    /// The mean of the source pixels whose centres are in the target pixel (Pillow's `BOX`); for integer
+    /// ratios this is `INTER_AREA` of `OpenCV`.
     Area,
     /// The source pixel that holds the target pixel's centre (Pillow's `NEAREST`).
     Nearest,

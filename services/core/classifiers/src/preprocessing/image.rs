@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::form::{Filter, PictureForm, Resize};
 use crate::fault::{Faults, Findings};
 
-/// How a picture becomes the tensor of a model.
+/// The conversion of a picture to the tensor of a model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageInput {
-    /// Pixels of a row of the tensor.
+    /// The width of the tensor, in pixels.
     pub width: u32,
-    /// Rows of the tensor.
+    /// The height of the tensor, in pixels.
     pub height: u32,
-    /// How a picture of another shape is brought to this one.
+    /// The way of resizing a picture of another shape.
     pub resize: Resize,
-    /// How pixels are resampled.
+    /// The resampling filter.
     pub filter: Filter,
     /// The order of the colours.
     pub order: Order,
@@ -53,36 +53,37 @@ pub enum Layout {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Element {
-    /// Numbers of 32 bits, after mean and scale.
+    /// 32-bit floating-point numbers, after mean and scale.
     F32,
-    /// The bytes themselves; mean is 0 and scale is 1.
+    /// The bytes themselves; mean must be 0 and scale 1.
     U8,
 }
 
 impl ImageInput {
-    /// The shortest side of a model's input.
+    /// The shortest side of a model's input, in pixels.
     pub const SIDE_MIN: u32 = PictureForm::SIDE_MIN;
-    /// The longest side of a model's input.
+    /// The longest side of a model's input, in pixels.
     pub const SIDE_MAX: u32 = PictureForm::SIDE_MAX;
-    /// The longest shorter side before a crop.
+    /// The largest `resize_to`: the length of the shorter side before a crop, in pixels.
     pub const RESIZE_TO_MAX: u32 = PictureForm::RESIZE_TO_MAX;
     /// The largest mean and scale, in magnitude.
     pub const NUMBER_MAX: f32 = 1e6;
 
-    /// Mean and scale of this crate from those of torchvision's `Normalize`, which subtracts the mean from
-    /// bytes divided by 255 and then divides by the deviation: `mean * 255` and `1 / (255 * deviation)`.
+    /// Converts mean and deviation of torchvision's `Normalize` to mean and scale. `Normalize` subtracts the
+    /// mean from bytes divided by 255 and then divides by the deviation: `mean * 255` and
+    /// `1 / (255 * deviation)`.
     #[must_use]
     pub fn normalised(mean: [f32; 3], deviation: [f32; 3]) -> ([f32; 3], [f32; 3]) {
         (mean.map(|mean| mean * 255.0), deviation.map(|deviation| 1.0 / (255.0 * deviation)))
     }
 
-    /// Mean and scale that map bytes to 0 to 1.
+    /// Returns mean and scale that map bytes to the range 0 to 1.
     #[must_use]
     pub const fn unit() -> ([f32; 3], [f32; 3]) {
         ([0.0; 3], [1.0 / 255.0; 3])
     }
 
-    /// The size, and how a picture is brought to it.
+    /// Returns the size and the way of resizing to it.
     #[must_use]
     pub const fn form(&self) -> PictureForm {
         PictureForm { width: self.width, height: self.height, resize: self.resize, filter: self.filter }

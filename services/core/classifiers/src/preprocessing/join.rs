@@ -1,4 +1,4 @@
-//! From a conversation to a text, and to a tensor.
+//! Converts a conversation to a text, and to a tensor.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,54 +7,54 @@ use crate::conversation::{Conversation, Message};
 use crate::fault::{Faults, Findings};
 use crate::tensor::{Tensor, TensorData};
 
-/// How a conversation becomes the tensor of a model: messages are written by a template, joined, cut to a
-/// length and encoded.
+/// The conversion of a conversation to the tensor of a model: messages are formatted with a template, joined,
+/// cut to a length and encoded.
 ///
-/// The author of a message can write whatever the template writes. A model that must know who wrote what
-/// needs a template that its training had too.
+/// The author of a message can imitate the template's text. A model that must distinguish the authors needs
+/// the template that was used in its training.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConversationInput {
-    /// How the text becomes a tensor.
+    /// The form of the tensor.
     pub form: ConversationForm,
-    /// How a message is written: `{text}` once and `{role}` at most once, such as `{role}: {text}`. No other
+    /// The template of a message: `{text}` once and `{role}` at most once, such as `{role}: {text}`. No other
     /// braces.
     pub message: String,
-    /// Stands between two messages.
+    /// The separator between two messages.
     pub between: String,
-    /// The most bytes of the joined text, and the length of the tensor of [`ConversationForm::Utf8Bytes`].
+    /// The largest size of the joined text in bytes, and the length of the tensor of
+    /// [`ConversationForm::Utf8Bytes`].
     pub bytes_max: u32,
     /// The end at which a longer text is cut.
     pub drop_first: DropFirst,
 }
 
-/// How a joined text becomes a tensor.
+/// The conversion of a joined text to a tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum ConversationForm {
-    /// Its bytes in UTF-8 as numbers, padded at the end: `[1, bytes_max]`.
+    /// The UTF-8 bytes as numbers, padded at the end: `[1, bytes_max]`.
     Utf8Bytes {
-        /// The number after the last byte.
+        /// The number that fills the tensor after the last byte.
         pad: i32,
         /// The type of the numbers.
         element: Whole,
     },
-    /// How often each byte occurs, divided by the number of bytes: `[1, 256]` of F32; zeros for an empty
-    /// text.
+    /// The relative frequency of each byte value: `[1, 256]` of F32; zeros for an empty text.
     ByteCounts,
     /// The text itself: `[1, 1]`, for models of external servers.
     Text,
 }
 
-/// The type of elements that are whole numbers.
+/// The type of elements that contain integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Whole {
-    /// Whole numbers of 32 bits.
+    /// 32-bit integers.
     I32,
-    /// Whole numbers of 64 bits.
+    /// 64-bit integers.
     I64,
-    /// Numbers of 32 bits with a binary point.
+    /// 32-bit floating-point numbers.
     F32,
 }
 
@@ -62,27 +62,27 @@ pub enum Whole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropFirst {
-    /// The beginning: what was written last is kept.
+    /// Cuts the beginning and keeps the newest text.
     Oldest,
-    /// The end: what was written first is kept.
+    /// Cuts the end and keeps the oldest text.
     Newest,
 }
 
-/// The text of a conversation as a model reads it. Its debug output shows no text.
+/// The text of a conversation as a model reads it. The debug output shows no text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Joined {
     /// The text.
     pub text: String,
-    /// Bytes of the joined messages that were cut away.
+    /// The number of bytes that were cut.
     pub dropped_bytes: usize,
 }
 
 impl ConversationInput {
-    /// Bytes of `message` and of `between`.
+    /// The longest `message` and the longest `between`, in bytes.
     pub const TEMPLATE_LEN_MAX: usize = 64;
-    /// The most bytes of a joined text: 64 KiB.
+    /// The longest joined text, in bytes: 64 KiB.
     pub const BYTES_MAX: u32 = 64 << 10;
-    /// The least and the largest pad: 256 is the first number that is no byte, and -1 the last before.
+    /// The range of the padding number: 256 is the first number above all bytes, and -1 the last below.
     pub const PAD: std::ops::RangeInclusive<i32> = -1..=256;
 
     /// Checks the bounds.
@@ -116,7 +116,7 @@ impl ConversationInput {
         });
     }
 
-    /// The text of a conversation as the model reads it.
+    /// Returns the text of a conversation as the model reads it.
     pub fn join(&self, conversation: &Conversation) -> Result<Joined, InputError> {
         self.check().map_err(InputError::Declared)?;
         let written = conversation.messages().iter().map(|message| self.write(message));
@@ -133,13 +133,13 @@ impl ConversationInput {
         Ok(Joined { text, dropped_bytes })
     }
 
-    /// The tensor of a conversation, as `name`.
+    /// Returns the tensor of a conversation, with the name `name`.
     pub fn tensor(&self, name: &str, conversation: &Conversation) -> Result<Tensor, InputError> {
         let text = self.join(conversation)?.text;
         let (width, data) = match self.form {
             ConversationForm::Utf8Bytes { pad, element } => {
                 let bytes = text.bytes().map(i32::from).chain(std::iter::repeat(pad)).take(self.length());
-                // -1 to 256: 32 bits with a binary point hold them exactly.
+                // A 32-bit float represents -1 to 256 exactly.
                 let data = match element {
                     Whole::I32 => TensorData::I32(bytes.collect()),
                     Whole::I64 => TensorData::I64(bytes.map(i64::from).collect()),
@@ -153,7 +153,7 @@ impl ConversationInput {
         Tensor::new(name, &[1, width], data).map_err(InputError::Tensor)
     }
 
-    /// The message by the template. Markers in the message itself are left as they are.
+    /// Formats a message with the template. Markers in the message itself are not replaced.
     fn write(&self, message: &Message) -> String {
         let put_role = |part: &str| part.replacen("{role}", &message.role, 1);
         match self.message.split_once("{text}") {
@@ -167,18 +167,18 @@ impl ConversationInput {
     }
 }
 
-/// How often each byte occurs, divided by their number.
+/// Returns the relative frequency of each byte value.
 fn shares(bytes: &[u8]) -> Vec<f32> {
     let mut counts = [0_u32; 256];
     for byte in bytes {
         counts[usize::from(*byte)] += 1;
     }
     let total: u32 = counts.iter().sum();
-    // Both are at most 65,536, which 32 bits with a binary point hold exactly.
+    // Both are at most 65,536, which a 32-bit float represents exactly.
     counts.iter().map(|count| if total == 0 { 0.0 } else { *count as f32 / total as f32 }).collect()
 }
 
-/// Lengths alone.
+/// Shows only lengths.
 impl std::fmt::Debug for Joined {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Joined({} bytes, {} dropped)", self.text.len(), self.dropped_bytes)

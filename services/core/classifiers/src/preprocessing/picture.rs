@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// A picture as red, green and blue bytes, row by row from the top. Its debug output shows no pixels.
+/// A picture as red, green and blue bytes, row by row from the top. The debug output shows no pixels.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RgbPicture {
     width: u32,
@@ -12,22 +12,22 @@ pub struct RgbPicture {
     pixels: Box<[u8]>,
 }
 
-/// The parts are no [`RgbPicture`].
+/// The parts are not a valid picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum PictureError {
     /// A side is 0 or too long.
     #[error("a side of a picture has 1 to {max} pixels, not {0}", max = RgbPicture::SIDE_MAX)]
     Side(u32),
-    /// The bytes are not three a pixel.
+    /// The number of bytes is not three per pixel.
     #[error("a picture of {width} x {height} pixels has {expected} bytes, not {bytes}")]
     Bytes {
         /// The width.
         width: u32,
         /// The height.
         height: u32,
-        /// Three bytes a pixel.
+        /// The expected number of bytes: three per pixel.
         expected: u64,
-        /// The bytes that were given.
+        /// The given number of bytes.
         bytes: usize,
     },
     /// Too many pixels.
@@ -35,7 +35,7 @@ pub enum PictureError {
     TooLarge(u64),
 }
 
-/// A picture in the memory of its owner, of the same bytes. Its debug output shows no pixels.
+/// A borrowed picture with the same layout as [`RgbPicture`]. The debug output shows no pixels.
 #[derive(Clone, Copy)]
 pub struct RgbView<'a> {
     width: u32,
@@ -44,8 +44,8 @@ pub struct RgbView<'a> {
 }
 
 impl<'a> RgbView<'a> {
-    /// Checks the sides and that there are three bytes a pixel. There is no bound of bytes: they are there
-    /// already.
+    /// Checks the sides and that there are three bytes per pixel. The size is not bounded, because the bytes
+    /// already exist.
     pub fn new(width: u32, height: u32, pixels: &'a [u8]) -> Result<Self, PictureError> {
         match expected(width, height)? {
             expected if u64::try_from(pixels.len()) == Ok(expected) => Ok(Self { width, height, pixels }),
@@ -53,27 +53,27 @@ impl<'a> RgbView<'a> {
         }
     }
 
-    /// Width and height in pixels.
+    /// Returns width and height in pixels.
     #[must_use]
     pub const fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    /// Three bytes a pixel: red, green, blue; row by row from the top.
+    /// Returns the pixels as three bytes each: red, green, blue; row by row from the top.
     #[must_use]
     pub const fn pixels(&self) -> &'a [u8] {
         self.pixels
     }
 }
 
-/// The size alone.
+/// Shows only the size.
 impl fmt::Debug for RgbView<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RgbView({} x {})", self.width, self.height)
     }
 }
 
-/// Three bytes a pixel, of sides within bounds.
+/// Returns the expected number of bytes, three per pixel, after checking the sides.
 fn expected(width: u32, height: u32) -> Result<u64, PictureError> {
     let sides = 1..=RgbPicture::SIDE_MAX;
     match [width, height].into_iter().find(|side| !sides.contains(side)) {
@@ -83,12 +83,12 @@ fn expected(width: u32, height: u32) -> Result<u64, PictureError> {
 }
 
 impl RgbPicture {
-    /// Pixels of a side, as in JPEG.
+    /// The longest side in pixels, as in JPEG.
     pub const SIDE_MAX: u32 = 65_535;
-    /// Bytes: 256 MiB, which is 89 megapixels.
+    /// The largest size in bytes: 256 MiB, which is 89 megapixels.
     pub const BYTES_MAX: usize = 256 << 20;
 
-    /// Checks the sides and that there are three bytes a pixel.
+    /// Checks the sides, the size, and that there are three bytes per pixel.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self, PictureError> {
         let expected = expected(width, height)?;
         match usize::try_from(expected) {
@@ -98,38 +98,38 @@ impl RgbPicture {
         }
     }
 
-    /// The width in pixels.
+    /// Returns the width in pixels.
     #[must_use]
     pub const fn width(&self) -> u32 {
         self.width
     }
 
-    /// The height in pixels.
+    /// Returns the height in pixels.
     #[must_use]
     pub const fn height(&self) -> u32 {
         self.height
     }
 
-    /// Three bytes a pixel: red, green, blue; row by row from the top.
+    /// Returns the pixels as three bytes each: red, green, blue; row by row from the top.
     #[must_use]
     pub const fn pixels(&self) -> &[u8] {
         &self.pixels
     }
 
-    /// The same picture, borrowed.
+    /// Returns a borrowed view of the picture.
     #[must_use]
     pub const fn view(&self) -> RgbView<'_> {
         RgbView { width: self.width, height: self.height, pixels: &self.pixels }
     }
 
-    /// The bytes, row by row from the top.
+    /// Returns the bytes, row by row from the top.
     #[must_use]
     pub fn into_pixels(self) -> Vec<u8> {
         self.pixels.into_vec()
     }
 
-    /// The pixels from `left` and `top` on, as many as a smaller picture has. The caller keeps the part
-    /// within the picture.
+    /// Returns the part with this width and height whose corner is at `left` and `top`. The caller must
+    /// ensure that the part is within the picture.
     pub(super) fn part(&self, left: usize, top: usize, width: u32, height: u32) -> Self {
         let (row, columns, rows) = (pixels_of(self.width) * 3, pixels_of(width), pixels_of(height));
         let lines = self.pixels.chunks_exact(row).skip(top).take(rows);
@@ -137,7 +137,8 @@ impl RgbPicture {
         Self { width, height, pixels }
     }
 
-    /// A picture of one colour, with another one laid on it. The caller keeps the other one within it.
+    /// Returns a picture of one colour with this picture placed on it at `left` and `top`. The caller must
+    /// ensure that it fits.
     pub(super) fn around(&self, colour: [u8; 3], left: usize, top: usize, width: u32, height: u32) -> Self {
         let (columns, rows) = (pixels_of(width), pixels_of(height));
         let mut pixels: Vec<u8> = colour.iter().copied().cycle().take(columns * rows * 3).collect();
@@ -149,12 +150,12 @@ impl RgbPicture {
     }
 }
 
-/// A side as a number of elements.
+/// Converts a side to a number of elements.
 pub(super) fn pixels_of(side: u32) -> usize {
     usize::try_from(side).expect("a side is at most 65,535")
 }
 
-/// The size alone.
+/// Shows only the size.
 impl fmt::Debug for RgbPicture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RgbPicture({} x {})", self.width, self.height)

@@ -1,4 +1,4 @@
-//! From pixels to the numbers of a tensor.
+//! Converts pixels to the numbers of a tensor.
 
 use super::InputError;
 use super::image::{Element, ImageInput, Layout, Order};
@@ -6,12 +6,12 @@ use super::picture::{RgbPicture, pixels_of};
 use crate::tensor::{Tensor, TensorData};
 
 impl ImageInput {
-    /// The tensor of a picture of any size: [`Self::resize`], then [`Self::tensor`].
+    /// Returns the tensor of a picture of any size: [`Self::resize`], then [`Self::tensor`].
     pub fn prepare(&self, name: &str, picture: &RgbPicture) -> Result<Tensor, InputError> {
         self.tensor(name, &self.resize(picture)?)
     }
 
-    /// The tensor of a picture that has the model's width and height already, as `name`.
+    /// Returns the tensor, with the name `name`, of a picture that already has the model's width and height.
     pub fn tensor(&self, name: &str, picture: &RgbPicture) -> Result<Tensor, InputError> {
         self.check().map_err(InputError::Declared)?;
         let (expected, got) = ((self.width, self.height), (picture.width(), picture.height()));
@@ -33,9 +33,10 @@ impl ImageInput {
         Tensor::new(name, &shape, data).map_err(InputError::Tensor)
     }
 
-    /// The value of each byte, with the channel in the tensor, in the layout's order.
+    /// Returns the values of all bytes in the layout's order. `value` gets a byte and its channel in the
+    /// tensor.
     fn arranged<T>(&self, pixels: &[[u8; 3]], value: impl Fn(u8, usize) -> T) -> Vec<T> {
-        // The colour of each channel.
+        // The index of the colour in each channel.
         let colours = match self.order {
             Order::Rgb => [0, 1, 2],
             Order::Bgr => [2, 1, 0],

@@ -1,4 +1,4 @@
-//! Brings pictures to the size that a model reads.
+//! Resizes pictures to the size that a model reads.
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -8,38 +8,40 @@ use super::form::{Filter, PictureForm, Resize};
 use super::image::ImageInput;
 use super::picture::{RgbPicture, RgbView, pixels_of};
 
-/// Bytes of a picture before it is cropped: 64 MiB. A shorter side of 512 allows a longer one of 43,000.
+/// The largest size of a picture before it is cropped, in bytes: 64 MiB. A shorter side of 512 allows a
+/// longer one of 43,000.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of a picture between its two passes, where columns come first: 64 MiB.
+/// The largest size of a picture between the two passes, in bytes, if columns come first: 64 MiB.
 const COLUMNS_FIRST_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of a picture between its two passes, whichever comes first: 128 MiB. Beyond are only pictures of
-/// more than 80 megapixels that are covered by a side of nearly the longest.
+/// The largest size of a picture between the two passes, in bytes, in either order: 128 MiB. Only pictures of
+/// more than 80 megapixels that are resized to nearly the largest `resize_to` exceed it.
 const BETWEEN_BYTES_MAX: u64 = 128 << 20;
 
 impl ImageInput {
-    /// Brings a picture to the width and height that the model reads.
+    /// Resizes a picture to the width and height that the model reads.
     pub fn resize(&self, picture: &RgbPicture) -> Result<RgbPicture, InputError> {
         self.check().map_err(InputError::Declared)?;
         self.form().resize(picture.view())
     }
 }
 
-/// The steps of a resize, known before a pixel is read.
+/// The sizes in a resize, computed before a pixel is read.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
-    /// The whole picture, resampled.
+    /// The size of the whole resampled picture.
     whole: (u32, u32),
-    /// The same between the two passes.
+    /// The size between the two passes.
     between: (u32, u32),
 }
 
 impl PictureForm {
-    /// Brings a picture to this form.
+    /// Resizes a picture to this form.
     ///
     /// # Errors
-    /// [`InputError::Declared`], and [`InputError::Narrow`] where the picture would be too large on the way.
+    /// [`InputError::Declared`], and [`InputError::Narrow`] if the picture would be too large between the
+    /// steps.
     pub fn resize(&self, picture: RgbView<'_>) -> Result<RgbPicture, InputError> {
         let plan = self.plan(picture.size())?;
         let whole = self.resampled(picture, plan);
@@ -57,10 +59,11 @@ impl PictureForm {
         }
     }
 
-    /// The bytes that a resize of a picture of this size takes beside the picture, the result among them.
+    /// Returns the memory in bytes that a resize of a picture of this size needs in addition to the picture,
+    /// including the result.
     ///
     /// # Errors
-    /// As [`Self::resize`].
+    /// The same as for [`Self::resize`].
     pub fn working_bytes(&self, width: u32, height: u32) -> Result<usize, InputError> {
         let plan = self.plan((width, height))?;
         let bytes = bytes_of(plan.whole) + bytes_of(plan.between);
@@ -79,9 +82,9 @@ impl PictureForm {
         if whole.0.max(whole.1) > RgbPicture::SIDE_MAX || bytes_of(whole) > BYTES_MAX {
             return Err(narrow);
         }
-        // Columns before rows, as in Pillow: the library would begin with the rows. Where a byte is cut off
-        // at 0 or 255 on the way, the order shows in the result. A tall and narrow picture begins with the
-        // rows: else it would grow a thousandfold on the way.
+        // Columns come before rows, as in Pillow; the library by itself would begin with the rows. The order
+        // affects the result where a byte is clipped at 0 or 255 between the passes. A tall and narrow
+        // picture begins with the rows, since otherwise it would grow a thousandfold between the passes.
         let columns_first = (whole.0, height);
         let between =
             if bytes_of(columns_first) > COLUMNS_FIRST_BYTES_MAX { (width, whole.1) } else { columns_first };
@@ -119,18 +122,18 @@ fn one_pass(pixels: &[u8], from: (u32, u32), to: (u32, u32), options: &ResizeOpt
     target.into_vec()
 }
 
-/// Three bytes a pixel.
+/// Returns the size in bytes: three per pixel.
 fn bytes_of((width, height): (u32, u32)) -> u64 {
     u64::from(width) * u64::from(height) * 3
 }
 
-/// The size in proportion whose shorter side is `shorter`; the longer one is rounded down.
+/// Returns the size in proportion whose shorter side is `shorter`; the longer one is rounded down.
 fn covering(width: u32, height: u32, shorter: u32) -> (u32, u32) {
     let longer = |long: u32, short: u32| bounded(u64::from(long) * u64::from(shorter) / u64::from(short));
     if width <= height { (shorter, longer(height, width)) } else { (longer(width, height), shorter) }
 }
 
-/// The largest size in proportion within a width and height, rounded to the nearest and at least 1.
+/// Returns the largest size in proportion within a width and height, rounded to the nearest and at least 1.
 fn fitting(width: u32, height: u32, within_width: u32, within_height: u32) -> (u32, u32) {
     let [w, h, to_w, to_h] = [width, height, within_width, within_height].map(u64::from);
     let nearest = |product: u64, by: u64| bounded((product * 2 + by) / (by * 2)).max(1);

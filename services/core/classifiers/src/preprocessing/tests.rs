@@ -1,4 +1,4 @@
-//! Pictures against Pillow, and against values computed by hand.
+//! Compares preprocessing with Pillow, and with values computed by hand.
 
 mod pictures;
 mod conversations;

@@ -1,4 +1,4 @@
-//! The declaration of what a model returns.
+//! The declaration of a model's output.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::fault::{Faults, Findings};
 use crate::name::Name;
 use crate::tensor::Tensor;
 
-/// Which tensor of a model holds the scores of which classes.
+/// The output of a model: the tensor with the scores, and the class of each number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     tensor: Box<str>,
@@ -24,11 +24,11 @@ pub struct Output {
 pub struct OutputDraft {
     /// The tensor's name in the model.
     pub tensor: String,
-    /// The numbers of the tensor for one input; its shape is `[1, length]` or `[length]`.
+    /// The number of elements of the tensor for one input; its shape is `[1, length]` or `[length]`.
     pub length: u32,
     /// The function from numbers to scores.
     pub activation: Activation,
-    /// The classes. Numbers without a class are not read, besides by softmax.
+    /// The classes. Numbers without a class are ignored, except by softmax.
     pub classes: Vec<OutputClassDraft>,
 }
 
@@ -40,7 +40,7 @@ pub struct OutputClassDraft {
     pub name: String,
     /// The position in the tensor, from 0.
     pub index: u32,
-    /// The class of a taxonomy that it stands for, as `taxonomy/dimension=value`; `None` for one such as
+    /// The class of a taxonomy that it represents, as `taxonomy/dimension=value`; `None` for one such as
     /// `neutral`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_for: Option<String>,
@@ -53,7 +53,7 @@ pub struct OutputClass {
     pub name: Name,
     /// The position in the tensor, from 0.
     pub index: usize,
-    /// The class of a taxonomy that it stands for.
+    /// The class of a taxonomy that it represents.
     pub stands_for: Option<TaxonomyClass>,
 }
 
@@ -61,7 +61,7 @@ pub struct OutputClass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
-    /// Nothing: the numbers are from 0 to 1 already.
+    /// No function: the numbers are already from 0 to 1.
     None,
     /// `1 / (1 + exp(-x))`, for each number by itself.
     Sigmoid,
@@ -70,36 +70,36 @@ pub enum Activation {
 }
 
 impl Output {
-    /// Numbers of an output tensor.
+    /// The largest number of elements of an output tensor.
     pub const LENGTH_MAX: u32 = 4096;
-    /// Classes of a model.
+    /// The largest number of classes of a model.
     pub const CLASSES_MAX: usize = 64;
 
-    /// The tensor's name in the model.
+    /// Returns the tensor's name in the model.
     #[must_use]
     pub fn tensor(&self) -> &str {
         &self.tensor
     }
 
-    /// The numbers of the tensor for one input.
+    /// Returns the number of elements of the tensor for one input.
     #[must_use]
     pub const fn length(&self) -> usize {
         self.length
     }
 
-    /// The function from numbers to scores.
+    /// Returns the function from numbers to scores.
     #[must_use]
     pub const fn activation(&self) -> Activation {
         self.activation
     }
 
-    /// The classes, at least one, in the order in which they were declared.
+    /// Returns the classes, at least one, in the order of their declaration.
     #[must_use]
     pub const fn classes(&self) -> &[OutputClass] {
         &self.classes
     }
 
-    /// The output of a draft, with its faults noted.
+    /// Returns the output of a draft, and adds its faults to the findings.
     pub(crate) fn find(draft: &OutputDraft, findings: &mut Findings) -> Self {
         findings.expect_line(&draft.tensor, Tensor::NAME_LEN_MAX, "tensor");
         findings.expect((1..=Self::LENGTH_MAX).contains(&draft.length), "length", || {

@@ -6,17 +6,17 @@ use super::output::{Activation, Output};
 use crate::name::Name;
 use crate::tensor::{Tensor, TensorData};
 
-/// A score from 0 to 1 for each class of a model, in the order in which its card declares them.
+/// A score from 0 to 1 for each class of a model, in the order of its card.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores(Box<[(Name, f32)]>);
 
-/// The returned tensors hold no scores.
+/// The returned tensors do not contain valid scores.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ScoreError {
     /// The tensor is not among those that were returned.
     #[error("the model returned no tensor {0}")]
     NoTensor(Box<str>),
-    /// The tensor holds something else than numbers of 32 bits.
+    /// The elements of the tensor are not 32-bit floating-point numbers.
     #[error("the tensor {tensor} holds {element}, not f32")]
     Element {
         /// The tensor.
@@ -42,7 +42,7 @@ pub enum ScoreError {
         /// The position.
         index: usize,
     },
-    /// A number is no score, and no activation is declared that makes one of it.
+    /// A number is not a score from 0 to 1, and no activation is declared.
     #[error(
         "the tensor {tensor} holds a number at {index} that is not from 0 to 1, and the card declares no activation"
     )]
@@ -54,12 +54,12 @@ pub enum ScoreError {
     },
 }
 
-/// Rounding in a model may exceed 0 and 1 by so much, and is cut off.
+/// The largest excess over 0 and 1 that counts as a rounding error; such numbers are clipped.
 const ROUNDING: f32 = 1e-5;
 
 impl Output {
-    /// The scores in what a model returned. Every number of the tensor must be finite, also those without a
-    /// class.
+    /// Returns the scores in the tensors that a model returned. Every number of the tensor must be finite,
+    /// including those without a class.
     pub fn scores(&self, returned: &[Tensor]) -> Result<Scores, ScoreError> {
         let name = || Box::<str>::from(self.tensor());
         let tensor = returned.iter().find(|tensor| tensor.name() == self.tensor());
@@ -75,11 +75,11 @@ impl Output {
             return Err(ScoreError::NotFinite { tensor: name(), index });
         }
         let largest = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        // Of differences from the largest number, so that nothing overflows.
+        // Uses differences from the largest number, so that nothing overflows.
         let weight = |number: f32| (f64::from(number) - f64::from(largest)).exp();
         let sum: f64 = numbers.iter().map(|number| weight(*number)).sum();
         let score = |index: usize| {
-            // The shape has been checked, and the card that an index is below the length.
+            // The shape is checked above, and the card ensures that an index is below the length.
             let number = numbers.get(index).copied().unwrap_or(f32::NAN);
             let score = match self.activation() {
                 Activation::None => number,
@@ -95,8 +95,8 @@ impl Output {
 }
 
 impl Output {
-    /// The scores that somebody else has read, by class. `None` unless they are those of all classes in their
-    /// order, each a number from 0 to 1.
+    /// Converts scores by class that another process has read. `None` unless all classes are present in their
+    /// order, each with a number from 0 to 1.
     #[must_use]
     pub fn named<'a>(&self, scores: impl IntoIterator<Item = (&'a str, f32)>) -> Option<Scores> {
         let mut scores = scores.into_iter();
@@ -110,19 +110,19 @@ impl Output {
     }
 }
 
-/// The nearest number of 32 bits.
+/// Returns the nearest 32-bit number.
 #[expect(clippy::cast_possible_truncation, reason = "from 0 to 1, rounded to the nearest")]
 fn narrowed(number: f64) -> f32 {
     number as f32
 }
 
 impl Scores {
-    /// Each class with its score.
+    /// Returns each class with its score.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, f32)> {
         self.0.iter().map(|(name, score)| (name, *score))
     }
 
-    /// The score of a class.
+    /// Returns the score of a class.
     #[must_use]
     pub fn of(&self, class: &Name) -> Option<f32> {
         self.iter().find_map(|(name, score)| (name == class).then_some(score))
@@ -211,7 +211,7 @@ mod tests {
             );
         }
         for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            // Also where no class is.
+            // This also applies to a number without a class.
             assert_eq!(
                 refused(tensor(&[1, 2], &[0.0, number])),
                 "the tensor out holds no finite number at 1"

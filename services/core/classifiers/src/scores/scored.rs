@@ -1,4 +1,4 @@
-//! Scores as they are answered.
+//! Scores in the form of answers.
 
 use serde::Serialize;
 
@@ -6,7 +6,8 @@ use crate::calibration::Estimate;
 use crate::name::Name;
 use crate::threshold::{Chosen, Rate};
 
-/// The score of a class with all that is known of it. Never a verdict: a policy may ask for a review by it.
+/// The score of a class with its threshold and expected rate. It is never a verdict, but a policy may require
+/// a review because of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scored {
     /// The model.
@@ -17,25 +18,26 @@ pub struct Scored {
     pub class: Name,
     /// The score, from 0 to 1: not a probability.
     pub score: f32,
-    /// The threshold; `None` where none was chosen.
+    /// The threshold; `None` if none was chosen.
     pub threshold: Option<f32>,
-    /// How often other content is above the threshold; `None` without a threshold.
+    /// The rate of other content above the threshold; `None` without a threshold.
     pub expected_rate: Option<ExpectedRate>,
     /// Whether the score is at least the threshold; false without one.
     pub is_above: bool,
 }
 
-/// How often content that is not of the class is above a threshold, as measured on the calibration's sample.
+/// The rate at which content that is not of the class is above a threshold, measured on the calibration's
+/// sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ExpectedRate {
-    /// The rate that was asked, which the measurement supports with 95 % confidence.
+    /// The requested rate, which the measurement supports with 95 % confidence.
     pub at_most: Rate,
-    /// The measurement, with its interval of 95 %.
+    /// The measured rate, with its 95 % interval.
     pub measured: Estimate,
 }
 
 impl Scored {
-    /// The score of a class with its threshold, if it has one.
+    /// Creates the score of a class with its threshold, if it has one.
     pub(crate) fn new(model: &Name, version: u32, class: &Name, score: f32, chosen: Option<&Chosen>) -> Self {
         let threshold = chosen.map(|chosen| chosen.measured.threshold);
         let rate = |chosen: &Chosen| ExpectedRate {

@@ -5,9 +5,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A class of a taxonomy of a sharing programme, which a class of a model stands for:
-/// `gifct-2025/content-type=manual`. Whether the taxonomy has the class is checked by the bank, which knows
-/// the taxonomies.
+/// A class of a sharing programme's taxonomy that a class of a model represents:
+/// `gifct-2025/content-type=manual`. The bank, which knows the taxonomies, checks that the class exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaxonomyClass {
     text: Box<str>,
@@ -15,7 +14,7 @@ pub struct TaxonomyClass {
     equals: usize,
 }
 
-/// The text is no [`TaxonomyClass`].
+/// The text is not a valid [`TaxonomyClass`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
     "a class of a taxonomy is taxonomy/dimension=value: two words of 1 to {max} of a-z 0-9 -, and one of A-Z a-z 0-9 . _ - +",
@@ -24,22 +23,22 @@ pub struct TaxonomyClass {
 pub struct TaxonomyClassError;
 
 impl TaxonomyClass {
-    /// Bytes of one word.
+    /// The longest word, in bytes.
     pub const WORD_LEN_MAX: usize = 64;
 
-    /// The name of the taxonomy.
+    /// Returns the name of the taxonomy.
     #[must_use]
     pub fn taxonomy(&self) -> &str {
         &self.text[..self.slash]
     }
 
-    /// The dimension.
+    /// Returns the dimension.
     #[must_use]
     pub fn dimension(&self) -> &str {
         &self.text[self.slash + 1..self.equals]
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.text[self.equals + 1..]

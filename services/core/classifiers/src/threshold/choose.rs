@@ -1,4 +1,4 @@
-//! The threshold of a rate.
+//! Chooses the threshold for a rate.
 
 use serde::Serialize;
 use thiserror::Error;
@@ -6,18 +6,18 @@ use thiserror::Error;
 use super::rate::Rate;
 use crate::calibration::{ClassTable, Measured, is_supported, upper_bound};
 
-/// A threshold, with what was measured of it.
+/// A threshold with its measured rates.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Chosen {
-    /// The rate that was asked.
+    /// The requested rate.
     pub rate: Rate,
-    /// What the sample shows of the threshold.
+    /// The threshold with its rates in the sample.
     pub measured: Measured,
     /// The upper bound of the false-positive rate with 95 % confidence; at most the rate.
     pub bound: f64,
 }
 
-/// The sample supports no threshold of the rate.
+/// The sample supports no threshold for the rate.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum ChooseError {
     /// Even without a false positive the sample would be too small.
@@ -26,29 +26,29 @@ pub enum ChooseError {
          above the threshold, it would take {needed}"
     )]
     SampleTooSmall {
-        /// The rate that was asked.
+        /// The requested rate.
         rate: Rate,
-        /// The sample's contents that are not of the class.
+        /// The number of contents in the sample that are not of the class.
         negatives: u64,
-        /// How many it takes at least.
+        /// The smallest number that is needed.
         needed: u64,
     },
-    /// The sample is large enough, and the model takes too much of it for the class at every threshold.
+    /// The sample is large enough, but at every threshold the model has too many false positives.
     #[error(
         "at every threshold too many contents that are not of the class are above for a rate of at most {rate}: \
          the sample supports {}",
         best.map_or("no rate".into(), |best| format!("at most {best}"))
     )]
     TooManyFalsePositives {
-        /// The rate that was asked.
+        /// The requested rate.
         rate: Rate,
         /// The lowest rate 1 in N that the sample supports; `None` if it supports none.
         best: Option<Rate>,
     },
 }
 
-/// The smallest number of negatives which, without a false positive among them, support a rate: the least n
-/// with `(1 - rate)^n <= 0.05`. About three divided by the rate.
+/// Returns the smallest number of negatives that supports a rate if none is a false positive: the smallest n
+/// with `(1 - rate)^n <= 0.05`. This is about three divided by the rate.
 #[must_use]
 pub fn negatives_needed(rate: Rate) -> u64 {
     let log = (-rate.share()).ln_1p();
@@ -59,13 +59,14 @@ pub fn negatives_needed(rate: Rate) -> u64 {
     (about.saturating_sub(1)..).find(|count| is_enough(*count)).unwrap_or(u64::MAX)
 }
 
-/// The smallest threshold of the table whose false-positive rate is at most the rate, with 95 % confidence.
+/// Returns the smallest threshold in the table whose false-positive rate is at most `rate`, with 95 %
+/// confidence.
 pub fn choose(table: &ClassTable, rate: Rate) -> Result<Chosen, ChooseError> {
     let (negatives, needed) = (table.negatives(), negatives_needed(rate));
     if negatives < needed {
         return Err(ChooseError::SampleTooSmall { rate, negatives, needed });
     }
-    // Thresholds ascend, so false positives and their bounds descend: the first one that is supported is the
+    // Thresholds ascend, so false positives and their bounds descend: the first supported one is the
     // smallest.
     let first =
         table.rows().partition_point(|row| !is_supported(row.false_positives, negatives, rate.share()));
@@ -76,11 +77,11 @@ pub fn choose(table: &ClassTable, rate: Rate) -> Result<Chosen, ChooseError> {
     chosen.ok_or_else(|| ChooseError::TooManyFalsePositives { rate, best: best(table) })
 }
 
-/// The lowest rate 1 in N that the table supports.
+/// Returns the lowest rate 1 in N that the table supports.
 fn best(table: &ClassTable) -> Option<Rate> {
     let fewest = table.rows().last()?.false_positives;
     let is_good = |rate: &Rate| is_supported(fewest, table.negatives(), rate.share());
-    // Up to the largest N of a rate, by halves: a rate is supported where a lower one is.
+    // Bisection up to the largest N of a rate: if a rate is supported, so are all higher ones.
     let (mut good, mut bad) = (1_u32, 1_000_001_u32);
     while bad - good > 1 {
         let middle = u32::midpoint(good, bad);
@@ -97,8 +98,8 @@ mod tests {
     use crate::calibration::{ClassTableDraft, Row};
     use crate::histogram::Histogram;
 
-    /// A table of this many negatives whose rows have these false positives, descending, at thresholds that
-    /// ascend evenly.
+    /// Returns a table with this number of negatives and these false positives in its rows, descending, at
+    /// evenly ascending thresholds.
     fn table(negatives: u64, false_positives: &[u64]) -> ClassTable {
         let mut counts = vec![0; 64];
         counts[0] = negatives;
@@ -119,7 +120,8 @@ mod tests {
         .unwrap()
     }
 
-    /// The probability of at most `count` of `of` where each has the probability `share`, by its definition.
+    /// Returns the probability of at most `count` successes in `of` trials with the success probability
+    /// `share`, by definition.
     fn at_most(count: u64, of: u64, share: f64) -> f64 {
         let mut term = (1.0 - share).powi(i32::try_from(of).unwrap());
         let mut sum = term;
@@ -168,7 +170,7 @@ mod tests {
         let best = Rate::one_in(34).unwrap();
         assert_eq!(refused, ChooseError::TooManyFalsePositives { rate, best: Some(best) });
         assert!(refused.to_string().ends_with("the sample supports at most 1 in 34"), "{refused}");
-        // The rate that is named is one that it supports, and the next lower one is not.
+        // The sample supports the named rate, but not the next lower one.
         assert!(choose(&table(1_000, &[900, 50, 20]), best).is_ok());
         assert!(choose(&table(1_000, &[900, 50, 20]), Rate::one_in(35).unwrap()).is_err());
         let useless = choose(&table(1_000, &[900]), rate).unwrap_err();
@@ -177,8 +179,8 @@ mod tests {
     }
 
     proptest! {
-        /// By brute force: of all rows, the smallest threshold at which so few false positives would have a
-        /// probability of at most 5 % if the rate were any higher.
+        /// Brute force over all rows: the smallest threshold whose number of false positives, or fewer, would
+        /// have a probability of at most 5 % if the rate were any higher.
         #[test]
         fn the_choice_is_that_of_exact_sums(negatives in 1_u64..300, share in 0.005..0.5_f64) {
             let rate = Rate::new(share).unwrap();

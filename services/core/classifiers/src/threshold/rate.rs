@@ -1,4 +1,4 @@
-//! Rates that people ask for.
+//! Rates in requests for thresholds.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A rate that must not be exceeded, from 1 in a million to 1 in 2. Written `1 in 10000`, `1 in 10,000` or
-/// `0.0001`; in JSON a number.
+/// A rate that must not be exceeded, from 1 in a million to 1 in 2. The text form is `1 in 10000`,
+/// `1 in 10,000` or `0.0001`; in JSON a number.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Rate(f64);
 
-/// The text or number is no [`Rate`].
+/// The text or number is not a valid [`Rate`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a rate is `1 in N` with N from 2 to 1,000,000, or a number from 0.000001 to 0.5")]
 pub struct RateError;
@@ -20,7 +20,7 @@ pub struct RateError;
 impl Rate {
     /// The lowest rate: a sample that supports it has three million negatives.
     pub const MIN: f64 = 1e-6;
-    /// The highest rate. Beyond, a threshold separates nothing.
+    /// The highest rate. Above it a threshold separates nothing.
     pub const MAX: f64 = 0.5;
 
     /// Checks the share.
@@ -28,12 +28,12 @@ impl Rate {
         (Self::MIN..=Self::MAX).contains(&share).then_some(Self(share)).ok_or(RateError)
     }
 
-    /// The rate 1 in `count`.
+    /// Returns the rate 1 in `count`.
     pub fn one_in(count: u32) -> Result<Self, RateError> {
         Self::new(1.0 / f64::from(count))
     }
 
-    /// The rate as a share.
+    /// Returns the rate as a share.
     #[must_use]
     pub const fn share(self) -> f64 {
         self.0
@@ -51,7 +51,7 @@ impl FromStr for Rate {
             return Self::new(text.parse().map_err(|_| RateError)?);
         };
         let rest = rest.trim();
-        // Commas only between groups of three digits.
+        // Commas are allowed only between groups of three digits.
         let mut groups = rest.split(',');
         let is_grouped = groups.next().is_some_and(|first| !first.is_empty())
             && groups.all(|group| group.len() == 3)
@@ -63,7 +63,7 @@ impl FromStr for Rate {
     }
 }
 
-/// `1 in 10,000` where the rate is that of a whole number; otherwise the decimal.
+/// Writes `1 in 10,000` if the inverse is an integer; otherwise the decimal number.
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inverse = (1.0 / self.0).round();

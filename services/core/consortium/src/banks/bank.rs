@@ -6,17 +6,17 @@ pub use vigie_model::{BankRef, BankRefError};
 use super::charter::Charter;
 use crate::members::member::MemberId;
 
-/// A living bank.
+/// A bank that has not been deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnedBank {
-    /// Its id.
+    /// The bank's id.
     pub id: BankId,
-    /// The member that it belongs to.
+    /// The member that owns the bank.
     pub owner: MemberId,
-    /// Its name, unique among the owner's banks and aliases.
+    /// The bank's name, unique among the owner's banks and aliases.
     pub name: BankName,
     /// Whether its items are searched.
     pub enabled: bool,
-    /// Its demands and terms.
+    /// The bank's demands on contributors and its terms.
     pub charter: Charter,
 }

@@ -1,4 +1,4 @@
-//! A charter: what a bank asks of its contributors, what it does by itself, and what it keeps.
+//! A charter: what a bank requires of its contributors, its automatic actions, and the records that it keeps.
 
 use thiserror::Error;
 use vigie_model::{BankId, Distance, HashType};
@@ -25,23 +25,23 @@ pub struct Charter {
 /// A charter before it is checked.
 #[derive(Debug, Clone, Default)]
 pub struct CharterDraft {
-    /// The taxonomies that items take their classification from; none for any.
+    /// The taxonomies that classifications of items may use; empty for any taxonomy.
     pub taxonomies: Vec<String>,
-    /// A removal of this many items or more needs two people; 0 for never.
+    /// The number of items from which a removal needs two people; 0 for never.
     pub two_person_items: u32,
-    /// Hours until the hash of a withdrawn item is in no file any more; 0 for
+    /// Hours until no file contains the hash of a withdrawn item any more; 0 for
     /// [`Charter::PURGE_HOURS_DEFAULT`].
     pub purge_hours: u32,
-    /// Members, the contributors included, that confirm an item before it matches for others; 0 and 1 for at
-    /// once.
+    /// The number of members, contributors included, that must confirm an item before it matches for other
+    /// members; with 0 or 1 it matches at once.
     pub confirmations_min: u32,
-    /// Members that call an item wrong until it is held; 0 for never.
+    /// The number of members with a negative opinion at which an item is held; 0 for never.
     pub hold_on_negatives: u32,
-    /// Matches of the bank are counted and answered to nobody.
+    /// Matches of the bank are counted but never returned to callers.
     pub shadow: bool,
-    /// Banks whose matches a match of this bank takes away.
+    /// Banks whose matches do not count for a query that also matches this bank (an allow-list).
     pub suppresses: Vec<BankId>,
-    /// Days that the owner has to resolve a dispute; 0 for [`Charter::DISPUTE_DAYS_DEFAULT`].
+    /// The number of days that the owner has to resolve a dispute; 0 for [`Charter::DISPUTE_DAYS_DEFAULT`].
     pub dispute_days: u32,
     /// Days for which matches are recorded; 0 for no records.
     pub match_record_days: u32,
@@ -49,47 +49,47 @@ pub struct CharterDraft {
     pub frames_answer_images: bool,
     /// A video with a frame that is near one of the bank's images matches it.
     pub images_answer_videos: bool,
-    /// How far vectors of some types may lie in the bank, instead of the default distances of the types.
+    /// The largest distance of a match, for some types of vectors, in place of the type's default distance.
     pub vector_distances: Vec<(HashType, Distance)>,
 }
 
-/// Why a [`CharterDraft`] is no charter.
+/// The reason why a [`CharterDraft`] is not a valid charter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CharterError {
     /// Too many taxonomies.
     #[error("a charter names at most {max} taxonomies, not {0}", max = Charter::TAXONOMIES_MAX)]
     TooManyTaxonomies(usize),
-    /// A taxonomy's name is none.
+    /// A taxonomy's name is malformed.
     #[error("a taxonomy's name is 1 to {max} of a-z 0-9 -", max = Charter::TAXONOMY_LEN_MAX)]
     TaxonomyName,
     /// Too many hours.
     #[error("purge_hours is {0}; it must be 1 to {max}, or 0 for {default}", max = Charter::PURGE_HOURS_MAX, default = Charter::PURGE_HOURS_DEFAULT)]
     PurgeHours(u32),
-    /// More members than there can be.
+    /// More members than a deployment can have.
     #[error("{field} is {members}; it must be at most {max}", max = Charter::MEMBERS_MAX)]
     Members {
         /// The field at fault.
         field: &'static str,
-        /// The members that it asks for.
+        /// The number of members that the draft requires.
         members: u32,
     },
     /// Too many suppressed banks.
     #[error("a bank suppresses at most {max} others, not {0}", max = Charter::SUPPRESSES_MAX)]
     TooManySuppressed(usize),
-    /// Too many types of vectors.
+    /// Distances for too many hash types.
     #[error("a charter names distances of at most {max} hash types, not {0}", max = Charter::VECTOR_DISTANCES_MAX)]
     TooManyVectorDistances(usize),
-    /// A distance of a type that is none of vectors, or twice of one type.
+    /// A distance for a hash type that is not a vector type, or a second distance for a type.
     #[error("a charter names a distance once for each type, and of types of vectors alone; {0} is otherwise")]
     VectorType(HashType),
-    /// A distance beyond what the type accepts.
+    /// A distance above the type's maximum.
     #[error(
         "the distance for {hash_type} is {}; it must be 0 to {}",
         hash_type.distance_text(*distance),
         hash_type.distance_text(hash_type.distance_max())
     )]
     VectorDistance {
-        /// The type.
+        /// The hash type.
         hash_type: HashType,
         /// The distance that the draft names.
         distance: Distance,
@@ -99,15 +99,15 @@ pub enum CharterError {
     Days {
         /// The field at fault.
         field: &'static str,
-        /// The days that it asks for.
+        /// The number of days in the draft.
         days: u32,
-        /// The most.
+        /// The largest number of days that is allowed.
         max: u16,
     },
 }
 
 impl CharterError {
-    /// The field of the draft that is at fault.
+    /// Returns the name of the invalid field of the draft.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -123,77 +123,78 @@ impl CharterError {
 }
 
 impl Charter {
-    /// Taxonomies of one bank.
+    /// The largest number of taxonomies that one charter names.
     pub const TAXONOMIES_MAX: usize = 8;
     /// The longest name of a taxonomy, in bytes.
     pub const TAXONOMY_LEN_MAX: usize = 32;
-    /// Three days: the longest that the programmes we know give to a withdrawal.
+    /// The default for `purge_hours`: three days, the longest time that a known programme allows for a
+    /// withdrawal.
     pub const PURGE_HOURS_DEFAULT: u16 = 72;
-    /// A year.
+    /// The largest `purge_hours`: one year.
     pub const PURGE_HOURS_MAX: u16 = 8_760;
-    /// Members that a charter can ask for: as many as a deployment may have.
+    /// The largest number of members that a charter can require: as many as a deployment may have.
     pub const MEMBERS_MAX: u16 = 1_000;
-    /// Banks that one bank suppresses.
+    /// The largest number of banks that one bank suppresses.
     pub const SUPPRESSES_MAX: usize = 64;
-    /// Types of vectors that a bank has distances of its own for.
+    /// The largest number of vector types for which a bank has its own distance.
     pub const VECTOR_DISTANCES_MAX: usize = 16;
-    /// Two weeks.
+    /// The default for `dispute_days`: two weeks.
     pub const DISPUTE_DAYS_DEFAULT: u16 = 14;
-    /// A quarter.
+    /// The largest `dispute_days`: about a quarter of a year.
     pub const DISPUTE_DAYS_MAX: u16 = 90;
-    /// Two years.
+    /// The largest `match_record_days`: two years.
     pub const MATCH_RECORD_DAYS_MAX: u16 = 730;
 
-    /// The taxonomies that items take their classification from, sorted; none for any.
+    /// Returns the taxonomies that classifications of items may use, sorted; empty for any taxonomy.
     #[must_use]
     pub fn taxonomies(&self) -> &[Box<str>] {
         &self.taxonomies
     }
 
-    /// A removal of this many items or more needs two people; `None` for never.
+    /// Returns the number of items from which a removal needs two people; `None` for never.
     #[must_use]
     pub fn two_person_items(&self) -> Option<u32> {
         (self.two_person_items > 0).then_some(self.two_person_items)
     }
 
-    /// Hours until the hash of a withdrawn item is in no file any more.
+    /// Returns the number of hours until no file contains the hash of a withdrawn item any more.
     #[must_use]
     pub const fn purge_hours(&self) -> u16 {
         self.purge_hours
     }
 
-    /// Members, the contributors included, that confirm an item before it matches for others; `None` for at
-    /// once.
+    /// Returns the number of members, contributors included, that must confirm an item before it matches for
+    /// other members; `None` if it matches at once.
     #[must_use]
     pub fn confirmations_min(&self) -> Option<u16> {
         (self.confirmations_min > 1).then_some(self.confirmations_min)
     }
 
-    /// Members that call an item wrong until it is held; `None` for never.
+    /// Returns the number of members with a negative opinion at which an item is held; `None` for never.
     #[must_use]
     pub fn hold_on_negatives(&self) -> Option<u16> {
         (self.hold_on_negatives > 0).then_some(self.hold_on_negatives)
     }
 
-    /// Whether matches of the bank are counted and answered to nobody.
+    /// Whether matches of the bank are counted but never returned to callers.
     #[must_use]
     pub const fn is_shadow(&self) -> bool {
         self.shadow
     }
 
-    /// Banks whose matches a match of this bank takes away, ascending.
+    /// Returns the banks whose matches do not count for a query that also matches this bank, ascending.
     #[must_use]
     pub fn suppresses(&self) -> &[BankId] {
         &self.suppresses
     }
 
-    /// Days that the owner has to resolve a dispute.
+    /// Returns the number of days that the owner has to resolve a dispute.
     #[must_use]
     pub const fn dispute_days(&self) -> u16 {
         self.dispute_days
     }
 
-    /// Days for which matches are recorded; `None` for no records.
+    /// Returns the number of days for which matches are recorded; `None` for no records.
     #[must_use]
     pub fn match_record_days(&self) -> Option<u16> {
         (self.match_record_days > 0).then_some(self.match_record_days)
@@ -211,14 +212,14 @@ impl Charter {
         self.images_answer_videos
     }
 
-    /// How far vectors may lie in the bank, by ascending type; the default distance of a type that is not
-    /// named.
+    /// Returns the largest distance of a match for each named vector type, by ascending type. A type that is
+    /// not listed has its default distance.
     #[must_use]
     pub fn vector_distances(&self) -> &[(HashType, Distance)] {
         &self.vector_distances
     }
 
-    /// The charter as a draft, to be changed.
+    /// Returns the charter as a draft, which can be changed.
     #[must_use]
     pub fn draft(&self) -> CharterDraft {
         CharterDraft {
@@ -237,8 +238,7 @@ impl Charter {
         }
     }
 
-    /// Reads a distance of vectors as people write it: the name of the type, and a decimal number in its
-    /// metric.
+    /// Parses a distance of vectors: the name of the hash type, and a decimal number in the type's metric.
     pub fn read_vector_distance(name: &str, distance: &str) -> Result<(HashType, Distance), String> {
         let hash_type: HashType =
             name.parse().map_err(|_| format!("{name} is no hash type that is declared here"))?;
@@ -248,8 +248,8 @@ impl Charter {
         Ok((hash_type, far))
     }
 
-    /// Whether the charter says nothing of opinions, disputes, suppression, shadow, records, videos and
-    /// vectors, as those of earlier versions.
+    /// Whether the charter has the defaults for opinions, disputes, suppression, shadow, records, videos and
+    /// vectors. Charters of earlier versions had only the other fields.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let plain = Self::default();
@@ -327,8 +327,8 @@ impl TryFrom<CharterDraft> for Charter {
     }
 }
 
-/// The distances by ascending type. A type that this process has heard no declaration of accepts whatever its
-/// metric has: the bank, which has all declarations, has checked the charter.
+/// Checks the distances and sorts them by type. A type that is not declared in this process accepts any
+/// distance of its metric: the bank, which has all declarations, has checked the charter.
 fn distances_of(
     mut distances: Vec<(HashType, Distance)>,
 ) -> Result<Box<[(HashType, Distance)]>, CharterError> {
@@ -368,7 +368,7 @@ mod tests {
         (VectorClass::ALL[0].hash_type(serial), Distance(distance))
     }
 
-    /// Makes a draft wrong.
+    /// A change that makes a draft invalid.
     type Edit = fn(&mut CharterDraft);
 
     #[test]

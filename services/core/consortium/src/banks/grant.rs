@@ -1,4 +1,4 @@
-//! A grant: what one member may do with one bank of another.
+//! A grant: the rights of one member on a bank of another member.
 
 use vigie_model::{BankId, BankName};
 
@@ -6,14 +6,14 @@ use crate::expiry::Expiry;
 use crate::flags::{Flag, Flags};
 use crate::members::member::MemberId;
 
-/// A right of a member on a bank of another. None includes another.
+/// A right of a member on a bank of another member. No capability includes another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
     /// The bank's items match the member's queries.
     Match,
     /// The member sees labels, references and ids of items.
     SeeDetails,
-    /// The member may put opinions.
+    /// The member may give opinions on items.
     Opine,
     /// The member may add items, and remove those that it added.
     Contribute,
@@ -43,18 +43,18 @@ impl Flag for Capability {
     }
 }
 
-/// A grant as the directory holds it.
+/// A grant as the directory stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The bank.
     pub bank: BankId,
-    /// The member that it is shared with.
+    /// The member that the bank is shared with.
     pub member: MemberId,
-    /// The rights of that member.
+    /// That member's rights on the bank.
     pub capabilities: Capabilities,
-    /// The name under which that member finds the bank, beside `owner/name`: unique among its aliases and
+    /// The member's own name for the bank, in addition to `owner/name`; unique among the member's aliases and
     /// banks.
     pub alias: Option<BankName>,
-    /// From when on the bank is not shared any more.
+    /// The time at which the sharing ends.
     pub expiry: Expiry,
 }

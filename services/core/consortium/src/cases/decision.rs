@@ -1,4 +1,4 @@
-//! Records of decisions about matched content, and what became of them.
+//! Records of decisions about matched content, and the outcomes that members report for them.
 
 use serde::{Deserialize, Serialize};
 use vigie_model::{BankId, BankRef, Decided, Distance, Facts, Hash, HashType, ItemId, UnixMillis, Variant};
@@ -6,7 +6,7 @@ use vigie_model::{BankId, BankRef, Decided, Distance, Facts, Hash, HashType, Ite
 use super::words::words;
 
 words! {
-    /// What a platform did with content.
+    /// The action of a platform on content.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     Action {
@@ -14,7 +14,7 @@ words! {
         Removed = "removed",
         /// Access to the content was disabled.
         Disabled = "disabled",
-        /// The content was shown less.
+        /// The content's visibility was reduced.
         Demoted = "demoted",
         /// The content was restricted by age.
         AgeRestricted = "age-restricted",
@@ -28,7 +28,7 @@ words! {
 }
 
 words! {
-    /// What content was found by.
+    /// The source that made a platform look at content.
     #[derive(Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     Basis {
@@ -64,7 +64,7 @@ words! {
 }
 
 words! {
-    /// What a later review said of a decision.
+    /// The result of a later review of a decision.
     Review {
         /// The decision was right.
         Confirmed = "confirmed",
@@ -74,77 +74,79 @@ words! {
 }
 
 words! {
-    /// A complaint of the user whose content it was.
+    /// The state of a complaint by the user who posted the content.
     Complaint {
-        /// It waits for an answer.
+        /// The complaint waits for an answer.
         Received = "received",
-        /// It was rejected.
+        /// The complaint was rejected.
         Rejected = "rejected",
-        /// It was upheld, and the content was reinstated.
+        /// The complaint was upheld, and the content was reinstated.
         Upheld = "upheld",
     }
 }
 
-/// What a platform says became of a decision.
+/// The outcome of a decision, as the platform reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct DecisionOutcome {
-    /// What it did with the content; `None` for nothing.
+    /// The platform's action on the content; `None` for no action.
     pub action: Option<Action>,
-    /// Whether a person looked at the whole content before that; `None` where that is not known.
+    /// Whether a person looked at the whole content before that; `None` if unknown.
     pub person_looked: Option<bool>,
-    /// What a later review said.
+    /// The result of a later review.
     pub review: Option<Review>,
-    /// A complaint of the user.
+    /// The state of the user's complaint.
     pub complaint: Option<Complaint>,
-    /// What the content was found by; `None` where the platform did not say.
+    /// The source that pointed to the content; `None` if the platform did not name it.
     pub basis: Option<Basis>,
-    /// The kind of the content; `None` for that of the query.
+    /// The kind of the content; `None` for the kind of the query.
     pub media: Option<MediaKind>,
-    /// Since when the platform has hosted the content.
+    /// The time since which the platform has hosted the content.
     pub hosted_since: Option<UnixMillis>,
-    /// When it acted. Where it did not say: when the decision was taken, if its verdict blocks, or else when
-    /// the action was first named.
+    /// The time of the platform's action. If the platform does not give it: the time of the decision if its
+    /// verdict blocks, otherwise the time at which the action was first reported.
     pub acted_at: Option<UnixMillis>,
 }
 
-/// A match as it was when the decision was taken.
+/// A match, as of the time of the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedMatch {
-    /// The item; `None` where the member may not see it.
+    /// The item; `None` if the member may not see it.
     pub item: Option<ItemId>,
     /// The bank.
     pub bank: BankId,
-    /// The reader's name for the bank; `None` where it does not see it, and in what a frontend records.
+    /// The reader's name for the bank; `None` if the reader does not see the bank, and in records that a
+    /// frontend sends.
     pub bank_name: Option<BankRef>,
     /// The type of the hash that matched.
     pub hash_type: HashType,
-    /// Its distance.
+    /// The distance between that hash and the query's hash.
     pub distance: Distance,
-    /// Which way round the query was.
+    /// The variant of the query image (rotated or mirrored) that matched.
     pub variant: Variant,
-    /// Whether the decision rests on it: the policy's bank rules and allow-lists let it count.
+    /// Whether the match counts for the decision under the policy's bank rules and allow-lists.
     pub counts: bool,
-    /// What the members said of the item then; `None` where nothing was said, or the member may not see it.
+    /// The members' opinions on the item at that time; `None` if there were none, or the member may not see
+    /// them.
     pub facts: Option<Box<Facts>>,
 }
 
 impl RecordedMatch {
-    /// Matches of one decision that are recorded.
+    /// The largest number of recorded matches of one decision.
     pub const MATCHES_MAX: usize = 16;
-    /// Classes of one match that are recorded.
+    /// The largest number of recorded classes of one match.
     pub const CLASSES_MAX: usize = 4;
 }
 
-/// A digest of one hash of a query. It is sent between processes alone; stores have it keyed with a secret,
-/// and shorter.
+/// A digest of one hash of a query. This form is sent between processes only; stores hold a keyed, shorter
+/// digest of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QueryDigest([u8; 32]);
 
 impl QueryDigest {
-    /// Bytes of a digest that are stored.
+    /// Length of a stored digest, in bytes.
     pub const STORED_LEN: usize = 16;
 
-    /// The digest of a hash: BLAKE3 of the number of its type in 4 bytes, big-endian, and its value.
+    /// Returns the digest of a hash: BLAKE3 of the number of its type in 4 bytes, big-endian, and its value.
     #[must_use]
     pub fn of(hash: &Hash) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -152,13 +154,14 @@ impl QueryDigest {
         Self(hasher.finalize().into())
     }
 
-    /// The bytes that are sent.
+    /// Returns the 32 bytes that processes exchange.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The bytes that are stored, keyed with a secret.
+    /// Returns the bytes that are stored: BLAKE3 of the digest under a secret key, cut to
+    /// [`Self::STORED_LEN`] bytes.
     #[must_use]
     pub fn stored(&self, key: &[u8; 32]) -> Vec<u8> {
         blake3::keyed_hash(key, &self.0).as_bytes()[..Self::STORED_LEN].to_vec()
@@ -171,7 +174,7 @@ impl From<[u8; 32]> for QueryDigest {
     }
 }
 
-/// Shows nothing: whoever has a hash can compare it.
+/// Hides the digest: anybody with a hash could compare the two.
 impl std::fmt::Debug for QueryDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("QueryDigest(..)")
@@ -181,51 +184,51 @@ impl std::fmt::Debug for QueryDigest {
 /// The record of a decision about one content, without the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordedDecision {
-    /// Its id: random, so that it says nothing of the content.
+    /// The decision's id: random, so that nothing about the content follows from it.
     pub id: [u8; 16],
-    /// When it was taken.
+    /// The time of the decision.
     pub decided_at: UnixMillis,
-    /// What the member's policy decided; `None` where the member had none.
+    /// The decision of the member's policy; `None` if the member had no policy.
     pub decided: Option<Decided>,
-    /// What the query brought: `image`, `hashes` or `undecoded`.
+    /// The kind of the query: `image`, `hashes` or `undecoded`.
     pub kind: Box<str>,
-    /// Where the content appeared, as the caller said; may be empty.
+    /// The place where the content appeared, as given by the caller; may be empty.
     pub surface: Box<str>,
-    /// The matches in banks that keep records, those that count first, each the nearest first; at most
+    /// The matches in banks that keep records: the counting ones first, each group nearest first; at most
     /// [`RecordedMatch::MATCHES_MAX`].
     pub matches: Vec<RecordedMatch>,
-    /// Matches that count in all, in whatever bank.
+    /// The number of counting matches, in all banks.
     pub counting: u32,
-    /// Further matches in such banks.
+    /// The number of further matches in banks that keep records.
     pub matches_omitted: u32,
 }
 
 impl RecordedDecision {
-    /// The nearest recorded match on which the decision rests.
+    /// Returns the nearest recorded match that counts.
     #[must_use]
     pub fn nearest(&self) -> Option<&RecordedMatch> {
         self.matches.iter().find(|found| found.counts)
     }
 
-    /// Matches on which the decision rests and that are not recorded, or no longer.
+    /// Returns the number of counting matches that are not recorded, or whose record was deleted.
     #[must_use]
     pub fn counting_elsewhere(&self) -> u32 {
         let recorded = self.matches.iter().filter(|found| found.counts).count();
         self.counting.saturating_sub(u32::try_from(recorded).unwrap_or(u32::MAX))
     }
 
-    /// Digests of a query's hashes that are recorded.
+    /// The largest number of recorded digests of a query's hashes.
     pub const DIGESTS_MAX: usize = 16;
 }
 
-/// A record as it is read: with what became of the decision.
+/// A record of a decision, together with its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecisionListing {
     /// The record.
     pub record: RecordedDecision,
-    /// What the member says became of it, and when it said so.
+    /// The outcome that the member reported, and the time of that report.
     pub outcome: Option<(DecisionOutcome, UnixMillis)>,
-    /// When the last part of the record is deleted.
+    /// The time at which the last part of the record is deleted.
     pub kept_until: UnixMillis,
 }
 

@@ -12,10 +12,10 @@ use crate::text::{Text, is_word};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IncidentType(Box<str>);
 
-/// The text is no type of incidents.
+/// The error for an invalid type of incidents or an invalid list of types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IncidentTypeError {
-    /// No word.
+    /// The text is not a valid word.
     #[error("a type of incidents is 1 to {max} of a-z 0-9 -", max = IncidentType::LEN_MAX)]
     Word,
     /// Too many types.
@@ -24,7 +24,7 @@ pub enum IncidentTypeError {
 }
 
 impl IncidentType {
-    /// The longest, in bytes.
+    /// The largest length, in bytes.
     pub const LEN_MAX: usize = 64;
 
     /// Checks the word.
@@ -32,7 +32,7 @@ impl IncidentType {
         if is_word(text, Self::LEN_MAX) { Ok(Self(text.into())) } else { Err(IncidentTypeError::Word) }
     }
 
-    /// The word.
+    /// Returns the word.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -48,14 +48,14 @@ impl fmt::Display for IncidentType {
 /// The types that a member subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncidentTypes {
-    /// Every type, those of the future too.
+    /// Every type, including future ones.
     Every,
-    /// These, each once; none for no subscription.
+    /// The listed types, each once; an empty list for no subscription.
     Only(Vec<IncidentType>),
 }
 
 impl IncidentTypes {
-    /// Types of one member.
+    /// The largest number of types that one member subscribes to.
     pub const COUNT_MAX: usize = 32;
 
     /// Checks the words and their number.
@@ -70,7 +70,7 @@ impl IncidentTypes {
         Ok(Self::Only(types))
     }
 
-    /// Whether a type is one of them.
+    /// Whether the subscription includes a type.
     #[must_use]
     pub fn contain(&self, of: &IncidentType) -> bool {
         match self {
@@ -80,23 +80,24 @@ impl IncidentTypes {
     }
 }
 
-/// What is said of an incident when it is opened.
+/// The description of an incident, given when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncidentWords {
-    /// Its type.
+    /// The type of the incident.
     pub of: IncidentType,
-    /// Its title.
+    /// The title.
     pub title: Text<128>,
-    /// Why it is opened.
+    /// The reason for opening it.
     pub reason: CaseNote,
 }
 
 impl IncidentWords {
-    /// Incidents that are open at once: each has a bank, and each subscription looks at all of them.
+    /// The largest number of open incidents: each has a bank, and each subscription is compared with all of
+    /// them.
     pub const OPEN_MAX: u16 = 64;
-    /// Days for which a closed incident's bank is kept, where its closing names none.
+    /// Days for which a closed incident's bank is kept, if the request to close it gives no number.
     pub const KEEP_DAYS_DEFAULT: u16 = 30;
-    /// The most days.
+    /// The largest number of such days.
     pub const KEEP_DAYS_MAX: u16 = 365;
 }
 

@@ -1,4 +1,4 @@
-//! Referrals and removal orders of authorised bodies, and what members do about them.
+//! Referrals and removal orders of authorised bodies, and the measures that members take.
 
 use std::fmt;
 
@@ -12,22 +12,22 @@ use crate::text::Text;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReferralUrl(Box<str>);
 
-/// The text is no [`ReferralUrl`].
+/// The text is not a valid [`ReferralUrl`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a URL has 1 to {max} bytes without control characters", max = ReferralUrl::LEN_MAX)]
 pub struct ReferralUrlError;
 
 impl ReferralUrl {
-    /// The longest, in bytes.
+    /// The largest length, in bytes.
     pub const LEN_MAX: usize = 2_048;
 
-    /// Checks the length and the characters. What the URL says is not judged.
+    /// Checks the length and the characters. The form of the URL is not checked.
     pub fn new(url: &str) -> Result<Self, ReferralUrlError> {
         let is_fit = (1..=Self::LEN_MAX).contains(&url.len()) && !url.chars().any(char::is_control);
         if is_fit { Ok(Self(url.into())) } else { Err(ReferralUrlError) }
     }
 
-    /// The URL, for who deals with the referral.
+    /// Returns the URL in plain form, for the person who handles the referral.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -40,7 +40,7 @@ impl fmt::Debug for ReferralUrl {
     }
 }
 
-/// What a referral is about.
+/// The target of a referral.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ReferralTarget {
     /// A URL.
@@ -49,7 +49,7 @@ pub enum ReferralTarget {
     Hash(Hash),
 }
 
-/// Without the URL and the hash.
+/// Hides the URL and the hash.
 impl fmt::Debug for ReferralTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,11 +59,11 @@ impl fmt::Debug for ReferralTarget {
     }
 }
 
-/// A member state: two letters.
+/// A member state of the European Union, as two capital letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssuingState([u8; 2]);
 
-/// The text is no [`IssuingState`].
+/// The text is not a valid [`IssuingState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a member state is two letters A-Z, such as FR")]
 pub struct IssuingStateError;
@@ -89,19 +89,19 @@ impl fmt::Display for IssuingState {
 /// A removal order (Regulation (EU) 2021/784, Article 3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemovalOrder {
-    /// Its reference number.
+    /// The order's reference number.
     pub reference: CaseReference,
-    /// When it was received.
+    /// The time at which it was received.
     pub received_at: UnixMillis,
     /// The member state that issued it.
     pub issuing_state: IssuingState,
 }
 
 impl RemovalOrder {
-    /// One hour (Article 3(3)), in milliseconds.
+    /// The time for removal, one hour (Article 3(3)), in milliseconds.
     const HOUR_MS: u64 = 60 * 60 * 1_000;
 
-    /// Until when the content has to be removed or disabled. The clock starts at receipt.
+    /// Returns the time by which the content must be removed or disabled: one hour after receipt.
     #[must_use]
     pub fn deadline(&self) -> UnixMillis {
         UnixMillis(self.received_at.0.saturating_add(Self::HOUR_MS))
@@ -109,13 +109,13 @@ impl RemovalOrder {
 }
 
 words! {
-    /// How soon a referral is to be dealt with.
+    /// The urgency of a referral.
     Priority {
-        /// Normal.
+        /// No particular urgency.
         Normal = "normal",
-        /// Before others.
+        /// To be handled before others.
         High = "high",
-        /// At once.
+        /// To be handled at once.
         Urgent = "urgent",
     }
 }
@@ -125,13 +125,13 @@ words! {
 pub struct ReferralWords {
     /// The name of the authorised body.
     pub body: Text<128>,
-    /// What it is about.
+    /// The target: a URL or a hash.
     pub target: ReferralTarget,
-    /// The order, where it is one; `None` for a referral.
+    /// The details of a removal order; `None` for a referral.
     pub order: Option<RemovalOrder>,
     /// The legal basis.
     pub legal_basis: CaseReference,
-    /// The priority.
+    /// The urgency of the referral.
     pub priority: Priority,
 }
 
@@ -152,43 +152,43 @@ words! {
 }
 
 words! {
-    /// Why an order cannot be carried out (Regulation (EU) 2021/784, Annex III).
+    /// The ground on which an order cannot be carried out (Regulation (EU) 2021/784, Annex III).
     Ground {
         /// Force majeure or de facto impossibility.
         ForceMajeure = "force-majeure",
         /// The order has manifest errors.
         ManifestErrors = "manifest-errors",
-        /// The order says too little.
+        /// The order does not contain sufficient information.
         TooLittleInformation = "too-little-information",
     }
 }
 
-/// What a member did about a referral.
+/// A member's answer to a referral.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Measure {
     /// The outcome.
     pub outcome: MeasureOutcome,
-    /// The ground.
+    /// The ground; required for [`MeasureOutcome::NotPossible`] and forbidden otherwise.
     pub ground: Option<Ground>,
     /// Details for the body.
     pub details: CaseNote,
-    /// When the measure was taken; `None` for the time of the call.
+    /// The time of the measure; `None` for the time of the call.
     pub taken_at: Option<UnixMillis>,
 }
 
 /// A measure is incomplete or contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum MeasureError {
-    /// The ground is missing, or is one too many.
+    /// The ground is missing, or is given with another outcome.
     #[error("goes with the outcome not-possible, and with no other")]
     Ground,
-    /// A member that declines says why.
+    /// A member that declines must give details.
     #[error("is required where a referral is declined")]
     NoDetails,
 }
 
 impl MeasureError {
-    /// The field at fault.
+    /// Returns the name of the invalid field.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -199,7 +199,7 @@ impl MeasureError {
 }
 
 impl Measure {
-    /// Checks that the parts fit each other.
+    /// Checks that the fields are consistent with each other.
     pub fn check(&self) -> Result<(), MeasureError> {
         if (self.outcome == MeasureOutcome::NotPossible) != self.ground.is_some() {
             return Err(MeasureError::Ground);

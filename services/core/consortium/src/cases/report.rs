@@ -7,14 +7,15 @@ use super::words::{CaseNote, CaseReference, words};
 use crate::items::{Classification, OpinionReason};
 use crate::policies::Verdict;
 
-/// What a report says. A decision gives most of it; a person gives urgency, the legal basis and the note.
+/// The contents of a report. Most come from a decision; a person adds the urgency, the legal basis and the
+/// note.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReportContents {
     /// The item that matched.
     pub item: Option<ItemId>,
     /// The decision's id.
     pub decision: Option<[u8; 16]>,
-    /// When it was taken.
+    /// The time of the decision.
     pub decided_at: Option<UnixMillis>,
     /// The classes of the material.
     pub classification: Classification,
@@ -22,7 +23,7 @@ pub struct ReportContents {
     pub matched: Option<(HashType, Distance)>,
     /// The verdict.
     pub verdict: Option<Verdict>,
-    /// Whether a person looked at the whole content; `None` where that is not known.
+    /// Whether a person looked at the whole content; `None` if unknown.
     pub person_looked: Option<bool>,
     /// There is an imminent threat to life or safety.
     pub urgent: bool,
@@ -30,7 +31,7 @@ pub struct ReportContents {
     pub legal_basis: CaseReference,
     /// The reference number of a report in a third country.
     pub third_country_reference: CaseReference,
-    /// For the reviewers.
+    /// A note for the reviewers.
     pub note: CaseNote,
     /// The number of an earlier report that this one adds to.
     pub adds_to: Option<u64>,
@@ -41,19 +42,19 @@ words! {
     ReportOutcome {
         /// The material is what the report says.
         Founded = "founded",
-        /// It is not.
+        /// The material is not what the report says.
         Unfounded = "unfounded",
         /// Founded, and passed on to an authority.
         Forwarded = "forwarded",
-        /// There was a report of it before.
+        /// The material was reported before.
         Duplicate = "duplicate",
-        /// The reviewers need more.
+        /// The reviewers need more information.
         MoreInformation = "more-information",
     }
 }
 
 impl ReportOutcome {
-    /// Whether the report waits no more.
+    /// Whether the report is closed by this outcome.
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
@@ -63,34 +64,34 @@ impl ReportOutcome {
     }
 }
 
-/// What the reviewers say of a report.
+/// The reviewers' answer to a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportReview {
     /// The outcome.
     pub outcome: ReportOutcome,
     /// The reason, for the member.
     pub reason: CaseNote,
-    /// Why the item is wrong; of unfounded reports alone.
+    /// The reason why the item is wrong; for unfounded reports only.
     pub opinion_reason: Option<OpinionReason>,
-    /// The member does not tell the user before then.
+    /// The time before which the member must not inform the user.
     pub do_not_tell_until: Option<UnixMillis>,
-    /// The member does not remove the content before then.
+    /// The time before which the member must not remove the content.
     pub do_not_remove_until: Option<UnixMillis>,
 }
 
 /// A review is incomplete or contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReviewError {
-    /// The member has to learn why.
+    /// The outcome requires a reason, which the member reads.
     #[error("is required where a report is {0}")]
     NoReason(ReportOutcome),
-    /// The item is not wrong.
+    /// A reason why the item is wrong was given for a report that is not unfounded.
     #[error("goes with unfounded reports alone")]
     OpinionReason,
 }
 
 impl ReviewError {
-    /// The field at fault.
+    /// Returns the name of the invalid field.
     #[must_use]
     pub const fn field(self) -> &'static str {
         match self {
@@ -101,11 +102,11 @@ impl ReviewError {
 }
 
 impl ReportReview {
-    /// How far in the future a demand on the member may end: 18 months (COM(2022) 209, Article 48), in
-    /// milliseconds.
+    /// The longest time into the future for which a demand on the member may last: 18 months (COM(2022) 209,
+    /// Article 48), in milliseconds.
     pub const DEMAND_MS_MAX: u64 = 550 * 24 * 60 * 60 * 1_000;
 
-    /// Checks that the parts fit each other.
+    /// Checks that the fields are consistent with each other.
     pub fn check(&self) -> Result<(), ReviewError> {
         let needs_reason = matches!(self.outcome, ReportOutcome::Unfounded | ReportOutcome::MoreInformation);
         if needs_reason && self.reason.as_str().is_empty() {

@@ -1,4 +1,4 @@
-//! Lists of words, and the texts of cases.
+//! Enums with a word for each variant, and the text types of cases.
 
 use crate::text::Text;
 
@@ -11,10 +11,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All of them, in order.
+            /// All variants, in order.
             pub const ALL: &'static [Self] = &[$(Self::$word,)*];
 
-            /// The word for commands and scripts.
+            /// Returns the word for commands and scripts.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -22,7 +22,7 @@ macro_rules! words {
                 }
             }
 
-            /// The one with this word.
+            /// Returns the variant with this word.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == name)
@@ -39,7 +39,7 @@ macro_rules! words {
 
 pub(super) use words;
 
-/// A short reference: of a report in a third country, a legal basis, a removal order.
+/// A short reference to a report in a third country, a legal basis or a removal order.
 pub type CaseReference = Text<64>;
-/// A text of a case that a person writes.
+/// A text of a case, written by a person.
 pub type CaseNote = Text<512>;

@@ -1,4 +1,4 @@
-//! Versions of model cards, as the log and the directory hold them.
+//! Versions of model cards, in the form in which the log and the directory store them.
 
 use std::fmt;
 
@@ -7,26 +7,27 @@ use vigie_classifiers::{Faults, ModelCard, ModelCardDraft};
 
 /// A version of a model's card: the card, and the document that it was read from.
 ///
-/// Two of them are equal where their documents are: the document decides, and is passed on as it is.
+/// Two versions are equal if their documents are equal. The document is authoritative and is passed on
+/// unchanged.
 #[derive(Clone)]
 pub struct CardVersion {
     card: ModelCard,
     document: Box<str>,
 }
 
-/// Why a text is no [`CardVersion`].
+/// The reason why a text is not a valid [`CardVersion`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CardFault {
     /// The document is too long.
     #[error("the document of a card has at most {max} bytes, not {0}", max = CardVersion::DOCUMENT_LEN_MAX)]
     TooLong(usize),
-    /// The document is no JSON of a card's form. Of a test vector, which may be a conversation, nothing is
-    /// quoted.
+    /// The document is not JSON in the form of a card. The error never quotes a test vector, which may be a
+    /// conversation.
     #[error("{field}: {problem}")]
     Form {
-        /// The field, as a path: `input.tensor`; a point for the document as a whole.
+        /// The path of the field, such as `input.tensor`; `.` for the whole document.
         field: String,
-        /// What is wrong with it.
+        /// The problem with the field.
         problem: String,
     },
     /// The card has faults.
@@ -35,7 +36,7 @@ pub enum CardFault {
 }
 
 impl CardVersion {
-    /// Bytes of a document: 256 KiB.
+    /// The largest document, in bytes: 256 KiB.
     pub const DOCUMENT_LEN_MAX: usize = 256 << 10;
 
     /// Reads a document.
@@ -43,42 +44,41 @@ impl CardVersion {
         Ok(Self { card: draft_of(document)?.try_into()?, document: document.into() })
     }
 
-    /// Reads a document that somebody wrote, and puts the version in. The document that the result has is a
-    /// compact one.
+    /// Reads a document written by a person and sets its version. The result's document is compact JSON.
     pub fn read_as(document: &str, version: u32) -> Result<Self, CardFault> {
         Self::of_draft(&ModelCardDraft { version, ..draft_of(document)? })
     }
 
-    /// The same card as another version.
+    /// Returns the same card with another version number.
     pub fn with_version(&self, version: u32) -> Result<Self, CardFault> {
         Self::of_draft(&ModelCardDraft { version, ..self.card.draft() })
     }
 
     fn of_draft(draft: &ModelCardDraft) -> Result<Self, CardFault> {
         let document = serde_json::to_string(draft).map_err(|error| form(".".into(), &error))?;
-        // What followers read is what was checked.
+        // The written document is read again, so the checked card is the one that followers read.
         Self::read(&document)
     }
 
-    /// The name of the model.
+    /// Returns the name of the model.
     #[must_use]
     pub fn name(&self) -> &str {
         self.card.name().as_str()
     }
 
-    /// The version, from 1 on.
+    /// Returns the version number, from 1 on.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.card.version()
     }
 
-    /// The card.
+    /// Returns the card.
     #[must_use]
     pub const fn card(&self) -> &ModelCard {
         &self.card
     }
 
-    /// The card as a JSON document.
+    /// Returns the card as a JSON document.
     #[must_use]
     pub const fn document(&self) -> &str {
         &self.document
@@ -86,7 +86,7 @@ impl CardVersion {
 }
 
 impl CardFault {
-    /// Each fault with its field, at least one.
+    /// Returns each fault as its field and a description; at least one.
     #[must_use]
     pub fn faults(&self) -> Vec<(String, String)> {
         match self {
@@ -100,7 +100,7 @@ impl CardFault {
     }
 }
 
-/// The draft of a document, which may be any text.
+/// Parses a document, which may be any text, as a draft.
 fn draft_of(document: &str) -> Result<ModelCardDraft, CardFault> {
     if document.len() > CardVersion::DOCUMENT_LEN_MAX {
         return Err(CardFault::TooLong(document.len()));
@@ -112,10 +112,11 @@ fn draft_of(document: &str) -> Result<ModelCardDraft, CardFault> {
     Ok(draft)
 }
 
-/// Characters of a problem.
+/// The largest length of a description of a problem, in characters.
 const PROBLEM_LEN_MAX: usize = 1_000;
 
-/// A fault of the form. The errors of `serde_json` quote values: of a test vector, only the place is named.
+/// Converts a parse error. Errors of `serde_json` quote values, so an error in a test vector gives only the
+/// line and column.
 fn form(field: String, error: &serde_json::Error) -> CardFault {
     let problem = if field.starts_with("test_vector") {
         format!("the value has the wrong form, at line {} column {}", error.line(), error.column())
@@ -133,7 +134,7 @@ impl PartialEq for CardVersion {
 
 impl Eq for CardVersion {}
 
-/// The name and the version alone.
+/// Shows only the name and the version.
 impl fmt::Debug for CardVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CardVersion({} {})", self.name(), self.version())

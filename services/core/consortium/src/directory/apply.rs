@@ -1,4 +1,4 @@
-//! Applies changes: each is checked as a whole before anything is touched.
+//! Applies changes. Each change is checked completely before anything is modified.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
 impl Directory {
-    /// Applies the change at `sequence`, which comes after those that were applied; changes of items may lie
-    /// between. A refused change leaves the directory as it was.
+    /// Applies the change at `sequence`, which must be after the last applied one. Sequences may be skipped:
+    /// changes of items have sequences too. A refused change leaves the directory unchanged.
     pub fn apply(&mut self, sequence: Sequence, change: &Change) -> Result<(), Refusal> {
         if sequence <= self.sequence {
             return Err(Refusal::OutOfOrder { change: sequence, applied: self.sequence });
@@ -49,7 +49,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Notes that the directory is as of `sequence`, up to which nothing else changed it.
+    /// Advances the directory's sequence. No change up to `sequence` may concern the directory, except the
+    /// applied ones.
     pub fn advance(&mut self, sequence: Sequence) {
         self.sequence = self.sequence.max(sequence);
     }
@@ -113,8 +114,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks that an operator who can call remains if the principal `id` is `instead`, or gone. The host's
-    /// principals alone are operators, and the host is active.
+    /// Checks that a permanent operator remains if the principal `id` is replaced by `instead`, or removed.
+    /// Only the host's principals are operators, and the host is always active.
     fn operator_remains(&self, id: PrincipalId, instead: Option<&Principal>) -> Result<(), Refusal> {
         let others = self.principals_of(MemberId::HOST).iter().map(AsRef::as_ref);
         let mut after = others.filter(|other| other.id != id).chain(instead);
@@ -165,8 +166,8 @@ impl Directory {
         self.edit_bank(bank, |bank| bank.charter = charter.clone())
     }
 
-    /// A declaration is permanent: an equal one changes nothing, and another one of the same number or name
-    /// is refused.
+    /// Declares a hash type, permanently: an equal declaration changes nothing, and a different one with the
+    /// same number or name is refused.
     fn declare(&mut self, declaration: &Declaration) -> Result<(), Refusal> {
         declaration.check()?;
         if let Some(before) = self.hash_type(declaration.hash_type) {
@@ -187,7 +188,7 @@ impl Directory {
         Ok(())
     }
 
-    /// The versions of a model's card ascend by one, from 1 on.
+    /// Sets a model's card. Its version must be the last one plus one, or 1 for the first card.
     fn put_model_card(&mut self, card: &Arc<CardVersion>) -> Result<(), Refusal> {
         let before = self.model_card(card.name());
         let next = before.map_or(1, |before| before.version().saturating_add(1));
@@ -201,7 +202,7 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks that a search of all banks has no more thresholds than it may have.
+    /// Checks that a search of all banks stays within the largest number of thresholds.
     fn distances_are_few(&self, bank: BankId, charter: &Charter) -> Result<(), Refusal> {
         if charter.vector_distances().is_empty() {
             return Ok(());
@@ -265,12 +266,12 @@ impl Directory {
     }
 }
 
-/// Refuses one more of what there are `count` of.
+/// Refuses to add another thing if there are already `max`.
 fn at_most(what: &'static str, max: usize, count: usize) -> Result<(), Refusal> {
     if count < max { Ok(()) } else { Err(Refusal::TooMany { what, max }) }
 }
 
-/// Sets and takes out rows, in each table and in the digest. Checks nothing.
+/// Sets and removes rows in each table and in the digest, without checks.
 impl Directory {
     pub(super) fn set_member(&mut self, member: Arc<Member>) {
         if let Some(before) = self.member(member.id).cloned() {
@@ -284,7 +285,7 @@ impl Directory {
 
     pub(super) fn set_quota(&mut self, member: MemberId, quota: Quota) {
         let before = (member, self.quota(member));
-        // No limits are no row.
+        // A member without limits has no row.
         if before.1 != Quota::default() {
             self.digest -= before.digest();
             self.quotas.remove(&before);

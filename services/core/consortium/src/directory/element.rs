@@ -1,7 +1,7 @@
-//! The digest of a directory: a sum over its rows that does not depend on how they came about.
+//! The digest of a directory: a sum over its rows, independent of the changes that produced them.
 //!
-//! Each row is written as a byte for its kind and its fields in order: numbers as 8 bytes, big-endian, texts
-//! and lists behind their length. Of these bytes the term is taken which [`SetDigest::of_bytes`] describes,
+//! Each row is encoded as a byte for its kind, followed by its fields in order: numbers as 8 bytes,
+//! big-endian; texts and lists after their length. The row's term is [`SetDigest::of_bytes`] of these bytes,
 //! and the digest is the sum of the terms.
 
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::{BankRule, MemberPolicies, PolicyVersion};
 use crate::quotas::quota::Quota;
 
-/// A row of the directory, as its digest sees it.
+/// A row of the directory that is part of the digest.
 pub(super) trait Element {
-    /// Writes the row.
+    /// Encodes the row into `to`.
     fn write(&self, to: &mut Bytes);
 
-    /// The row's part of the digest.
+    /// Returns the row's term of the digest.
     fn digest(&self) -> SetDigest {
         let mut bytes = Bytes(Vec::with_capacity(128));
         self.write(&mut bytes);
@@ -30,7 +30,7 @@ pub(super) trait Element {
     }
 }
 
-/// The bytes of a row.
+/// The encoded bytes of a row.
 pub(super) struct Bytes(Vec<u8>);
 
 impl Bytes {
@@ -51,7 +51,7 @@ impl Bytes {
     }
 
     fn name(&mut self, name: Option<&BankName>) -> &mut Self {
-        // No name is empty.
+        // Names are never empty, so an empty text means no name.
         self.bytes(name.map_or("", BankName::as_str).as_bytes())
     }
 }
@@ -70,7 +70,7 @@ impl Element for Member {
             to.bytes(issuer.as_bytes());
         }
         to.number(created_at.0);
-        // A member that is not named keeps the digest that earlier versions compute.
+        // A member that is not named has the same digest as in earlier versions.
         if *is_named {
             to.number(1_u8);
         }
@@ -109,7 +109,7 @@ impl Element for OwnedBank {
             to.bytes(taxonomy.as_bytes());
         }
         to.number(charter.two_person_items().unwrap_or(0)).number(charter.purge_hours());
-        // A charter of earlier versions keeps the digest that those compute.
+        // A charter without the newer fields has the same digest as in earlier versions.
         if !charter.is_plain() {
             to.number(charter.confirmations_min().unwrap_or(0))
                 .number(charter.hold_on_negatives().unwrap_or(0));
@@ -177,7 +177,7 @@ impl Element for (MemberId, Arc<MemberPolicies>) {
                 policy.banks()
             {
                 to.bytes(bank.to_string().as_bytes()).number(u8::from(*ignored));
-                // One more than the distance, so that 0 is for none.
+                // Writes the distance plus one: 0 means no distance.
                 to.number(max_distance.map_or(0, |distance| u64::from(distance) + 1)).number(*positives_min);
                 to.number(u8::from(*ignore_disputed)).number(ratio.get().to_bits()).number(u8::from(*shadow));
             }
@@ -187,7 +187,8 @@ impl Element for (MemberId, Arc<MemberPolicies>) {
                 to.bytes(rule.verdict().name().as_bytes()).number(u8::from(rule.is_shadow()));
             }
         }
-        // Only where there are some: without score rules the digest is that of versions that knew none.
+        // Written only if there are score rules: without them the digest is the same as in versions without
+        // score rules.
         for (number, version) in [(1_u8, current), (2, trial)] {
             let scores = version.as_ref().map_or(&[][..], |version| version.policy.scores());
             if !scores.is_empty() {

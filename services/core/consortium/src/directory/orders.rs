@@ -1,4 +1,4 @@
-//! The orders in which rows of the directory are looked for.
+//! The sort orders of the directory's tables.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -15,27 +15,27 @@ use crate::members::principal::{Principal, PrincipalId};
 use crate::policies::MemberPolicies;
 use crate::quotas::quota::Quota;
 
-/// By the row's id.
+/// Sorts rows by id.
 #[derive(Debug)]
 pub(super) struct ById;
 
-/// By name; banks by owner first.
+/// Sorts rows by name; banks by owner, then name.
 #[derive(Debug)]
 pub(super) struct ByName;
 
-/// By member first.
+/// Sorts rows by member first.
 #[derive(Debug)]
 pub(super) struct ByMember;
 
-/// By bank first.
+/// Sorts rows by bank first.
 #[derive(Debug)]
 pub(super) struct ByBank;
 
-/// By member first, then alias. Grants without an alias are not in such a table.
+/// Sorts grants by member, then alias. Grants without an alias are not in such a table.
 #[derive(Debug)]
 pub(super) struct ByAlias;
 
-/// By what a credential is found by.
+/// Sorts rows by [`CredentialId`].
 #[derive(Debug)]
 pub(super) struct ByCredential;
 

@@ -1,5 +1,5 @@
-//! A directory as rows: for stores, for followers that do not begin with the log's first change, and for what
-//! lies between two states.
+//! A directory as rows: for stores, for followers that do not begin with the log's first change, and for the
+//! difference between two states.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -35,16 +35,16 @@ pub enum Row {
     HashType(Arc<Declaration>),
     /// The newest card of a model.
     ModelCard(Arc<CardVersion>),
-    /// The largest ids that were ever used; always one row.
+    /// The largest ids that were ever used; exactly one row.
     Used {
-        /// Of principals.
+        /// The largest principal id.
         principal: PrincipalId,
-        /// Of banks.
+        /// The largest bank id.
         bank: BankId,
     },
 }
 
-/// A row that may go. Members, hash types, model cards and used ids stay.
+/// The key of a row that may be removed. Rows of members, hash types, model cards and used ids are permanent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowKey {
     /// A principal.
@@ -53,9 +53,9 @@ pub enum RowKey {
     Bank(BankId),
     /// A grant.
     Grant {
-        /// Its bank.
+        /// The grant's bank.
         bank: BankId,
-        /// Its member.
+        /// The grant's member.
         member: MemberId,
     },
     /// The limits of a member.
@@ -64,18 +64,18 @@ pub enum RowKey {
     Policies(MemberId),
 }
 
-/// The rows that lie between two states of a directory.
+/// The rows in which two states of a directory differ.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Difference {
-    /// Rows that take the place of those with the same key.
+    /// Rows that are new, or replace the row with the same key.
     pub set: Vec<Row>,
-    /// Rows that are gone.
+    /// The keys of removed rows.
     pub gone: Vec<RowKey>,
 }
 
 impl Directory {
-    /// All rows: members, principals, banks, grants, quotas, policies and hash types by ascending id, model
-    /// cards by name, and the used ids.
+    /// Returns all rows: members, principals, banks, grants, quotas, policies and hash types by ascending id,
+    /// model cards by name, and the used ids.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let members = self.members.rows().iter().map(|row| Row::Member(Arc::clone(row)));
         let principals = self.principals.rows().iter().map(|row| Row::Principal(Arc::clone(row)));
@@ -91,7 +91,7 @@ impl Directory {
         members.chain(principals).chain(banks).chain(of_members).chain(of_all)
     }
 
-    /// All rows, as they differ from nothing.
+    /// Returns all rows as the difference from an empty directory.
     #[must_use]
     pub fn all(&self) -> Difference {
         Difference { set: self.rows().collect(), gone: Vec::new() }
@@ -101,13 +101,13 @@ impl Directory {
         Row::Used { principal: self.used.principal, bank: self.used.bank }
     }
 
-    /// The rows by which this state differs from another one of the same log. Takes one step for each row of
-    /// the two, and none for tables that they share.
+    /// Returns the rows by which this state differs from `before`, a state of the same log. The time is
+    /// linear in the rows of both; shared tables cost nothing.
     #[must_use]
     pub fn difference_from(&self, before: &Self) -> Difference {
         let mut difference = Difference::default();
         let Difference { set, gone } = &mut difference;
-        // Members stay.
+        // Members are never removed.
         compare(
             (before.members.rows(), self.members.rows()),
             |one, other| one.id.cmp(&other.id),
@@ -144,14 +144,14 @@ impl Directory {
             |row| set.push(Row::Policies(row.0, Arc::clone(&row.1))),
             |row| gone.push(RowKey::Policies(row.0)),
         );
-        // Hash types stay.
+        // Hash types are never removed.
         compare(
             (before.hash_types.rows(), self.hash_types.rows()),
             |one, other| one.hash_type.cmp(&other.hash_type),
             |row| set.push(Row::HashType(Arc::clone(row))),
             |_| {},
         );
-        // So do model cards.
+        // Model cards are never removed.
         compare(
             (before.model_cards.rows(), self.model_cards.rows()),
             |one, other| one.name().cmp(other.name()),
@@ -164,8 +164,8 @@ impl Directory {
         difference
     }
 
-    /// Puts a row in the place of the one with the same key. Checks nothing: rows come from a directory that
-    /// has checked them.
+    /// Inserts a row, or replaces the row with the same key. Nothing is checked: rows come from a directory
+    /// that has checked them.
     pub fn set_row(&mut self, row: Row) {
         match row {
             Row::Member(row) => self.set_member(row),
@@ -180,7 +180,7 @@ impl Directory {
         }
     }
 
-    /// Takes a row out, if it is there.
+    /// Removes a row, if it exists.
     pub fn take_row(&mut self, key: RowKey) {
         match key {
             RowKey::Principal(id) => self.take_principal(id),
@@ -195,7 +195,7 @@ impl Directory {
         }
     }
 
-    /// The directory of all these rows, which another directory gave, as of `sequence`.
+    /// Builds a directory as of `sequence` from all rows of another directory.
     #[must_use]
     pub fn from_rows(rows: impl IntoIterator<Item = Row>, sequence: Sequence) -> Self {
         let mut directory = Self::new();
@@ -204,8 +204,8 @@ impl Directory {
         directory
     }
 
-    /// The same directory as of `sequence`, if its digest is `expected`, which its bank proves together with
-    /// its log. `None` where rows were damaged, lost or doubled on their way.
+    /// Returns the directory as of `sequence` if its digest equals `expected`, which the bank proves together
+    /// with its log. `None` if rows were damaged, lost or duplicated in transit.
     #[must_use]
     pub fn proven(mut self, sequence: Sequence, expected: SetDigest) -> Option<Self> {
         self.sequence = sequence;
@@ -213,8 +213,8 @@ impl Directory {
     }
 }
 
-/// Compares two tables in one order: `set` is given each row of the second that the first does not have so,
-/// and `gone` each row of the first whose key the second does not have.
+/// Compares two tables in the same order. Calls `set` with each row of the second table that is new or
+/// different, and `gone` with each row of the first table whose key the second lacks.
 fn compare<R: PartialEq>(
     (before, after): (&[R], &[R]),
     order: impl Fn(&R, &R) -> Ordering,

@@ -1,10 +1,10 @@
-//! Sorted rows in one block of memory. A copy shares the block until one of the two is changed.
+//! Sorted rows in one block of memory. A copy shares the block until one of the two changes.
 
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// An order of rows, in which no two rows of a table are equal.
+/// A sort order of rows. No two rows of a table are equal in it.
 pub(super) trait Order<R> {
     /// Compares two rows.
     fn compare(one: &R, other: &R) -> Ordering;
@@ -30,29 +30,31 @@ impl<R, O> Default for Table<R, O> {
 }
 
 impl<R: Clone, O: Order<R>> Table<R, O> {
-    /// All rows, in order.
+    /// Returns all rows, in order.
     pub(super) fn rows(&self) -> &[R] {
         &self.rows
     }
 
-    /// The place of the row that is equal to the one looked for. `compare` orders a row against it.
+    /// Returns the index of the row for which `compare` returns `Equal`. `compare` orders a row against the
+    /// wanted key.
     pub(super) fn place(&self, compare: impl Fn(&R) -> Ordering) -> Option<usize> {
         self.rows.binary_search_by(compare).ok()
     }
 
-    /// The row that is equal to the one looked for.
+    /// Returns the row for which `compare` returns `Equal`.
     pub(super) fn find(&self, compare: impl Fn(&R) -> Ordering) -> Option<&R> {
         self.rows.get(self.place(compare)?)
     }
 
-    /// All rows that are equal to what is looked for, which may be a part of the order's key.
+    /// Returns all rows for which `compare` returns `Equal`; the wanted key may be a prefix of the order's
+    /// key.
     pub(super) fn range(&self, compare: impl Fn(&R) -> Ordering) -> &[R] {
         let begin = self.rows.partition_point(|row| compare(row).is_lt());
         let rest = &self.rows[begin..];
         &rest[..rest.partition_point(|row| compare(row).is_eq())]
     }
 
-    /// Puts a row in the place of the equal one, if there is one.
+    /// Inserts a row, or replaces the equal one.
     pub(super) fn put(&mut self, row: R) {
         let found = self.rows.binary_search_by(|other| O::compare(other, &row));
         let rows = Arc::make_mut(&mut self.rows);
@@ -62,7 +64,7 @@ impl<R: Clone, O: Order<R>> Table<R, O> {
         }
     }
 
-    /// Takes out the row that is equal to this one.
+    /// Removes the row that is equal to this one.
     pub(super) fn remove(&mut self, row: &R) {
         if let Ok(at) = self.rows.binary_search_by(|other| O::compare(other, row)) {
             Arc::make_mut(&mut self.rows).remove(at);

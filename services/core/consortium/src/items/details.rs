@@ -1,4 +1,5 @@
-//! What a contributor says of an item beyond what searches need: it changes without touching an index.
+//! Details that a contributor gives for an item and that searches do not need. They change without an update
+//! of any index.
 
 use thiserror::Error;
 
@@ -6,30 +7,30 @@ use super::taxonomy::{Class, ClassError};
 use crate::members::member::Jurisdictions;
 use crate::text::Text;
 
-/// Details of an item.
+/// The details of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Details {
-    /// Its classification.
+    /// The item's classification.
     pub classification: Classification,
-    /// The countries for which the classification holds; none for any.
+    /// The countries for which the classification is valid; empty for all.
     pub jurisdictions: Jurisdictions,
-    /// A note for those who read the item.
+    /// A note for readers of the item.
     pub note: Text<{ Details::NOTE_LEN_MAX }>,
-    /// Data that the contributor's own systems read.
+    /// Data for the contributor's own systems.
     pub metadata: Metadata,
 }
 
 impl Details {
-    /// Bytes of a note.
+    /// The longest note, in bytes.
     pub const NOTE_LEN_MAX: usize = 2_048;
 
-    /// Whether nothing is said.
+    /// Whether all fields are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a bank whose charter names these taxonomies, none for any, takes the details.
+    /// Checks that a bank whose charter names these taxonomies (empty for any) accepts the classification.
     pub fn check(&self, taxonomies: &[Box<str>]) -> Result<(), ClassError> {
         self.classification.iter().try_for_each(|class| class.check(taxonomies))
     }
@@ -45,7 +46,7 @@ pub struct Classification(Box<[Class]>);
 pub struct TooManyClasses(pub usize);
 
 impl Classification {
-    /// The most of one item.
+    /// The largest number of classes of one item.
     pub const COUNT_MAX: usize = 32;
 
     /// Checks the number of classes.
@@ -58,32 +59,32 @@ impl Classification {
         Ok(Self(classes.into()))
     }
 
-    /// The classes, sorted.
+    /// Returns the classes, sorted.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Class> {
         self.0.iter()
     }
 }
 
-/// An object of JSON, or nothing. The text is kept as it came.
+/// A JSON object, or nothing. The text is kept unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metadata(Box<str>);
 
-/// The text is no [`Metadata`].
+/// The text is not valid [`Metadata`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum MetadataError {
     /// Too many bytes.
     #[error("metadata has at most {max} bytes, not {0}", max = Metadata::LEN_MAX)]
     Length(usize),
-    /// No object of JSON.
+    /// Not a JSON object.
     #[error("metadata is an object of JSON: {0}")]
     Json(String),
 }
 
 impl Metadata {
-    /// Bytes of the text.
+    /// The longest text, in bytes.
     pub const LEN_MAX: usize = 4_096;
 
-    /// Checks the text; an empty one says nothing.
+    /// Checks the text; an empty one means no metadata.
     pub fn new(text: &str) -> Result<Self, MetadataError> {
         if text.len() > Self::LEN_MAX {
             return Err(MetadataError::Length(text.len()));
@@ -95,7 +96,7 @@ impl Metadata {
         Ok(Self(text.into()))
     }
 
-    /// The text; empty for none.
+    /// Returns the text; empty for none.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -115,7 +116,7 @@ mod tests {
             assert!(matches!(Metadata::new(bad), Err(MetadataError::Json(_))), "{bad}");
         }
         assert_eq!(Metadata::new(&" ".repeat(4_097)), Err(MetadataError::Length(4_097)));
-        // Nested deeper than any reader follows.
+        // Nested deeper than JSON parsers accept.
         assert!(Metadata::new(&format!("{{\"a\": {}{}}}", "[".repeat(1_000), "]".repeat(1_000))).is_err());
     }
 

@@ -1,13 +1,13 @@
-//! Disputes: members ask the owner of a bank to look at an item again.
+//! Disputes: requests of members that the owner of a bank reviews an item again.
 
 use vigie_model::{MemberId, UnixMillis};
 
 /// A dispute that waits for the owner's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dispute {
-    /// When it was opened.
+    /// The time at which it was opened.
     pub opened_at: UnixMillis,
-    /// When it should have been resolved.
+    /// The time by which it should be resolved.
     pub due_at: UnixMillis,
     /// The member whose opinion opened it.
     pub opened_by: MemberId,
@@ -18,9 +18,9 @@ pub struct Dispute {
 pub enum Resolution {
     /// The item stays as it is.
     Kept,
-    /// The item is gone.
+    /// The item is removed.
     Removed,
-    /// The item stays, with another classification.
+    /// The item stays, with a new classification.
     Reclassified,
 }
 
@@ -28,7 +28,7 @@ impl Resolution {
     /// All outcomes.
     pub const ALL: [Self; 3] = [Self::Kept, Self::Removed, Self::Reclassified];
 
-    /// The word for commands and scripts.
+    /// Returns the word for commands and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,32 +39,32 @@ impl Resolution {
     }
 }
 
-/// A hold of an item for one member, at which it matches too often.
+/// A hold of an item for one member: the item matches no query of that member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberHold {
     /// The member.
     pub member: MemberId,
-    /// Since when.
+    /// The start of the hold.
     pub since: UnixMillis,
-    /// By flood control, and not by the member itself. The member lifts either.
+    /// Whether flood control placed the hold, not the member itself. The member can lift both kinds.
     pub flooded: bool,
 }
 
-/// A hold by flood control that its member has lifted. Matches from before are no reason for another one.
+/// A record that a member has lifted a hold by flood control. Matches from before that time cannot cause
+/// another hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FloodLift {
     /// The member.
     pub member: MemberId,
-    /// When.
+    /// The time at which the hold was lifted.
     pub at: UnixMillis,
 }
 
 impl FloodLift {
-    /// The longest window in which matches are counted, in milliseconds: a day. A lift that is older is
-    /// forgotten.
+    /// The longest window in which matches are counted, in milliseconds: a day. Older lifts are dropped.
     pub const WINDOW_MS_MAX: u64 = 86_400_000;
 
-    /// Whether all matches of a window that ends at `now` came after it.
+    /// Whether the window of `window_ms` milliseconds that ends at `now` starts no earlier than the lift.
     #[must_use]
     pub const fn is_before(&self, window_ms: u64, now: UnixMillis) -> bool {
         self.at.0.saturating_add(window_ms) <= now.0

@@ -1,31 +1,31 @@
-//! Opinions of the members of programmes, as the records of exchanges bring them.
+//! Opinions of a programme's members, as received in the records of exchanges.
 
 use vigie_model::OpinionKind;
 
 use super::opinion::{OpinionReason, OpinionWords};
 use crate::text::Text;
 
-/// What the members of a programme say of one of its records, in one word: they are no members of this
-/// deployment, however many they are.
+/// The opinion of a programme's members on one of its records, combined into one. They are not members of
+/// this deployment, whatever their number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForeignOpinion {
-    /// Their opinion; `None` where some call it right and others wrong.
+    /// The combined opinion; `None` if some opinions are positive and others negative.
     pub kind: Option<OpinionKind>,
-    /// Why; for negative opinions.
+    /// The reason; for negative opinions.
     pub reason: Option<OpinionReason>,
-    /// The programme's own word: `NotBlocked`, `DISAGREE_WITH_TAGS`, the id of a reason; empty for none.
+    /// The programme's own term: `NotBlocked`, `DISAGREE_WITH_TAGS`, the id of a reason; empty for none.
     pub word: Text<{ OpinionWords::FOREIGN_LEN_MAX }>,
 }
 
 impl ForeignOpinion {
-    /// Members of a programme that disagree.
+    /// Returns the opinion of members who disagree.
     #[must_use]
     pub fn disputed() -> Self {
         Self { kind: None, reason: None, word: Text::default() }
     }
 
-    /// The opinion that several records make together: wrong and right is no opinion, and either is more than
-    /// a match that was seen. `None` where there are none.
+    /// Combines the opinions of several records. Positive and negative together give no opinion; either takes
+    /// precedence over a seen match. `None` if there are no opinions.
     #[must_use]
     pub fn together<'a>(all: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
         let (mut positive, mut negative, mut seen) = (None, None, None);
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn together_wrong_and_right_is_no_opinion_and_the_order_does_not_matter() {
         use OpinionKind::{Negative, Positive, Seen};
-        // Every set of kinds: by the numbers of its bits.
+        // Tests every set of kinds; each bit of `set` is one kind.
         for set in 0_u8..16 {
             let all: Vec<ForeignOpinion> = (0..4)
                 .filter(|bit| set & (1 << bit) != 0)

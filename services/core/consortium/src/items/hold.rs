@@ -1,21 +1,22 @@
-//! Holds: by whose will an item matches for nobody, until the will is taken back or ends.
+//! Holds: while an item has at least one hold, it matches for nobody. A hold ends when it is lifted or
+//! expires.
 
 use vigie_model::UnixMillis;
 
 use crate::expiry::Expiry;
 
-/// Who holds an item. Each lifts its own hold alone.
+/// The party that holds an item. Each party can lift only its own hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Holder {
     /// The owner of the bank.
     Owner,
     /// The operator of the deployment.
     Operator,
-    /// The bank itself: every member on whose word the item is there is quarantined, and the bank belongs to
-    /// another.
+    /// The bank service itself: every member that submitted the item is quarantined, and the bank belongs to
+    /// another member.
     Quarantine,
-    /// The bank itself, by its charter: members call the item wrong, or a dispute about it was not resolved
-    /// in time.
+    /// The bank service, under the bank's charter: members have negative opinions on the item, or a dispute
+    /// about it was not resolved in time.
     Charter,
 }
 
@@ -23,7 +24,7 @@ impl Holder {
     /// All holders.
     pub const ALL: [Self; 4] = [Self::Owner, Self::Operator, Self::Quarantine, Self::Charter];
 
-    /// The word for commands and scripts.
+    /// Returns the word for commands and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -35,47 +36,47 @@ impl Holder {
     }
 }
 
-/// The will of one holder.
+/// A hold by one holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
-    /// Whose will it is.
+    /// The holder.
     pub holder: Holder,
-    /// Since when.
+    /// The start of the hold.
     pub since: UnixMillis,
-    /// When it ends by itself.
+    /// The time at which it ends without being lifted.
     pub until: Expiry,
 }
 
-/// The holds of an item, of each holder one at most, in the order of [`Holder`].
+/// The holds of an item: at most one for each holder, in the order of [`Holder`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holds(Vec<Hold>);
 
 impl Holds {
-    /// These holds; of each holder the last one.
+    /// Builds the set of holds; the last one for each holder counts.
     #[must_use]
     pub fn new(holds: impl IntoIterator<Item = Hold>) -> Self {
         holds.into_iter().fold(Self::default(), |holds, hold| holds.with(hold))
     }
 
-    /// Whether the item matches.
+    /// Whether there are no holds, so that the item matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The holds, in the order of [`Holder`].
+    /// Returns the holds, in the order of [`Holder`].
     pub fn iter(&self) -> impl Iterator<Item = Hold> {
         self.0.iter().copied()
     }
 
-    /// The hold of a holder.
+    /// Returns the hold of a holder.
     #[must_use]
     pub fn of(&self, holder: Holder) -> Option<Hold> {
         self.iter().find(|hold| hold.holder == holder)
     }
 
-    /// With a hold, in the place of the one that its holder has. One that is there and only gets another end
-    /// began when it began.
+    /// Returns the holds with `hold` added, in place of its holder's earlier one. A replaced hold keeps its
+    /// original start.
     #[must_use]
     pub fn with(&self, hold: Hold) -> Self {
         let since = self.of(hold.holder).map_or(hold.since, |before| before.since);
@@ -85,19 +86,19 @@ impl Holds {
         holds
     }
 
-    /// Without the hold of a holder.
+    /// Returns the holds without that of a holder.
     #[must_use]
     pub fn without(&self, holder: Holder) -> Self {
         Self(self.iter().filter(|hold| hold.holder != holder).collect())
     }
 
-    /// Without those that have ended.
+    /// Returns the holds without those that have ended.
     #[must_use]
     pub fn without_ended(&self, now: UnixMillis) -> Self {
         Self(self.iter().filter(|hold| !hold.until.is_over(now)).collect())
     }
 
-    /// When the first of them ends by itself.
+    /// Returns the earliest expiry of the holds.
     #[must_use]
     pub fn first_end(&self) -> Expiry {
         self.iter().filter_map(|hold| hold.until.moment()).min().map_or(Expiry::NEVER, Expiry::at)

@@ -1,10 +1,12 @@
-//! Opinions: what members say of an item, or of one of its hashes.
+//! Opinions of members on an item, or on one of its hashes.
 //!
-//! Of each member the newest opinion on the item and on each of its hashes is kept; the history is in the
-//! log. An opinion that was taken back stays as such, so that whoever follows opinions learns of it.
+//! Only the newest opinion of each member on the item and on each of its hashes is kept; the history is in
+//! the log. A withdrawn opinion stays in the list as withdrawn, so that followers of opinions see the
+//! withdrawal.
 //!
-//! Beside what its own people say, a member has an opinion on an item by the records of the programmes that
-//! it follows (`foreign`). It is kept apart: what a person says counts before it, and the two are one voice.
+//! In addition to the opinion of its own people, a member can have an opinion on an item from the records of
+//! programmes that it follows (`foreign`). The two are kept apart but count as one voice, and the opinion of
+//! a person takes precedence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,16 +16,16 @@ use vigie_model::{MemberId, OpinionKind, Sequence, UnixMillis};
 use super::taxonomy::Class;
 use crate::text::Text;
 
-/// Why a member calls an item wrong.
+/// The reason for a negative opinion on an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum OpinionReason {
-    /// The match was another picture altogether.
+    /// The matched picture was a different one.
     DifferentContent,
     /// The hash is of a flat, tiny or common picture.
     PoorHash,
-    /// The picture is the one, and does not belong in the bank.
+    /// The picture is the same, but does not belong in the bank.
     OutOfScope,
-    /// The picture belongs there, under another classification.
+    /// The picture belongs in the bank, under another classification.
     WrongClassification,
     /// The item is in the bank twice.
     Duplicate,
@@ -45,7 +47,7 @@ impl OpinionReason {
         Self::Other,
     ];
 
-    /// The word for commands and scripts.
+    /// Returns the word for commands and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,22 +62,22 @@ impl OpinionReason {
     }
 }
 
-/// A member's words about an item.
+/// The details of a member's opinion on an item.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OpinionWords {
-    /// Why; for negative opinions.
+    /// The reason; for negative opinions.
     pub reason: Option<OpinionReason>,
-    /// The member asks the bank's owner to look again.
+    /// Whether the member asks the bank's owner to review the item again.
     pub disputes: bool,
     /// The classification that the member thinks is right.
     pub proposed: Option<Class>,
-    /// The programme's own word, where the opinion comes from one: `Blocked`, `HELPFUL`, the number of a
+    /// The programme's own term, if the opinion comes from a programme: `Blocked`, `HELPFUL`, the number of a
     /// reason.
     pub foreign: Text<{ OpinionWords::FOREIGN_LEN_MAX }>,
 }
 
 impl OpinionWords {
-    /// Bytes of a programme's word.
+    /// The longest term of a programme, in bytes.
     pub const FOREIGN_LEN_MAX: usize = 64;
 }
 
@@ -84,21 +86,21 @@ impl OpinionWords {
 pub struct Opinion {
     /// The member.
     pub member: MemberId,
-    /// The hash that the opinion is about, by its place among the item's hashes; `None` for the item.
+    /// The index of the hash that the opinion is about, among the item's hashes; `None` for the item.
     pub hash: Option<u8>,
-    /// The member has it by the records of programmes, and not by its own people.
+    /// Whether the opinion comes from the records of programmes, not from the member's own people.
     pub of_programme: bool,
-    /// The opinion; `None` for one that was taken back.
+    /// The opinion; `None` if it was withdrawn.
     pub kind: Option<OpinionKind>,
-    /// What the member says beside it.
+    /// The details of the opinion.
     pub words: OpinionWords,
-    /// When.
+    /// The time of the opinion.
     pub at: UnixMillis,
-    /// The change of the log by which the item has it.
+    /// The sequence of the change that set it.
     pub sequence: Sequence,
 }
 
-/// The opinions of an item have as many hashes or members as they may.
+/// A member has the largest number of opinions on hashes of the item already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an item has opinions of a member on at most {max} of its hashes", max = Opinions::HASHES_OF_MEMBER_MAX)]
 pub struct TooManyOpinions;
@@ -108,45 +110,46 @@ pub struct TooManyOpinions;
 pub struct Opinions(Vec<Opinion>);
 
 impl Opinions {
-    /// Hashes of one item on which a member has an opinion beside the one on the item.
+    /// The largest number of hashes of one item on which a member has opinions, besides the one on the item.
     pub const HASHES_OF_MEMBER_MAX: usize = 8;
-    /// Opinions of one member on one item: on the item, on some of its hashes, and by programmes.
+    /// The largest number of opinions of one member on one item: on the item, on some of its hashes, and from
+    /// programmes.
     pub const OF_MEMBER_MAX: usize = 2 + Self::HASHES_OF_MEMBER_MAX;
-    /// Opinions of one item: of as many members as a deployment may have.
+    /// The largest number of opinions on one item, with as many members as a deployment may have.
     pub const COUNT_MAX: usize = 1_000 * Self::OF_MEMBER_MAX;
 
-    /// These opinions; of each member and hash the last one.
+    /// Builds the list; the last opinion for each member, hash and source counts.
     #[must_use]
     pub fn new(opinions: Vec<Opinion>) -> Self {
         let by_key: BTreeMap<_, _> = opinions.into_iter().map(|opinion| (opinion.key(), opinion)).collect();
         Self(by_key.into_values().collect())
     }
 
-    /// Whether no member has ever said anything.
+    /// Whether no member ever had an opinion.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The opinions, by member and hash, with those that were taken back.
+    /// Returns the opinions by member and hash, including withdrawn ones.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Opinion> {
         self.0.iter()
     }
 
-    /// The opinion of a member's own people on a hash, or on the item.
+    /// Returns the opinion of a member's own people on a hash, or on the item.
     #[must_use]
     pub fn of(&self, member: MemberId, hash: Option<u8>) -> Option<&Opinion> {
         self.place((member, hash, false)).ok().map(|at| &self.0[at])
     }
 
-    /// The opinion that a member has on the item by the records of programmes.
+    /// Returns the opinion that a member has on the item from the records of programmes.
     #[must_use]
     pub fn of_programme(&self, member: MemberId) -> Option<&Opinion> {
         self.place((member, None, true)).ok().map(|at| &self.0[at])
     }
 
-    /// The opinions with another one, in the place of the one before. A match that was seen takes the place
-    /// of no opinion of a person, and of none of the same day: the opinions are the same then.
+    /// Returns the opinions with `opinion` added, in place of the earlier one. A seen match never replaces an
+    /// opinion of a person, nor a seen match of the same day: the list is unchanged then.
     pub fn with(&self, opinion: Opinion) -> Result<Self, TooManyOpinions> {
         let mut opinions = self.clone();
         match self.place(opinion.key()) {
@@ -164,7 +167,7 @@ impl Opinions {
         Ok(opinions)
     }
 
-    /// The opinions, with this sequence in the place of another one.
+    /// Returns the opinions, with the sequence `from` replaced by `to`.
     #[must_use]
     pub fn numbered(mut self, from: Sequence, to: Sequence) -> Self {
         self.0
@@ -174,22 +177,23 @@ impl Opinions {
         self
     }
 
-    /// The opinion of each member that has one, by member: what it has taken back does not count. What its
-    /// people say is before what it has by programmes; of each the newest.
+    /// Returns the counting opinion of each member, by member. Withdrawn opinions do not count. Opinions of
+    /// the member's people take precedence over those from programmes; within each group the newest counts.
     #[must_use]
     pub fn newest(&self) -> Vec<(MemberId, OpinionKind)> {
         self.counting().into_iter().filter_map(|(member, opinion)| Some((member, opinion.kind?))).collect()
     }
 
-    /// Members whose opinion is negative, and later than a time.
+    /// Returns the members whose counting opinion is negative and later than `at`.
     pub fn negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = MemberId> {
         let members: BTreeSet<MemberId> =
             self.counting_negatives_after(at).map(|opinion| opinion.member).collect();
         members.into_iter()
     }
 
-    /// Negative opinions that are later than a time, of members whose opinion is negative. What a member's
-    /// people or its programmes say that the other overrules is none of them.
+    /// Returns the negative opinions later than `at` of members whose counting opinion is negative. Opinions
+    /// that do not count are left out: those of programmes if the opinion of the member's people counts, and
+    /// the reverse.
     pub fn counting_negatives_after(&self, at: UnixMillis) -> impl Iterator<Item = &Opinion> {
         let counting = self.counting();
         self.0.iter().filter(move |one| {
@@ -201,12 +205,12 @@ impl Opinions {
         })
     }
 
-    /// The opinion of each member that counts, by member.
+    /// Returns the counting opinion of each member.
     fn counting(&self) -> BTreeMap<MemberId, &Opinion> {
         let mut counting: BTreeMap<MemberId, &Opinion> = BTreeMap::new();
         for opinion in self.0.iter().filter(|opinion| opinion.kind.is_some()) {
             let known = counting.entry(opinion.member).or_insert(opinion);
-            // The match that was seen is less than what a person or a programme said, whenever that was.
+            // A seen match ranks below any opinion of a person or a programme, whatever the times.
             let weight =
                 |one: &Opinion| (one.kind != Some(OpinionKind::Seen), !one.of_programme, one.sequence);
             if weight(opinion) > weight(known) {
@@ -221,7 +225,7 @@ impl Opinions {
     }
 }
 
-/// By which an item has each opinion once: the member, the hash, and whether programmes say it.
+/// The unique key of an opinion of an item: the member, the hash, and whether it comes from programmes.
 type OpinionKey = (MemberId, Option<u8>, bool);
 
 impl Opinion {
@@ -230,7 +234,7 @@ impl Opinion {
     }
 }
 
-/// Whether an opinion says something that the one before did not.
+/// Whether an opinion differs from the one before it enough to replace it.
 fn is_news(before: &Opinion, opinion: &Opinion) -> bool {
     const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
     if opinion.kind == Some(OpinionKind::Seen) && !opinion.of_programme {
@@ -280,7 +284,7 @@ mod tests {
         );
         let negatives = |at| opinions.negatives_after(UnixMillis(at)).collect::<Vec<_>>();
         assert_eq!((negatives(2), negatives(3)), (vec![MemberId(2)], vec![]));
-        // What is taken back is still listed, and counts for nothing.
+        // A withdrawn opinion is still listed, and does not count.
         assert_eq!(opinions.of(MemberId(5), None).unwrap().kind, None);
         assert_eq!(opinions, Opinions::new(opinions.iter().cloned().collect()));
     }
@@ -293,10 +297,10 @@ mod tests {
         assert_ne!(first.with(opinion(1, None, Some(Seen), DAY_MS)), Ok(first.clone()));
         let looked = first.with(opinion(1, None, Some(Positive), 6)).unwrap();
         assert_eq!(looked.with(opinion(1, None, Some(Seen), 9 * DAY_MS)), Ok(looked.clone()));
-        // Nor does one on a hash.
+        // Nor does a seen match on a hash.
         let on_hash = looked.with(opinion(1, Some(0), Some(Seen), 9 * DAY_MS)).unwrap();
         assert_eq!(on_hash.newest(), [(MemberId(1), Positive)]);
-        // The same once more is no news.
+        // An equal opinion changes nothing.
         assert_eq!(looked.with(opinion(1, None, Some(Positive), 7)), Ok(looked));
     }
 
@@ -305,23 +309,23 @@ mod tests {
         use OpinionKind::{Negative, Positive, Seen};
         let programme = all(&[of_programme(1, Some(Negative), 9)]);
         assert_eq!(programme.newest(), [(MemberId(1), Negative)]);
-        // A match that was seen is no word of a person.
+        // A seen match does not count as an opinion of a person.
         let seen = programme.with(opinion(1, None, Some(Seen), 10)).unwrap();
         assert_eq!(seen.newest(), [(MemberId(1), Negative)]);
         let person = seen.with(opinion(1, Some(0), Some(Positive), 2)).unwrap();
         assert_eq!(person.newest(), [(MemberId(1), Positive)]);
         assert_eq!(person.negatives_after(UnixMillis(0)).count(), 0);
-        // What the person takes back is no word, and the programme's stays.
+        // An opinion that the person withdraws does not count, and the programme's opinion remains.
         let back = person.with(opinion(1, Some(0), None, 11)).unwrap();
         assert_eq!(back.newest(), [(MemberId(1), Negative)]);
         let ended = back.with(of_programme(1, None, 12)).unwrap();
         assert_eq!(ended.newest(), [(MemberId(1), Seen)]);
         assert_eq!(ended.of_programme(MemberId(1)).unwrap().kind, None);
-        // The time of a negative opinion is that of the one that counts.
+        // The time of the counting negative opinion is used.
         let both = programme.with(opinion(1, None, Some(Negative), 3)).unwrap();
         let later = |at| both.negatives_after(UnixMillis(at)).count();
         assert_eq!((later(2), later(3)), (1, 0));
-        // The programme's match that was seen is what it is, whatever the day.
+        // A seen match from a programme replaces the earlier one, whatever the day.
         let seen = all(&[of_programme(1, Some(Positive), 1)]).with(of_programme(1, Some(Seen), 2)).unwrap();
         assert_eq!(seen.newest(), [(MemberId(1), Seen)]);
     }

@@ -1,4 +1,4 @@
-//! Origins and submissions: on whose word an item is in a bank.
+//! Origins and submissions: the sources of an item, and the members that submitted it.
 
 use thiserror::Error;
 use vigie_model::{MemberId, UnixMillis};
@@ -6,8 +6,7 @@ use vigie_model::{MemberId, UnixMillis};
 use super::foreign::ForeignOpinion;
 use crate::text::{Text, TextError};
 
-/// Where an item comes from, in the words of its contributor. It tells one submission of a member from
-/// another.
+/// The source of an item, as given by its contributor. It distinguishes the submissions of one member.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Origin {
     programme: Text<{ Origin::PROGRAMME_LEN_MAX }>,
@@ -15,22 +14,22 @@ pub struct Origin {
     case: Text<{ Origin::CASE_LEN_MAX }>,
 }
 
-/// The texts are no [`Origin`].
+/// The texts are not a valid [`Origin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("{reason}")]
 pub struct OriginError {
-    /// The field at fault.
+    /// The invalid field.
     pub field: &'static str,
-    /// Its fault.
+    /// The fault of the field.
     pub reason: TextError,
 }
 
 impl Origin {
-    /// Bytes of a programme's name.
+    /// The longest name of a programme, in bytes.
     pub const PROGRAMME_LEN_MAX: usize = 255;
-    /// Bytes of a key.
+    /// The longest key, in bytes.
     pub const KEY_LEN_MAX: usize = 512;
-    /// Bytes of a case.
+    /// The longest case, in bytes.
     pub const CASE_LEN_MAX: usize = 128;
 
     /// Checks the texts, each of which may be empty.
@@ -43,40 +42,41 @@ impl Origin {
         })
     }
 
-    /// The programme of the field that the item was shared by; empty for none.
+    /// Returns the hash-sharing programme from which the item comes; empty for none.
     #[must_use]
     pub fn programme(&self) -> &str {
         self.programme.as_str()
     }
 
-    /// The item's key there, or the contributor's own; empty for none.
+    /// Returns the item's key in the programme, or the contributor's own key; empty for none.
     #[must_use]
     pub fn key(&self) -> &str {
         self.key.as_str()
     }
 
-    /// The case that the item belongs to; empty for none.
+    /// Returns the case that the item belongs to; empty for none.
     #[must_use]
     pub fn case(&self) -> &str {
         self.case.as_str()
     }
 
-    /// Whether nothing is said, so that nobody can say it again.
+    /// Whether all texts are empty. Such an origin cannot identify an item that is submitted again.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         [self.programme(), self.key(), self.case()].iter().all(|text| text.is_empty())
     }
 }
 
-/// The statement of a member that an item belongs into its bank. An item lives while one of them does.
+/// A member's claim that an item belongs in its bank. An item exists while it has at least one submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
     /// The member.
     pub member: MemberId,
-    /// Where it has the item from.
+    /// The source of the item.
     pub origin: Origin,
-    /// When it said so.
+    /// The time of the submission.
     pub at: UnixMillis,
-    /// What the programme's record says of it, where the submission is of an exchange's record with opinions.
+    /// The opinion in the programme's record, if the submission comes from an exchange's record with
+    /// opinions.
     pub foreign: Option<ForeignOpinion>,
 }

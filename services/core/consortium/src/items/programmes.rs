@@ -1,13 +1,13 @@
-//! The opinions that members have by the records of programmes that they follow.
+//! The opinions of members that come from the records of programmes that they follow.
 //!
-//! What the members of a programme say is kept with the submission of its record, and all submissions of a
-//! member together make one opinion of that member ([`Opinion::of_programme`]). So one exchange, and one
-//! member with all of its exchanges, is at most one voice, and one that the member's own people overrule. The
-//! opinion goes with the records that have it.
+//! The opinion of a programme's members is stored with the submission of its record. All submissions of a
+//! member together give one opinion of that member ([`Opinion::of_programme`]). So a member with all of its
+//! exchanges is at most one voice, which the member's own people can overrule. The opinion is withdrawn when
+//! the records that carry it are removed.
 //!
-//! Whoever submits an item without naming a programme vouches for it in person. So of such an item a
-//! programme says nothing for that member: otherwise whoever joins the programme would take back what the
-//! member's people have submitted.
+//! A member that submits an item without naming a programme vouches for the item itself. For that member,
+//! opinions of programmes on the item are therefore ignored: otherwise any participant of the programme could
+//! overrule the member's own people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,9 +18,9 @@ use super::opinion::{Opinion, OpinionWords};
 use super::record::ItemRecord;
 
 impl ItemRecord {
-    /// The record with what its submissions of programmes say, as opinions of their members. Opinions that
-    /// are new have this time and this sequence; what the submissions no longer say is taken back, and so is
-    /// what they say for a member that has submitted the item without a programme too.
+    /// Returns the record with the opinions in its submissions from programmes set as opinions of their
+    /// members. New opinions get the time `at` and the given sequence. Opinions that no submission has any
+    /// more are withdrawn, and so are those of a member that has also submitted the item without a programme.
     #[must_use]
     pub fn with_foreign_opinions(mut self, at: UnixMillis, sequence: Sequence) -> Self {
         let mut said: BTreeMap<MemberId, Vec<&ForeignOpinion>> = BTreeMap::new();
@@ -45,7 +45,7 @@ impl ItemRecord {
                 }
                 Some(ForeignOpinion { kind: None, .. }) | None => (None, OpinionWords::default()),
             };
-            // Of what was never said nothing is taken back.
+            // Without an earlier opinion there is nothing to withdraw.
             if kind.is_none() && opinions.of_programme(member).is_none() {
                 continue;
             }
@@ -95,10 +95,10 @@ mod tests {
         let opinion = first.opinions.of_programme(MemberId(2)).unwrap();
         assert_eq!((opinion.words.foreign.as_str(), opinion.sequence), ("NotBlocked", Sequence(7)));
         assert_eq!((first.negatives(), first.confirmations()), (1, 0));
-        // Once more it is the same, at its first time.
+        // A second call changes nothing: the opinions keep their first time.
         assert_eq!(first.clone().with_foreign_opinions(UnixMillis(6), Sequence(8)), first);
-        // Another record of the same member that says otherwise leaves no opinion, and that of another member
-        // is its own.
+        // A contradicting record of the same member leaves no opinion. A record of another member gives that
+        // member its own opinion.
         let other = Submission {
             foreign: Some(said(Some(Positive), "Blocked")),
             origin: Origin::new("other", "d", "").unwrap(),
@@ -109,12 +109,12 @@ mod tests {
         let both = both.with_foreign_opinions(UnixMillis(6), Sequence(8));
         assert_eq!(both.opinions.newest(), [(MemberId(3), Positive)]);
         assert_eq!(both.opinions.of_programme(MemberId(2)).unwrap().kind, None);
-        // With its records the word goes.
+        // The opinion is withdrawn together with its records.
         let gone = both.without(MemberId(3), None).unwrap();
         let gone = gone.without(MemberId(2), Some(&other.origin)).unwrap();
         let gone = gone.with_foreign_opinions(UnixMillis(9), Sequence(9));
         assert_eq!(gone.opinions.newest(), [(MemberId(2), Negative)]);
-        // Of what nobody said nothing is noted.
+        // Without opinions in the submissions nothing is recorded.
         let silent = record(&[(2, "a", None), (3, "b", Some(ForeignOpinion::disputed()))]);
         assert_eq!(silent.clone().with_foreign_opinions(UnixMillis(1), Sequence(1)), silent);
     }
@@ -136,7 +136,7 @@ mod tests {
         let told = followed.clone().with_foreign_opinions(UnixMillis(5), Sequence(7));
         assert_eq!(told, followed);
         assert_eq!((told.confirmations(), told.negatives()), (2, 0));
-        // The order does not matter: what was said before is taken back when the member's people submit the
+        // The order does not matter: an earlier opinion is withdrawn when the member's people submit the
         // item.
         let first = record(&[(1, "a", of_programme.foreign.clone())]);
         let first = first.with_foreign_opinions(UnixMillis(5), Sequence(7));
@@ -144,8 +144,8 @@ mod tests {
         let both = first.with(by_hand(1)).unwrap().with_foreign_opinions(UnixMillis(6), Sequence(8));
         assert_eq!((both.confirmations(), both.negatives()), (1, 0));
         assert_eq!(both.opinions.of_programme(MemberId(1)).unwrap().kind, None);
-        // The submission of another member in person leaves the programme its word, and so does one that is
-        // gone.
+        // The programme's opinion stays if another member submits the item itself, and if such a submission
+        // is removed.
         let of_other = first.with(by_hand(2)).unwrap().with_foreign_opinions(UnixMillis(6), Sequence(8));
         assert_eq!((of_other.confirmations(), of_other.negatives()), (1, 1));
         let gone = both.without(MemberId(1), Some(&Origin::default())).unwrap();

@@ -1,13 +1,13 @@
-//! The published list of a bank: what another deployment follows that may see the bank's hashes, and how it
-//! proves that it has all of it.
+//! The published list of a bank. A deployment that may see the bank's hashes follows it, and can prove that
+//! its copy is complete.
 //!
-//! The list has entries with the numbers 1, 2, 3 ... without gaps. An entry says that an item is in the list,
-//! with its hashes, labels and classes, or that it no longer is. An item is in the list while it is in the
-//! bank, is not held, and is the bank's *own*: one of its submissions names no programme. So what a bank has
-//! from others goes back to nobody. A canary is in no list.
+//! Its entries have the numbers 1, 2, 3 ... without gaps. An entry puts an item into the list, with its
+//! hashes, labels and classes, or removes it. An item is in the list while it is in the bank, is not held,
+//! and is the bank's *own*: one of its submissions names no programme. So items that a bank received from
+//! others are not passed on. A canary is never in a list.
 //!
-//! The list tells nothing of other banks: its numbers are its own, and an item has a [`ListKey`] in the place
-//! of its id.
+//! The list reveals nothing about other banks: it has its own numbers, and a [`ListKey`] in place of each
+//! item's id.
 //!
 //! | digest | BLAKE3-256 of |
 //! |---|---|
@@ -20,8 +20,8 @@
 //! its bytes. A class is its taxonomy, dimension and value, each after its length (8).
 //!
 //! Numbers are big-endian. Hashes, labels and classes are in the order in which the list gives them. The
-//! *set* of a list is the [`SetDigest`] of the digests of the entries by which its present items were put:
-//! who has the same items comes to the same set.
+//! *set* of a list is the [`SetDigest`] of the digests of the entries that put its present items: equal items
+//! give equal sets.
 
 use std::fmt;
 
@@ -30,23 +30,23 @@ use vigie_model::{BankId, Hash, ItemContent, ItemId, SetDigest};
 use super::details::Classification;
 use super::record::ItemRecord;
 
-/// From which keys of items are made, so that nobody reads an id from them.
+/// The secret from which keys of items are derived, so that a key does not reveal the item's id.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct ListSecret(pub [u8; 32]);
 
-/// Shows nothing of it.
+/// Hides the secret.
 impl fmt::Debug for ListSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ListSecret")
     }
 }
 
-/// Which item of a list it is. An item keeps its key for as long as it is in its bank.
+/// The key of an item in a list. It does not change while the item is in its bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListKey(pub [u8; 16]);
 
 impl ListSecret {
-    /// The key of an item of a bank.
+    /// Returns the key of an item of a bank.
     #[must_use]
     pub fn key(&self, bank: BankId, item: ItemId) -> ListKey {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
@@ -62,18 +62,18 @@ impl ListSecret {
 pub struct ListContent(pub [u8; 32]);
 
 impl ListContent {
-    /// The digest of what an item has; `None` for a canary, which nobody but its bank knows of.
+    /// Returns the digest of an item's hashes and labels; `None` for a canary, which only its bank knows.
     #[must_use]
     pub fn of(content: &ItemContent) -> Option<Self> {
         let labels = content.labels().iter().map(|label| &**label);
         (!content.is_canary()).then(|| Self::of_parts(content.hashes(), labels))
     }
 
-    /// The digest of hashes and labels, in their order.
+    /// Returns the digest of hashes and labels, in their order.
     pub fn of_parts<'a>(hashes: &[Hash], labels: impl IntoIterator<Item = &'a str>) -> Self {
         let mut digest = blake3::Hasher::new();
         digest.update(b"vigie list content");
-        // An item has at most 64.
+        // An item has at most 64 hashes, so the conversion cannot fail.
         digest.update(&u32::try_from(hashes.len()).unwrap_or(u32::MAX).to_be_bytes());
         for hash in hashes {
             digest.update(&hash.hash_type().number().to_be_bytes());
@@ -91,7 +91,7 @@ impl ListContent {
 pub struct EntryDigest(pub [u8; 32]);
 
 impl EntryDigest {
-    /// Of an entry that puts an item.
+    /// Returns the digest of an entry that puts an item.
     #[must_use]
     pub fn put(key: ListKey, content: ListContent, classes: &Classification) -> Self {
         let mut digest = blake3::Hasher::new();
@@ -104,13 +104,13 @@ impl EntryDigest {
         Self(digest.finalize().into())
     }
 
-    /// Of an entry that takes an item out.
+    /// Returns the digest of an entry that removes an item.
     #[must_use]
     pub fn gone(key: ListKey) -> Self {
         Self(blake3::Hasher::new().update(b"vigie list gone").update(&key.0).finalize().into())
     }
 
-    /// What the entry that puts an item adds to the list's set.
+    /// Returns the term that an entry that puts an item adds to the list's set.
     #[must_use]
     pub fn term(&self) -> SetDigest {
         SetDigest::of_bytes(&self.0)
@@ -122,7 +122,7 @@ impl EntryDigest {
 pub struct ListChain(pub [u8; 32]);
 
 impl ListChain {
-    /// The chain after one more entry.
+    /// Returns the chain after one more entry.
     #[must_use]
     pub fn after(&self, number: u64, entry: &EntryDigest) -> Self {
         let mut digest = blake3::Hasher::new();
@@ -131,20 +131,20 @@ impl ListChain {
     }
 }
 
-/// How far a list has come, and what is in it.
+/// The head of a list: its newest entry, its chain and its present items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ListHead {
-    /// The newest entry; 0 for an empty list.
+    /// The number of the newest entry; 0 for an empty list.
     pub number: u64,
-    /// The chain as of that.
+    /// The chain as of that entry.
     pub chain: ListChain,
-    /// The set of the present items: `hashes` counts the items.
+    /// The set of the present items; its field `hashes` is the number of items.
     pub set: SetDigest,
 }
 
 impl ListHead {
-    /// Appends an entry: the item was in the list by the entry `before`, if it was in it, and is in it by
-    /// this one or no longer.
+    /// Appends an entry for an item. `before` is the entry that put the item, if it was in the list. The new
+    /// entry puts the item again or removes it.
     pub fn append(
         &mut self,
         key: ListKey,
@@ -164,8 +164,8 @@ impl ListHead {
     }
 }
 
-/// By which entry an item of a bank is in the list; `None` where it is not in it: it is held, a canary, or
-/// has no word of the bank's own.
+/// Returns the digest of the entry that puts an item of a bank into the list. `None` if the item is not in
+/// the list: it is held, a canary, or not the bank's own.
 #[must_use]
 pub fn entry_of(
     key: ListKey,

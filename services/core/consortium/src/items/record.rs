@@ -1,5 +1,4 @@
-//! The record of an item: its details, the submissions by which it lives, its holds, and what members say of
-//! it.
+//! The record of an item: its details, submissions, holds and opinions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +13,12 @@ use super::hold::Holds;
 use super::opinion::Opinions;
 use super::origin::{Origin, Submission};
 
-/// The digest of a bank and of the hashes of an item in it: equal for equal content.
+/// A digest of a bank's id and the hashes of an item in it: equal for equal content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentDigest(pub [u8; 32]);
 
 impl ContentDigest {
-    /// The digest of these hashes, which are sorted and each there once, in a bank.
+    /// Returns the digest of these hashes in a bank. The hashes are sorted, without duplicates.
     #[must_use]
     pub fn of(bank: BankId, hashes: &[Hash]) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -32,7 +31,7 @@ impl ContentDigest {
         Self(hasher.finalize().into())
     }
 
-    /// A number by which records are found, and of which others may have the same.
+    /// Returns a number for looking up records. Different digests may have the same number.
     #[must_use]
     pub const fn key(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -41,64 +40,66 @@ impl ContentDigest {
     }
 }
 
-/// Whose an item is, for those who follow its bank.
+/// The ownership of an item, for followers of its bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     /// The bank's own: one of its submissions names no programme.
     Own,
-    /// It was that.
+    /// The item was the bank's own before, but is no longer.
     FormerlyOwn,
-    /// The bank knows it from programmes alone, and always did.
+    /// All submissions of the item have always named a programme.
     Programmes,
-    /// A canary, which nobody but the bank is to know of.
+    /// A canary, which only the bank may know.
     Canary,
 }
 
-/// The record of an item. One that was added without an origin and without details, was never held, and of
-/// which nobody said anything, has none: it lives by its contributor's word.
+/// The record of an item. An item without origin, details, holds and opinions has no record: its contributor
+/// is its only submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemRecord {
-    /// Of its bank and its hashes.
+    /// The digest of its bank and its hashes.
     pub content: ContentDigest,
-    /// What its contributor says of it.
+    /// The details from its contributor.
     pub details: Details,
-    /// At least one, in the order in which they came.
+    /// The submissions: at least one, in the order of arrival.
     pub submissions: Vec<Submission>,
-    /// By which it matches for nobody; none for an item that matches.
+    /// The holds; empty if the item matches.
     pub holds: Holds,
-    /// It is not its bank's own now, and once was.
+    /// Whether the item was its bank's own before, and is not any more.
     pub was_own: bool,
-    /// What members say of it.
+    /// The opinions of members.
     pub opinions: Opinions,
     /// The dispute about it that waits for an answer.
     pub dispute: Option<Dispute>,
-    /// How and when the last dispute about it was resolved.
+    /// The outcome of the last resolved dispute, and the time of its resolution.
     pub resolved: Option<(Resolution, UnixMillis)>,
-    /// Members at which it matches too often, by member: it matches for none of them.
+    /// Holds for single members, by member: the item does not match for them.
     pub held_for: Vec<MemberHold>,
-    /// Holds by flood control that members have lifted, each member's last of a day.
+    /// Holds by flood control that members have lifted, the last one of each member within a day.
     pub flood_lifts: Vec<FloodLift>,
-    /// The labels that replaced those with which the item was added; `None` where they never changed. The
-    /// item's row has them too.
+    /// The labels that replaced the original ones; `None` if they never changed. The item's row has the
+    /// labels too.
     pub labels: Option<Labels>,
-    /// The standing that its shard was sent last.
+    /// The standing that was last sent to the item's shard.
     pub standing: Arc<Standing>,
 }
 
-/// An item has submissions of as many members as it may have.
+/// The item has submissions of the largest number of members already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an item has submissions of at most {max} members", max = ItemRecord::MEMBERS_MAX)]
 pub struct TooManySubmissions;
 
 impl ItemRecord {
-    /// Members that submit one item. Each has a bound of its own, so none takes the room of another.
+    /// The largest number of members that submit one item. Each member has its own bound on submissions, so
+    /// none can exhaust another's.
     pub const MEMBERS_MAX: usize = 64;
-    /// Submissions of one item by one member: its first ones.
+    /// The largest number of submissions of one item by one member; the first ones are kept.
     pub const OF_MEMBER_MAX: usize = 8;
-    /// Submissions of a record that is read: an earlier version kept up to 64, whoever made them.
+    /// The largest number of submissions when a record is read: an earlier version kept up to 64, whatever
+    /// their members.
     pub const SUBMISSIONS_MAX: usize = Self::MEMBERS_MAX * Self::OF_MEMBER_MAX + 64;
 
-    /// The record of an item that a member has just added.
+    /// Returns the record of an item that a member has just added.
     #[must_use]
     pub fn new(content: ContentDigest, details: Details, first: Submission) -> Self {
         Self {
@@ -123,29 +124,28 @@ impl ItemRecord {
         self.submissions.iter().any(|one| one.member == member && one.origin == *origin)
     }
 
-    /// The members of its submissions, in the order in which they came.
+    /// Returns the member of each submission, in the order of arrival.
     pub fn members(&self) -> impl Iterator<Item = MemberId> {
         self.submissions.iter().map(|one| one.member)
     }
 
-    /// Whether a member has submitted the item at all.
+    /// Whether a member has submitted the item, from any origin.
     #[must_use]
     pub fn is_of(&self, member: MemberId) -> bool {
         self.members().any(|one| one == member)
     }
 
-    /// The record with another submission. Unchanged where it is there, and where the member has
-    /// [`Self::OF_MEMBER_MAX`] others: the item lives by those.
+    /// Returns the record with another submission. It is unchanged if the submission exists already, or if
+    /// the member has [`Self::OF_MEMBER_MAX`] others, which keep the item alive.
     pub fn with(&self, submission: Submission) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
         record.take(submission)?;
         Ok(record)
     }
 
-    /// The record with the submissions of another one of the same content, by the bounds of [`Self::with`].
-    /// What is said of the item stays; where that is nothing, it is what the other record says. Whoever held
-    /// one of the two holds the item. The labels stay: they are those of the item's row, whatever the other
-    /// item had.
+    /// Merges in a record of the same content: its submissions, within the bounds of [`Self::with`], and its
+    /// holds and opinions. The details stay if there are any; otherwise they are those of the other record.
+    /// The labels stay: they are those of the item's row, whatever the other item's were.
     pub fn merged(&self, other: &Self) -> Result<Self, TooManySubmissions> {
         let mut record = self.clone();
         other.submissions.iter().try_for_each(|one| record.take(one.clone()))?;
@@ -156,12 +156,12 @@ impl ItemRecord {
             Some(_) => holds,
             None => holds.with(hold),
         });
-        // Later opinions take the place of earlier ones.
+        // Later opinions replace earlier ones.
         let mut both: Vec<_> = other.opinions.iter().chain(self.opinions.iter()).cloned().collect();
         both.sort_by_key(|opinion| opinion.sequence);
         record.opinions = Opinions::new(both);
         record.dispute = record.dispute.or(other.dispute);
-        // What was resolved of either is resolved of the item: opinions from before open no dispute anew.
+        // A resolution of either record applies to the item: opinions from before it open no new dispute.
         record.resolved = record.resolved.into_iter().chain(other.resolved).max_by_key(|(_, at)| *at);
         for hold in &other.held_for {
             if let Err(at) = record.held_for.binary_search_by_key(&hold.member, |one| one.member) {
@@ -176,7 +176,7 @@ impl ItemRecord {
         Ok(record)
     }
 
-    /// Notes that a member has lifted a hold by flood control.
+    /// Records that a member has lifted a hold by flood control.
     pub fn note_flood_lift(&mut self, lift: FloodLift) {
         let is_kept =
             |one: &FloodLift| one.member != lift.member && !one.is_before(FloodLift::WINDOW_MS_MAX, lift.at);
@@ -184,16 +184,16 @@ impl ItemRecord {
         self.flood_lifts.push(lift);
     }
 
-    /// Whether all matches at a member in a window that ends at `now` came after the member lifted the last
-    /// hold by flood control.
+    /// Whether flood control may hold the item for a member: the window that ends at `now` starts after the
+    /// member last lifted such a hold.
     #[must_use]
     pub fn may_flood(&self, member: MemberId, window_ms: u64, now: UnixMillis) -> bool {
         let lifts = self.flood_lifts.iter().filter(|lift| lift.member == member);
         lifts.into_iter().all(|lift| lift.is_before(window_ms, now))
     }
 
-    /// The record with what a programme says by the submission of a member from an origin. Unchanged where it
-    /// has no such submission: the record of the programme is one of more than are kept.
+    /// Returns the record with a programme's opinion set on the submission of a member from an origin. It is
+    /// unchanged without such a submission, which happens if the member has more submissions than are kept.
     #[must_use]
     pub fn with_foreign(
         mut self,
@@ -208,7 +208,7 @@ impl ItemRecord {
         self
     }
 
-    /// Whether the item is its bank's own: one of its submissions names no programme.
+    /// Whether the item is the bank's own: one of its submissions names no programme.
     #[must_use]
     pub fn is_own(&self) -> bool {
         self.submissions.iter().any(|one| one.origin.programme().is_empty())
@@ -220,7 +220,7 @@ impl ItemRecord {
         self.submissions.iter().any(|one| one.member == member && one.origin.programme().is_empty())
     }
 
-    /// Whose the item is.
+    /// Returns the ownership of the item.
     #[must_use]
     pub fn whose(&self) -> Whose {
         match (self.is_own(), self.was_own) {
@@ -248,13 +248,13 @@ impl ItemRecord {
         Ok(())
     }
 
-    /// Members that have submitted the item.
+    /// Returns the number of members that have submitted the item.
     fn member_count(&self) -> usize {
         self.members().collect::<BTreeSet<_>>().len()
     }
 
-    /// The record without the submissions of a member: of one origin, or of all. `None` where none is left,
-    /// so that the item goes.
+    /// Returns the record without the submissions of a member: those of one origin, or all. `None` if none is
+    /// left, so that the item is removed.
     #[must_use]
     pub fn without(&self, member: MemberId, origin: Option<&Origin>) -> Option<Self> {
         let mut record = self.clone();
@@ -320,7 +320,7 @@ mod tests {
         for case in 0..100 {
             record = record.with(submission(1, case)).unwrap();
         }
-        // The first ones, each once.
+        // The first submissions are kept, without duplicates.
         let cases = |record: &ItemRecord| record.submissions.iter().map(|one| one.at.0).collect::<Vec<_>>();
         assert_eq!(cases(&record), (0..8).collect::<Vec<_>>());
         assert_eq!(record.with(submission(1, 99)), Ok(record.clone()));
@@ -331,11 +331,12 @@ mod tests {
         }
         assert_eq!(record.submissions.len(), ItemRecord::MEMBERS_MAX * ItemRecord::OF_MEMBER_MAX);
         assert_eq!(record.with(submission(65, 0)), Err(TooManySubmissions));
-        // What a member withdraws leaves room for its others, and all of it for another member.
+        // A withdrawn submission leaves a slot for another one of the member; if all are withdrawn, another
+        // member gets the slot.
         let less = record.without(MemberId(1), Some(&submission(1, 3).origin)).unwrap();
         assert_eq!(less.with(submission(1, 99)).unwrap().submissions.len(), record.submissions.len());
         record.without(MemberId(1), None).unwrap().with(submission(65, 0)).unwrap();
-        // What is merged keeps to the same bounds, and changes nothing that is there.
+        // Merging respects the same bounds and changes no existing submission.
         assert_eq!(record.merged(&record), Ok(record.clone()));
         let (one, other) = (submission(1, 3), submission(65, 0));
         let former = ItemRecord::new(content, Details::default(), one.clone());
@@ -348,7 +349,7 @@ mod tests {
             record.merged(&ItemRecord::new(content, Details::default(), other)),
             Err(TooManySubmissions)
         );
-        // A record of an earlier version, which had one member's alone.
+        // A record of an earlier version, with submissions of one member only.
         let former = ItemRecord { submissions: (0..64).map(|case| submission(1, case)).collect(), ..record };
         assert_eq!(former.with(submission(1, 64)), Ok(former.clone()));
         assert_eq!(former.with(submission(2, 0)).unwrap().submissions.len(), 65);

@@ -1,4 +1,4 @@
-//! The standing that an item has by its record and by the charter of its bank.
+//! The standing of an item, computed from its record and the charter of its bank.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use super::record::ItemRecord;
 use crate::banks::charter::Charter;
 
 impl ItemRecord {
-    /// Members that call the item right: who submitted it and who has a positive opinion, but for those whose
-    /// newest opinion is negative.
+    /// Returns the number of members that confirm the item: its submitters and the members with a positive
+    /// opinion, without those whose counting opinion is negative.
     #[must_use]
     pub fn confirmations(&self) -> usize {
         let mut confirming: BTreeSet<MemberId> = self.members().collect();
@@ -24,15 +24,15 @@ impl ItemRecord {
         confirming.len()
     }
 
-    /// Members that call the item wrong, and have said so since a dispute about it was last resolved.
+    /// Returns the number of members with a negative opinion from after the last resolution of a dispute.
     #[must_use]
     pub fn negatives(&self) -> usize {
         let resolved_at = self.resolved.map_or(UnixMillis(0), |(_, at)| at);
         self.opinions.negatives_after(resolved_at).count()
     }
 
-    /// The standing of the item in a bank with this charter. It is the default one where a single member
-    /// submitted the item and nothing more is said.
+    /// Returns the standing of the item in a bank with this charter. It is the default standing if one member
+    /// submitted the item and there are no opinions.
     #[must_use]
     pub fn standing_under(&self, charter: &Charter) -> Standing {
         let min = charter.confirmations_min().map_or(0, usize::from);
@@ -56,7 +56,7 @@ impl ItemRecord {
     }
 }
 
-// A list of opinions is never larger than what a standing may name.
+// The members of a list of opinions always fit into a standing.
 const _: () = assert!(Opinions::COUNT_MAX / Opinions::OF_MEMBER_MAX <= Standing::MEMBERS_MAX);
 
 #[cfg(test)]
@@ -124,7 +124,7 @@ mod tests {
         assert!(standing(&of_one).probation, "the contributor itself, and nobody who has looked");
         opine(&mut of_one, 4, OpinionKind::Positive, 7);
         assert!(!standing(&of_one).probation);
-        // A contributor that thinks otherwise now confirms nothing.
+        // A contributor with a negative opinion does not confirm the item.
         opine(&mut of_one, 3, OpinionKind::Negative, 8);
         assert!(standing(&of_one).probation);
         assert!(!record(&[1]).standing_under(&asking(1)).probation);

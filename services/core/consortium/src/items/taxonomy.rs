@@ -1,5 +1,5 @@
-//! Taxonomies: the words by which programmes of the field classify items. They are data, so that another one
-//! is no other code.
+//! Taxonomies: the terms by which hash-sharing programmes classify items. They are data, so a new one needs
+//! no code.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,32 +10,32 @@ use thiserror::Error;
 
 use crate::text::is_word;
 
-/// The known taxonomies.
+/// The known taxonomies, as JSON.
 const KNOWN: &str = include_str!("../../data/taxonomies.json");
 
-/// A taxonomy that is known, by its dimensions.
+/// A known taxonomy and its dimensions.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Taxonomy {
-    /// What it is, and who publishes it.
+    /// A description of the taxonomy and its publisher.
     pub about: String,
-    /// Its dimensions, each with its values; none for one whose values are not listed here.
+    /// The dimensions with their values; empty if the values are not listed here.
     pub dimensions: BTreeMap<String, Vec<String>>,
 }
 
 /// The known taxonomies, by name.
 static TAXONOMIES: LazyLock<BTreeMap<String, Taxonomy>> = LazyLock::new(|| {
-    // A test reads them: this cannot fail in a build whose tests pass.
+    // A test parses the file, so this cannot fail in a build whose tests pass.
     serde_json::from_str(KNOWN).unwrap_or_default()
 });
 
-/// The known taxonomies, by name.
+/// Returns the known taxonomies, by name.
 #[must_use]
 pub fn taxonomies() -> &'static BTreeMap<String, Taxonomy> {
     &TAXONOMIES
 }
 
-/// One word of a classification, in the words of a taxonomy.
+/// One class of a classification: a value of a dimension of a taxonomy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class {
     taxonomy: Box<str>,
@@ -43,10 +43,10 @@ pub struct Class {
     value: Box<str>,
 }
 
-/// The texts are no [`Class`], or not one of the bank's.
+/// The texts are not a valid [`Class`], or the bank does not accept it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ClassError {
-    /// A name of a taxonomy or a dimension, or a value, is none.
+    /// A name of a taxonomy or dimension, or a value, is malformed.
     #[error("{0:?} is no word of a classification: 1 to {max} of A-Z a-z 0-9 . _ - +", max = Class::WORD_LEN_MAX)]
     Word(String),
     /// The taxonomy has no such dimension.
@@ -56,7 +56,7 @@ pub enum ClassError {
         taxonomy: String,
         /// The dimension that was named.
         dimension: String,
-        /// Those that there are.
+        /// The known ones.
         known: Vec<String>,
     },
     /// The dimension has no such value.
@@ -64,28 +64,29 @@ pub enum ClassError {
     Value {
         /// The taxonomy.
         taxonomy: String,
-        /// The dimension.
+        /// Returns the dimension.
         dimension: String,
         /// The value that was named.
         value: String,
-        /// Those that there are.
+        /// The known ones.
         known: Vec<String>,
     },
-    /// The bank takes classifications from other taxonomies.
+    /// The bank's charter does not allow this taxonomy.
     #[error("the bank takes its classification from {}, not from {taxonomy}", allowed.join(", "))]
     NotOfTheBank {
         /// The taxonomy.
         taxonomy: String,
-        /// The bank's.
+        /// The taxonomies that the bank allows.
         allowed: Vec<String>,
     },
 }
 
 impl Class {
-    /// Bytes of one word.
+    /// The longest word, in bytes.
     pub const WORD_LEN_MAX: usize = 64;
 
-    /// Checks the words, and those of a known taxonomy against its lists. One that is not known may have any.
+    /// Checks the form of the words, and for a known taxonomy also that it lists them. An unknown taxonomy
+    /// may have any.
     pub fn new(taxonomy: &str, dimension: &str, value: &str) -> Result<Self, ClassError> {
         let is_value = |text: &str| {
             let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+".contains(&byte);
@@ -121,25 +122,25 @@ impl Class {
         Ok(Self { taxonomy: taxonomy.into(), dimension: dimension.into(), value: value.into() })
     }
 
-    /// The name of the taxonomy.
+    /// Returns the name of the taxonomy.
     #[must_use]
     pub fn taxonomy(&self) -> &str {
         &self.taxonomy
     }
 
-    /// The dimension.
+    /// Returns the dimension.
     #[must_use]
     pub fn dimension(&self) -> &str {
         &self.dimension
     }
 
-    /// The value.
+    /// Returns the value.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// Whether a bank whose charter names these taxonomies, none for any, takes the word.
+    /// Checks that a bank whose charter names these taxonomies (empty for any) accepts the class.
     pub fn check(&self, allowed: &[Box<str>]) -> Result<(), ClassError> {
         if allowed.is_empty() || allowed.iter().any(|name| **name == *self.taxonomy) {
             return Ok(());
@@ -149,7 +150,7 @@ impl Class {
     }
 }
 
-/// `taxonomy/dimension=value`, as it is written on a command line.
+/// Writes `taxonomy/dimension=value`, the form of the command line.
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}={}", self.taxonomy, self.dimension, self.value)
@@ -190,7 +191,7 @@ mod tests {
         );
         assert!(fault("ncmec", "classification", "").contains("no word of a classification"));
         assert!(fault("NCMEC", "classification", "A1").contains("\"NCMEC\" is no word"));
-        // Anything of one that is not known, and of the deployment's own.
+        // Unknown taxonomies, and the deployment's own, accept any words.
         assert!(
             Class::new("acme-2026", "kind", "x.y_z+1").is_ok() && Class::new("local", "kind", "z").is_ok()
         );

@@ -1,5 +1,5 @@
-//! API keys as the directory holds them. `vigie-credentials` makes, reads and proves them; here they are
-//! names and digests.
+//! API keys as the directory stores them: ids and digests. `vigie-credentials` creates, parses and verifies
+//! keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use crate::expiry::Expiry;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId([u8; KeyId::LEN]);
 
-/// The text is no [`KeyId`].
+/// The text is not a valid [`KeyId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the id of an API key is {len} of a-z 2-7", len = KeyId::LEN)]
 pub struct KeyIdError;
@@ -23,15 +23,15 @@ impl KeyId {
     /// The length, in bytes.
     pub const LEN: usize = 16;
 
-    /// The characters as one number, by which ids are compared quickly.
+    /// Returns the characters as one number, for fast comparison.
     pub(crate) const fn number(self) -> u128 {
         u128::from_be_bytes(self.0)
     }
 
-    /// The characters.
+    /// Returns the characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Checked when it was made.
+        // The constructor has checked the characters.
         str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -45,7 +45,7 @@ impl FromStr for KeyId {
     }
 }
 
-/// Takes the characters, in ASCII.
+/// Converts the characters, in ASCII.
 impl TryFrom<[u8; KeyId::LEN]> for KeyId {
     type Error = KeyIdError;
 
@@ -67,8 +67,8 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// The keyed digest of a key's secret, for the proof of keys. Shown by nothing. The proof compares in
-/// constant time; this type does not, and is compared by nobody who does not know both sides.
+/// The keyed digest of a key's secret, for the verification of keys. `Debug` hides it. Verification compares
+/// in constant time. This type's `==` does not, and is only used where both sides are known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyDigest(pub [u8; 32]);
 
@@ -85,9 +85,9 @@ pub struct ApiKey {
     pub id: KeyId,
     /// The digest of the secret.
     pub digest: KeyDigest,
-    /// When it was created, by the bank's clock.
+    /// The time of its creation, by the bank's clock.
     pub created_at: UnixMillis,
-    /// From when on it is refused.
+    /// The time from which the key is refused.
     pub expiry: Expiry,
 }
 
@@ -95,22 +95,22 @@ pub struct ApiKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKeys(SmallVec<[ApiKey; 1]>);
 
-/// These are not the keys of a principal.
+/// The keys are not a valid set for a principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ApiKeysError {
     /// None, or more than two.
     #[error("a principal has 1 or 2 API keys, not {0}")]
     Count(usize),
-    /// Two keys of one id.
+    /// Two keys with the same id.
     #[error("a principal has two keys of one id")]
     Same,
 }
 
 impl ApiKeys {
-    /// The most keys of a principal.
+    /// The largest number of keys of a principal.
     pub const COUNT_MAX: usize = 2;
 
-    /// Checks the keys, of which the older one comes first.
+    /// Checks the keys; the older one comes first.
     pub fn new(keys: impl IntoIterator<Item = ApiKey>) -> Result<Self, ApiKeysError> {
         let keys: SmallVec<[ApiKey; 1]> = keys.into_iter().take(Self::COUNT_MAX + 1).collect();
         match keys[..] {
@@ -120,7 +120,7 @@ impl ApiKeys {
         }
     }
 
-    /// The keys after a rotation: the newest of these, at most until `overlap_end`, and `next`.
+    /// Returns the keys after a rotation: the newest of these, valid until `overlap_end` at most, and `next`.
     pub fn rotated(&self, next: ApiKey, overlap_end: UnixMillis) -> Result<Self, ApiKeysError> {
         let newest = self.0.last().map(|key| {
             let ends_before = key.expiry.moment().is_some_and(|moment| moment <= overlap_end);
@@ -129,13 +129,13 @@ impl ApiKeys {
         Self::new(newest.into_iter().chain([next]))
     }
 
-    /// The key of this id.
+    /// Returns the key with this id.
     #[must_use]
     pub fn get(&self, id: KeyId) -> Option<&ApiKey> {
         self.0.iter().find(|key| key.id == id)
     }
 
-    /// The keys, the older one first.
+    /// Returns the keys, the older one first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &ApiKey> {
         self.0.iter()
     }

@@ -1,4 +1,4 @@
-//! Credentials: a principal's proof of who it is.
+//! Credentials: the means by which a principal proves its identity.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,22 +8,22 @@ use thiserror::Error;
 use super::api_key::{ApiKeys, KeyId};
 use super::member::MemberName;
 
-/// The name in a member's client certificate: `spiffe://<trust domain>/member/<name>/<workload>`. Compared as
-/// a whole, never by a prefix.
+/// The name in a member's client certificate: `spiffe://<trust domain>/member/<name>/<workload>`. It is
+/// compared as a whole, never by a prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpiffeId(Box<str>);
 
-/// Whom an identity provider names in a token.
+/// The identity in a token of an identity provider: its issuer and subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSubject {
     issuer: Box<str>,
     subject: Box<str>,
 }
 
-/// The text is no [`SpiffeId`], or the two are no [`TokenSubject`].
+/// The text is not a valid [`SpiffeId`], or the texts are not a valid [`TokenSubject`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CredentialError {
-    /// No SPIFFE ID.
+    /// Not a SPIFFE ID of a member.
     #[error(
         "a member's SPIFFE ID is spiffe://DOMAIN/member/NAME/WORKLOAD, with a domain of a-z 0-9 . - _ and a workload of A-Z a-z 0-9 . - _; at most {max} bytes",
         max = SpiffeId::LEN_MAX
@@ -38,16 +38,16 @@ pub enum CredentialError {
 }
 
 impl SpiffeId {
-    /// The longest, in bytes (SPIFFE-ID, section 2.3).
+    /// The largest length, in bytes (SPIFFE-ID, section 2.3).
     pub const LEN_MAX: usize = 2_048;
 
-    /// The ID as text.
+    /// Returns the ID as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name of the member whose certificate it is.
+    /// Returns the member's name in the ID.
     #[must_use]
     pub fn member(&self) -> &str {
         self.0.split('/').nth(4).unwrap_or_default()
@@ -87,7 +87,7 @@ impl TokenSubject {
     /// The longest issuer and the longest subject, in bytes.
     pub const LEN_MAX: usize = 256;
 
-    /// Checks both.
+    /// Checks the issuer and the subject.
     pub fn new(issuer: &str, subject: &str) -> Result<Self, CredentialError> {
         for text in [issuer, subject] {
             if !(1..=Self::LEN_MAX).contains(&text.len()) {
@@ -100,31 +100,31 @@ impl TokenSubject {
         Ok(Self { issuer: issuer.into(), subject: subject.into() })
     }
 
-    /// The token's `iss`.
+    /// Returns the token's `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The token's `sub`.
+    /// Returns the token's `sub`.
     #[must_use]
     pub fn subject(&self) -> &str {
         &self.subject
     }
 }
 
-/// How a principal proves who it is.
+/// The credential by which a principal proves its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
-    /// By a client certificate.
+    /// A client certificate.
     Certificate(SpiffeId),
-    /// By an API key.
+    /// One or two API keys.
     ApiKeys(Box<ApiKeys>),
-    /// By a token of an identity provider.
+    /// A token of an identity provider.
     Token(TokenSubject),
 }
 
-/// The key by which a credential is found. At most one living principal has it.
+/// The lookup key of a credential. At most one living principal has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CredentialId {
     /// The 16 characters of an API key's id.
@@ -159,7 +159,7 @@ impl CredentialId {
 }
 
 impl Credential {
-    /// The keys by which it is found: one, and for API keys one each.
+    /// Returns the lookup keys: one for each API key, otherwise one.
     pub(crate) fn ids(&self) -> impl Iterator<Item = CredentialId> {
         let (one, keys) = match self {
             Self::Certificate(id) => (Some(CredentialId::of_certificate(id.as_str())), None),

@@ -33,22 +33,22 @@ impl fmt::Display for MemberState {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Jurisdictions(Box<[[u8; 2]]>);
 
-/// The texts are no [`Jurisdictions`].
+/// The texts are not valid [`Jurisdictions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum JurisdictionsError {
     /// Too many.
     #[error("a member has at most {max} jurisdictions, not {0}", max = Jurisdictions::COUNT_MAX)]
     TooMany(usize),
-    /// No code of a country.
+    /// Not a country code.
     #[error("a jurisdiction is a country's code of two capital letters (ISO 3166-1), as in FR")]
     NoCountry,
 }
 
 impl Jurisdictions {
-    /// The most of one member.
+    /// The largest number for one member.
     pub const COUNT_MAX: usize = 64;
 
-    /// Checks the codes. Whether a country has the code is not checked: countries change.
+    /// Checks the codes. Their existence is not checked: countries change.
     pub fn new<T: AsRef<str>>(codes: &[T]) -> Result<Self, JurisdictionsError> {
         if codes.len() > Self::COUNT_MAX {
             return Err(JurisdictionsError::TooMany(codes.len()));
@@ -65,9 +65,9 @@ impl Jurisdictions {
         Ok(Self(all.into()))
     }
 
-    /// The codes, sorted.
+    /// Returns the codes, sorted.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        // Checked when it was made: two ASCII letters.
+        // The constructor has checked the codes: two ASCII letters each.
         self.0.iter().map(|code| str::from_utf8(code).unwrap_or_default())
     }
 
@@ -81,21 +81,21 @@ impl Jurisdictions {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TokenIssuers(Box<[Box<str>]>);
 
-/// The texts are no [`TokenIssuers`].
+/// The texts are not valid [`TokenIssuers`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TokenIssuersError {
     /// Too many.
     #[error("a member has at most {max} issuers of tokens, not {0}", max = TokenIssuers::COUNT_MAX)]
     TooMany(usize),
-    /// No issuer.
+    /// Not a valid issuer.
     #[error("an issuer of tokens has 1 to {max} bytes and no control characters", max = TokenIssuers::LEN_MAX)]
     NoIssuer,
 }
 
 impl TokenIssuers {
-    /// The most of one member.
+    /// The largest number for one member.
     pub const COUNT_MAX: usize = 8;
-    /// The longest, in bytes.
+    /// The longest issuer, in bytes.
     pub const LEN_MAX: usize = 256;
 
     /// Checks the issuers.
@@ -114,35 +114,35 @@ impl TokenIssuers {
         Ok(Self(all.into()))
     }
 
-    /// The issuers, sorted.
+    /// Returns the issuers, sorted.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         self.0.iter().map(|issuer| &**issuer)
     }
 
-    /// Whether this is one of them.
+    /// Whether the list contains an issuer.
     #[must_use]
     pub fn contains(&self, issuer: &str) -> bool {
         self.iter().any(|one| one == issuer)
     }
 }
 
-/// A member as the directory holds it.
+/// A member as the directory stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its id.
+    /// The id.
     pub id: MemberId,
-    /// Its name, unique.
+    /// The name, unique.
     pub name: MemberName,
-    /// Its name for people; may be empty.
+    /// The display name; may be empty.
     pub display_name: Text<{ Member::DISPLAY_NAME_LEN_MAX }>,
     /// Whether it takes part.
     pub state: MemberState,
     /// The countries whose law it applies.
     pub jurisdictions: Jurisdictions,
-    /// The identity providers whose tokens its administrators give to principals; no two members have the
-    /// same.
+    /// The identity providers whose tokens the member's administrators may assign to principals. No two
+    /// members share one.
     pub token_issuers: TokenIssuers,
-    /// When it was created, by the bank's clock; 0 for the host.
+    /// The time of its creation, by the bank's clock; 0 for the host.
     pub created_at: UnixMillis,
     /// Whether contributors of items, and owners of their banks, may know that an opinion is this member's.
     pub is_named: bool,
@@ -152,7 +152,7 @@ impl Member {
     /// The longest display name, in bytes.
     pub const DISPLAY_NAME_LEN_MAX: usize = 128;
 
-    /// The host before anybody has said anything of it: `local`.
+    /// Returns the host with its initial name and settings: `local`.
     #[must_use]
     pub fn local() -> Self {
         Self {

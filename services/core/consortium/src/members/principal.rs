@@ -20,22 +20,22 @@ impl fmt::Display for PrincipalId {
     }
 }
 
-/// A principal as the directory holds it. A revoked one is in no directory.
+/// A principal as the directory stores it. A revoked principal is removed from the directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// Its id.
+    /// The id.
     pub id: PrincipalId,
     /// The member for whom it acts.
     pub member: MemberId,
-    /// Its roles.
+    /// The roles.
     pub roles: Roles,
-    /// How it proves who it is.
+    /// The credential by which it proves its identity.
     pub credential: Credential,
-    /// When it was created, by the bank's clock.
+    /// The time of its creation, by the bank's clock.
     pub created_at: UnixMillis,
-    /// From when on it is refused.
+    /// The time from which it is refused.
     pub expiry: Expiry,
-    /// For people who read a list; may be empty.
+    /// A note for readers of lists; may be empty.
     pub note: Text<{ Principal::NOTE_LEN_MAX }>,
 }
 
@@ -43,7 +43,8 @@ impl Principal {
     /// The longest note, in bytes.
     pub const NOTE_LEN_MAX: usize = 256;
 
-    /// Whether it can call as long as nobody changes it: neither it nor all its credentials expire.
+    /// Whether it can make calls without a time limit: neither the principal nor all of its credentials
+    /// expire.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         let stays = match &self.credential {
@@ -53,7 +54,7 @@ impl Principal {
         stays && self.expiry == Expiry::NEVER
     }
 
-    /// Whether the credential of this id, which is one of its own, is accepted at `now`.
+    /// Whether the credential `id`, which is one of its own, is accepted at `now`.
     pub(crate) fn accepts(&self, id: CredentialId, now: UnixMillis) -> bool {
         let is_held = match &self.credential {
             Credential::Certificate(_) | Credential::Token(_) => true,

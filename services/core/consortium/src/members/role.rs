@@ -1,21 +1,21 @@
-//! Roles: what a principal may do, whatever the bank.
+//! Roles: the permissions of a principal, for all banks.
 
 use crate::flags::{Flag, Flags};
 
-/// A role. Roles add up, and none includes another: who needs two has both.
+/// A role. Roles are additive and none includes another: a principal that needs two has both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
     /// Searches.
     Matcher,
-    /// Adds items and removes its member's; reads hashes where the member may; searches.
+    /// Adds items and removes those of its member; reads hashes that the member may read; searches.
     Contributor,
     /// Reads items; searches.
     Reviewer,
-    /// Keeps its member's principals, banks, grants and charters.
+    /// Manages its member's principals, banks, grants and charters.
     Administrator,
     /// Reads the member's settings and audit; as a principal of the host, those of all members.
     Auditor,
-    /// Keeps members and quotas; reads no hash and no item. For principals of the host alone.
+    /// Manages members and quotas; reads no hash and no item. Only for principals of the host.
     Operator,
 }
 

@@ -7,12 +7,12 @@ use crate::BankRef;
 /// A member's rule for the matches of one bank. Matches of banks without a rule count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BankRule {
-    /// The bank: `owner/name`, an alias, or the name of an own bank.
+    /// The bank: `owner/name`, an alias, or the name of one of the member's own banks.
     pub bank: BankRef,
     /// No match of the bank counts.
     pub ignored: bool,
-    /// The largest distance of a match that counts, in bits; `None` for that of the search. Vectors are not
-    /// compared with it.
+    /// The largest distance of a match that counts, in bits; `None` for the radius of the search. It does not
+    /// apply to vectors.
     pub max_distance: Option<u16>,
     /// Members that must call the item positive before its matches count.
     pub positives_min: u32,
@@ -20,7 +20,7 @@ pub struct BankRule {
     pub ignore_disputed: bool,
     /// The share of queries for which the bank counts, drawn by the query's digest.
     pub ratio: MatchRatio,
-    /// Matches of the bank count for the shadow verdict alone.
+    /// Matches of the bank count only for the shadow verdict.
     pub shadow: bool,
 }
 

@@ -10,7 +10,7 @@ use super::score_rule::{ScoreRule, ScoreRuleDraft, ScoreRuleField};
 use crate::BankRef;
 use crate::text::is_word;
 
-/// A member's policy, checked against the bounds below. Whether its conditions compile is not known here.
+/// A member's policy, checked against the bounds below. The syntax of its conditions is not checked here.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
     banks: Box<[BankRule]>,
@@ -23,13 +23,13 @@ pub struct Policy {
 pub struct PolicyDraft {
     /// Rules for banks, each bank once.
     pub banks: Vec<BankRule>,
-    /// Rules for verdicts, in the order in which they are asked.
+    /// Verdict rules, in the order of evaluation.
     pub rules: Vec<VerdictRuleDraft>,
-    /// Rules for classifiers' scores, which are asked beside the others.
+    /// Rules for classifiers' scores, which are evaluated in addition to the others.
     pub scores: Vec<ScoreRuleDraft>,
 }
 
-/// A rule of a [`Policy`] that gives a verdict where its condition holds.
+/// A rule of a [`Policy`] that gives a verdict if its condition is true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerdictRule {
     name: Box<str>,
@@ -43,15 +43,15 @@ pub struct VerdictRule {
 pub struct VerdictRuleDraft {
     /// The name: 1 to 64 of a-z 0-9 -.
     pub name: String,
-    /// An expression of CEL over `matches` and `query`; empty for one that always holds.
+    /// A CEL expression over `matches` and `query`; empty if the rule always applies.
     pub condition: String,
-    /// The verdict where the condition holds.
+    /// The verdict if the condition is true.
     pub verdict: Verdict,
-    /// The rule counts for the shadow verdict alone.
+    /// The rule counts only for the shadow verdict.
     pub shadow: bool,
 }
 
-/// Why a [`PolicyDraft`] is no policy.
+/// The reason why a [`PolicyDraft`] is not a valid policy.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PolicyError {
     /// Too many bank rules.
@@ -68,7 +68,7 @@ pub enum PolicyError {
     /// Too many verdict rules.
     #[error("a policy has at most {max} verdict rules, not {0}", max = Policy::RULES_MAX)]
     TooManyRules(usize),
-    /// The name of the rule at this index is none.
+    /// The name of the rule at this index is malformed.
     #[error("the name of a verdict rule is 1 to {max} of a-z 0-9 -", max = VerdictRule::NAME_LEN_MAX)]
     RuleName(usize),
     /// A second rule of the same name, at this index.
@@ -99,7 +99,7 @@ pub enum PolicyError {
 }
 
 impl PolicyError {
-    /// Returns the path of the field at fault, such as `rules[2].condition`.
+    /// Returns the path of the invalid field, such as `rules[2].condition`.
     #[must_use]
     pub fn field(&self) -> String {
         match self {
@@ -116,11 +116,11 @@ impl PolicyError {
 }
 
 impl Policy {
-    /// Bank rules of one policy.
+    /// The largest number of bank rules of one policy.
     pub const BANKS_MAX: usize = 256;
-    /// Verdict rules of one policy.
+    /// The largest number of verdict rules of one policy.
     pub const RULES_MAX: usize = 16;
-    /// Score rules of one policy.
+    /// The largest number of score rules of one policy.
     pub const SCORES_MAX: usize = 16;
 
     /// Returns the bank rules, in the order in which they were given.
@@ -129,14 +129,14 @@ impl Policy {
         &self.banks
     }
 
-    /// Returns the verdict rules, in the order in which they are asked.
+    /// Returns the verdict rules, in the order of evaluation.
     #[must_use]
     pub fn rules(&self) -> &[VerdictRule] {
         &self.rules
     }
 
-    /// Returns the score rules, in the order in which they were given: the first that holds gives its name to
-    /// a decision.
+    /// Returns the score rules, in the order in which they were given: a decision names the first rule that
+    /// applies.
     #[must_use]
     pub fn scores(&self) -> &[ScoreRule] {
         &self.scores
@@ -155,19 +155,19 @@ impl VerdictRule {
         &self.name
     }
 
-    /// Returns the condition's source; empty if the rule always holds.
+    /// Returns the condition's source; empty if the rule always applies.
     #[must_use]
     pub fn condition(&self) -> &str {
         &self.condition
     }
 
-    /// Returns the verdict where the condition holds.
+    /// Returns the verdict if the condition is true.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         self.verdict
     }
 
-    /// Whether the rule counts for the shadow verdict alone.
+    /// Whether the rule counts only for the shadow verdict.
     #[must_use]
     pub const fn is_shadow(&self) -> bool {
         self.shadow
@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(policy.rules().len(), 16);
         assert_eq!(policy.rules()[0].condition(), condition);
         assert_eq!((policy.rules()[0].verdict(), policy.rules()[0].is_shadow()), (Verdict::Block, false));
-        // An owner's bank is another than a flat name.
+        // `owner/name` and a flat name are different banks.
         check(vec![bank("known"), bank("acme/known")], vec![]).unwrap();
         assert_eq!(check(vec![], vec![]).unwrap(), Policy::default());
     }

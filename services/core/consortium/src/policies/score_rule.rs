@@ -1,12 +1,12 @@
-//! A score rule: a classifier's score above which a person has to look.
+//! A score rule: a threshold on a classifier's score above which a person must review the content.
 
 use vigie_classifiers::{Name, Rate};
 
 use super::policy::VerdictRule;
 use crate::text::is_word;
 
-/// A rule that asks for a person's look where a classifier's score is at least a threshold: REVIEW at least,
-/// and never more by a score. It lowers no verdict.
+/// A rule that raises the verdict to at least REVIEW where a classifier's score reaches a threshold. A score
+/// never gives more than REVIEW, and never lowers a verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreRule {
     name: Box<str>,
@@ -25,28 +25,28 @@ pub struct ScoreRuleDraft {
     pub model: String,
     /// The class.
     pub class: String,
-    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other
-    /// contents; 0 for the card's own.
+    /// N of the rate 1 in N: the threshold is that of the model's calibration for a false positive rate of at
+    /// most one in N other contents; 0 for the threshold of the card.
     pub at_most_one_in: u64,
-    /// The rule counts for the shadow verdict alone.
+    /// The rule counts only for the shadow verdict.
     pub shadow: bool,
 }
 
 /// The field of a [`ScoreRuleDraft`] that is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoreRuleField {
-    /// Its name.
+    /// The rule's name.
     Name,
-    /// The name of its model.
+    /// The name of the model.
     Model,
-    /// Its class.
+    /// The class.
     Class,
-    /// Its rate.
+    /// The rate.
     AtMostOneIn,
 }
 
 impl ScoreRuleField {
-    /// The name of the field.
+    /// Returns the name of the field.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl ScoreRuleField {
         }
     }
 
-    /// What would be right.
+    /// Returns a description of valid values.
     #[must_use]
     pub const fn expected(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl ScoreRule {
         &self.name
     }
 
-    /// Returns the name of the model, which is asked about every image of the member.
+    /// Returns the name of the model, which scores every image of the member.
     #[must_use]
     pub const fn model(&self) -> &Name {
         &self.model
@@ -88,14 +88,14 @@ impl ScoreRule {
         &self.class
     }
 
-    /// Returns N of the rate 1 in N whose threshold the rule has; `None` for the threshold of the model's
+    /// Returns N of the rate 1 in N that determines the threshold; `None` for the threshold of the model's
     /// card.
     #[must_use]
     pub const fn at_most_one_in(&self) -> Option<u32> {
         self.at_most_one_in
     }
 
-    /// Whether the rule counts for the shadow verdict alone.
+    /// Whether the rule counts only for the shadow verdict.
     #[must_use]
     pub const fn is_shadow(&self) -> bool {
         self.shadow

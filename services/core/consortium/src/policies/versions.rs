@@ -1,4 +1,4 @@
-//! The versions of a member's policy: the one that decides, and one that is tried beside it.
+//! The versions of a member's policy: the one that decides, and one that is tried in parallel.
 
 use std::sync::Arc;
 
@@ -7,20 +7,20 @@ use super::policy::Policy;
 /// A version of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyVersion {
-    /// Its number: 1, 2, 3 and so on, for each member.
+    /// The version number: 1, 2, 3 and so on, for each member.
     pub version: u32,
     /// The rules.
     pub policy: Arc<Policy>,
 }
 
-/// The policy of a member. A member without any has no verdicts.
+/// The policies of a member. A member without a policy gets no verdicts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MemberPolicies {
-    /// The largest number that a version of the member has.
+    /// The largest version number that the member has used.
     pub used: u32,
     /// The version that decides.
     pub current: Option<PolicyVersion>,
-    /// A version whose verdicts are counted beside those of the current one, and decide nothing.
+    /// A version whose verdicts are counted beside those of the current one, but decide nothing.
     pub trial: Option<PolicyVersion>,
 }
 
@@ -31,7 +31,7 @@ impl MemberPolicies {
         *self == Self::default()
     }
 
-    /// The policies with a new version, which decides, or is tried.
+    /// Returns the policies with a new version, which becomes the current or the trial version.
     #[must_use]
     pub fn with(&self, policy: Arc<Policy>, is_trial: bool) -> Self {
         let version = PolicyVersion { version: self.used.saturating_add(1), policy };

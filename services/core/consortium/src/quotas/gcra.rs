@@ -2,15 +2,15 @@
 //! spent leaks away at the rate, and a request fits if the bucket then holds no more than the burst.
 //!
 //! Exact: the level is an integer of units times the nanoseconds of the period, so that a rate of 7 a second
-//! leaks 7 in a second and no part of a unit is lost to rounding. In 24 bytes, whatever is spent.
+//! leaks exactly 7 in a second, without rounding. A bucket takes 32 bytes, whatever is spent.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-/// A rate, and what may be spent at once.
+/// A rate, and a burst that may be spent at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limit {
-    /// Units that leak in a period.
+    /// The units that leak in a period.
     pub(super) units: NonZeroU64,
     /// The period.
     pub(super) period: Duration,
@@ -21,23 +21,23 @@ pub(super) struct Limit {
 /// The units that were spent under one limit and have not leaked yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Bucket {
-    /// Units times nanoseconds of the period, as of `at`.
+    /// The level in units times nanoseconds of the period, as of `at`.
     level: u128,
-    /// Since the process began.
+    /// The time of the last change, since the process began.
     at: Duration,
 }
 
 /// The units do not fit now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Full {
-    /// They fit after this time, if nothing else is spent meanwhile.
+    /// The units fit after this time, if nothing else is spent meanwhile.
     For(Duration),
-    /// They are more than the burst, and never fit.
+    /// The units are more than the burst, and never fit.
     Always,
 }
 
 impl Bucket {
-    /// The bucket after `units` were spent at `now`. A clock that goes back leaks nothing.
+    /// Returns the bucket after `units` were spent at `now`. If the clock goes back, nothing leaks.
     pub(super) fn after(self, limit: Limit, units: u64, now: Duration) -> Result<Self, Full> {
         let period = limit.period.as_nanos();
         let capacity = u128::from(limit.burst.get()) * period;
@@ -47,13 +47,13 @@ impl Bucket {
         }
         let at = self.at.max(now);
         let leaked = (at - self.at).as_nanos().saturating_mul(limit.units.get().into());
-        // A quota that was lowered counts what was spent before as a full bucket and no more: a member waits
-        // at most for its burst.
+        // After a quota was lowered, earlier spending counts as a full bucket at most: a member waits at most
+        // for its burst.
         let level = self.level.min(capacity).saturating_sub(leaked);
         let excess = (level + asked).saturating_sub(capacity);
         if excess > 0 {
             let wait = excess.div_ceil(limit.units.get().into());
-            // From `now`, which may lie before `at`.
+            // The wait begins at `now`, which may be before `at`.
             let wait = Duration::from_nanos_u128(wait) + (at - now);
             return Err(Full::For(wait));
         }
@@ -67,8 +67,8 @@ mod tests {
 
     use super::*;
 
-    /// The slow counter: remembers every request. A request fits if no stretch of time that ends with it
-    /// would have more than the burst and what leaks in that stretch.
+    /// The slow counter: it remembers every request. A request fits if no time interval that ends with it
+    /// contains more than the burst plus the leak of that interval.
     #[derive(Default)]
     struct Naive {
         accepted: Vec<(Duration, u64)>,
@@ -115,7 +115,7 @@ mod tests {
                     Err(Full::Always) => prop_assert!(units > burst),
                     Err(Full::For(wait)) => {
                         prop_assert!(!fits);
-                        // Exactly when it fits again.
+                        // `wait` is exactly the time until it fits again.
                         prop_assert!(naive.fits(limit, units, now + wait));
                         prop_assert!(!naive.fits(limit, units, now + wait - Duration::from_nanos(1)));
                         prop_assert!(bucket.after(limit, units, now + wait).is_ok());
@@ -134,7 +134,7 @@ mod tests {
             bucket = bucket.after(limit, most, now).unwrap();
         }
         assert_eq!(bucket.after(limit, most + 1, Duration::MAX), Err(Full::Always));
-        // The time goes back.
+        // The clock goes back.
         let back = Duration::MAX - Duration::from_secs(5);
         assert_eq!(bucket.after(limit, most, back), Err(Full::For(Duration::from_secs(86_405))));
     }

@@ -41,32 +41,32 @@ impl fmt::Display for UnitLimit {
 /// A limit is spent. Nothing was counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Spent {
-    /// The same fits later.
+    /// The same request fits later.
     #[error("the member's quota {limit} is spent; try again in {} ms", retry_after.as_millis().max(1))]
     Until {
         /// The limit.
         limit: UnitLimit,
-        /// When the same would fit, if nothing else is spent meanwhile.
+        /// The time after which the same request fits, if nothing else is spent meanwhile.
         retry_after: Duration,
     },
-    /// The request alone is larger than the limit.
+    /// The single request is larger than the limit.
     #[error(
         "the call is {units} of {limit}, of which the member's quota lets through at most {at_most} at once; ask for less in a call"
     )]
     TooMuch {
         /// The limit.
         limit: UnitLimit,
-        /// The units of the request.
+        /// The number of units of the request.
         units: u64,
-        /// The most at once.
+        /// The largest number of units at once.
         at_most: u64,
     },
 }
 
 /// The meter of one member in one process: about 150 bytes, and 8 KiB once matched items are limited.
 ///
-/// Times are those of a clock that does not go back, since any moment; the same for all calls. A day's limit
-/// is a bucket of one day's amount which leaks in the course of a day.
+/// Times come from one monotonic clock with any origin. A daily limit is a bucket with the amount of one day,
+/// which leaks in the course of a day.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     second: Bucket,
@@ -74,12 +74,12 @@ pub struct Meter {
     matched: Bucket,
     added: Bucket,
     seen: Seen,
-    /// The day of `seen`, counted from the beginning of the clock.
+    /// The day of `seen`, counted from the origin of the clock.
     seen_on: u64,
 }
 
 impl Meter {
-    /// Counts units of searching, by the second and by the day: both or neither.
+    /// Counts units of searching against the limits per second and per day: both or neither.
     pub fn spend_units(&mut self, quota: &Quota, units: u64, now: Duration) -> Result<(), Spent> {
         let burst = quota.units_burst.get().or(quota.units_per_second.get());
         let per_second = quota.units_per_second.get().map(|units| (units, SECOND, burst.unwrap_or(units)));
@@ -90,15 +90,15 @@ impl Meter {
         Ok(())
     }
 
-    /// Counts items that were added, all or none.
+    /// Counts added items, all or none.
     pub fn spend_added(&mut self, quota: &Quota, items: u64, now: Duration) -> Result<(), Spent> {
         let limit = per_day(quota.items_added_per_day.get());
         self.added = spend(self.added, UnitLimit::ItemsAddedPerDay, limit, items, now)?;
         Ok(())
     }
 
-    /// Counts an item that is about to be answered as a match. One that was counted today, and is remembered,
-    /// costs nothing.
+    /// Counts an item that is about to be returned as a match. An item that was counted today and is still
+    /// remembered costs nothing.
     pub fn spend_match(&mut self, quota: &Quota, item: ItemId, now: Duration) -> Result<(), Spent> {
         let limit = per_day(quota.items_matched_per_day.get());
         if limit.is_none() {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(refused, Spent::Until { limit: UnitLimit::UnitsPerSecond, retry_after });
         assert_eq!(refused.to_string(), "the member's quota units_per_second is spent; try again in 100 ms");
         meter.spend_units(&quota, 10, Duration::from_secs(1)).unwrap();
-        // The day refuses, and the second has not counted it.
+        // The daily limit refuses, so the limit per second has not counted the units.
         let refused = meter.spend_units(&quota, 10, Duration::from_secs(2)).unwrap_err();
         assert!(matches!(refused, Spent::Until { limit: UnitLimit::UnitsPerDay, .. }), "{refused}");
         meter.spend_units(&quota, 5, Duration::from_secs(2)).unwrap();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     proptest! {
-        /// Items that are few enough to be remembered are counted once a day each.
+        /// Items that all fit into the memory are counted once a day each.
         #[test]
         fn matched_items_are_counted_once(
             per_day in 1_u64..40,
@@ -206,7 +206,7 @@ mod tests {
             }
         }
 
-        /// Whatever a caller does, a day's end never has more than the burst and what a day brings.
+        /// For any sequence of calls, a day never has more than the burst plus the amount of a day.
         #[test]
         fn added_items_stay_within_the_day(
             per_day in 1_u64..1_000,

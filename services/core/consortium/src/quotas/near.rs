@@ -1,43 +1,46 @@
-//! The budget of near queries: how much a member may learn in a day of one item's hash.
+//! The budget of near queries: it limits how much of one item's hash a member can learn in a day.
 //!
-//! Whoever may search can reconstruct a hash that it is near to, by altering a query and watching the
-//! answers. From a copy 20 bits away single bits take 257 queries by exact distances and 271 by "match or no
-//! match"; exchanged pairs, which pass the check of weights, take 168 and 192; and groups of exchanged pairs
-//! 84 by exact distances. The budget bounds the answers that a caller can learn from.
+//! A caller that may search and has a query near a hash can reconstruct the hash: it alters the query and
+//! observes the answers. Starting from a copy 20 bits away, flipping single bits takes 257 queries if exact
+//! distances are returned, and 271 with only "match" or "no match". Exchanging pairs of bits, which passes
+//! the check of weights, takes 168 and 192 queries; exchanging groups of pairs takes 84 with exact distances.
+//! The budget bounds the number of answers that reveal something.
 //!
-//! **What counts.** A pair is a member and an item that it has matched at a distance above 0. Each matching
-//! query is an *anchor*: by the triangle inequality a search of radius `r` cannot match the same hash farther
-//! than `r` plus the anchor's distance from the anchor. So "no match" beyond that reach says nothing that the
-//! member does not know, and each different query within it counts, **whether or not it matches**: counting
-//! matches alone would let a caller walk along the outside of the boundary for nothing. A pair has as its
-//! anchor the nearest of its queries, so that the reach is small, and one more for each match beyond the
-//! reach of the others (an item with several hashes). Queries that do not match count from the pair's fourth
-//! query on, so that few pairs have to be compared with each query. Before that they are of little use: of a
-//! caller who may have two further matches each of 2,000 queries has to match with a probability of 0.001,
-//! and all of them together have about 23 bits, of the 95 that are between the hash and a copy 20 bits away.
+//! **Counted queries.** A pair is a member and an item that it has matched at a distance above 0. Each
+//! matching query is an *anchor*. By the triangle inequality, a search of radius `r` can match the same hash
+//! only within `r` plus the anchor's distance, measured from the anchor: this is the anchor's reach. So "no
+//! match" beyond the reach reveals nothing new. Each different query within the reach counts, **whether or
+//! not it matches**: if only matches counted, a caller could probe along the outside of the boundary for
+//! free. A pair's anchor is the nearest of its queries, so that the reach is small. The pair gets one more
+//! anchor for each match beyond the reach of the others (an item with several hashes). Queries that do not
+//! match count only from the pair's fourth query on, so that few pairs have to be compared with each query.
+//! Before that, such queries reveal little: if a caller may have two further matches, each of 2,000 queries
+//! can match with a probability of only 0.001, and all of them together reveal about 23 bits of the 95 that
+//! separate the hash from a copy 20 bits away.
 //!
-//! **What is answered once the budget is spent.** Every different query within the reach is answered as a
-//! match of the item at the distance of the last answer, whether or not it matches, and nothing beyond the
-//! reach can match. So the answer is a function of what the member knows already and has no further bit, for
-//! the rest of the day. A real match is never hidden. The price is a false match: a picture within the reach
-//! of a member's own query that is not within the radius. With an anchor at distance 4 and the radius 31 that
-//! is one of between 32 and 39 bits from the item's hash. The frontend's answer shows that it is a
-//! repetition, and a search for the anchor shows that the item is still there.
+//! **Answers after the budget is spent.** For the rest of the day, every different query within the reach is
+//! answered as a match of the item at the distance of the last answer, whether or not it matches; queries
+//! beyond the reach cannot match. So the answer depends only on what the member knows already, and reveals no
+//! further bit. A real match is never hidden. The price is false matches: pictures within the reach of a
+//! member's own query but not within the radius. With an anchor at distance 4 and the radius 31, these are
+//! pictures 32 to 39 bits from the item's hash. The frontend's answer marks a repetition as such, and a
+//! search for the anchor shows whether the item still exists.
 //!
-//! Equal queries have equal answers and count once. A query of distance 0 never counts; after the budget is
-//! spent it is answered truly only if it was so before, since it would otherwise confirm a guess.
+//! Equal queries get equal answers and count once. A query at distance 0 never counts. After the budget is
+//! spent it gets the true answer only if it got it before, since otherwise the answer would confirm a guess.
 //!
-//! **Bounds.** A process holds at most [`PAIRS_MAX`] pairs, an equal share for each member, and as many
-//! digests as the default budget has for each pair. A pair holds its anchors and its first query in memory,
-//! no other query but keyed digests, and all of it for one day.
+//! **Bounds.** A process holds at most [`PAIRS_MAX`] pairs, an equal share for each member, and the number of
+//! digests that the default budget allows for each pair. A pair keeps its anchors and its first query in
+//! memory; of other queries it keeps only keyed digests. All of it is dropped after one day.
 //!
-//! Not covered: several frontends (each counts for itself), several members who work together, several items
-//! of one hash that a caller searches one by one by their banks, radii above 40 (where the reach ends before
-//! the sum does), and several days: the budget makes extraction slow, and the alarms make it visible.
+//! **Limits.** The budget does not cover several frontends (each counts for itself), several members who
+//! cooperate, several items with one hash in banks that a caller searches one by one, radii above 40 (where
+//! the cap on the reach is below the sum of the distances), and several days. It makes extraction slow, and
+//! the alarms make it visible.
 //!
-//! Nor are videos covered: only PDQ queries are judged. A member can probe banked videos by lists of frames,
-//! and by the same lists the images of a bank whose charter lets images answer videos. Canaries are hidden
-//! from the answers to videos too.
+//! Videos are not covered either: only PDQ queries are judged. With lists of frames, a member can probe
+//! banked videos, and also the images of a bank whose charter lets images match videos. Canaries are hidden
+//! in answers to videos too.
 
 pub mod pdq_bits;
 pub mod asked;
@@ -61,35 +64,35 @@ use self::pairs::{Pairs, Watched};
 
 const DAY_SECS: u64 = 86_400;
 
-/// An item that is to be answered as a match at this distance, whether or not it was found.
+/// An item that must be returned as a match at this distance, whether or not it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeat {
     /// The item.
     pub item: ItemId,
     /// The distance, within the radius.
     pub distance: u16,
-    /// The index of the hash that the answer names.
+    /// The index of the query hash that the answer names.
     pub hash: usize,
-    /// A query of the member that is known to match the item: whether it still does says whether the item is
-    /// still there.
+    /// A query of the member that matched the item before. If it still matches, the item still exists.
     pub anchor: PdqBits,
-    /// The distance of that query.
+    /// The distance of that query from the item's hash.
     pub anchor_distance: u16,
 }
 
 /// A sign of extraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sign {
-    /// The member's near queries of an item differ at more bit positions than recompressions of a picture do.
+    /// The member's near queries for an item differ at more bit positions than recompressions of a picture
+    /// do.
     Positions,
-    /// The budget of near queries is spent, which a picture that many people share may do as well.
+    /// The budget of near queries is spent. A widely shared picture can cause this too.
     NearBudget,
-    /// An item was matched whose hash no picture has.
+    /// A canary matched: an item whose hash no real picture has.
     Canary,
 }
 
 impl Sign {
-    /// The name of the event in the audit.
+    /// Returns the name of the event in the audit.
     #[must_use]
     pub const fn event(self) -> &'static str {
         match self {
@@ -99,14 +102,14 @@ impl Sign {
         }
     }
 
-    /// The sign whose event has this name.
+    /// Returns the sign whose event has this name.
     #[must_use]
     pub fn of_event(name: &str) -> Option<Self> {
         [Self::Positions, Self::NearBudget, Self::Canary].into_iter().find(|sign| sign.event() == name)
     }
 }
 
-/// What is to be done about an answer.
+/// The changes to an answer, and the signs of extraction in it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Judged {
     /// Items whose answer is a repetition.
@@ -119,14 +122,13 @@ pub struct Judged {
 #[derive(Debug, Default)]
 pub struct Near {
     pairs: Mutex<Pairs>,
-    /// Read by every answer, without a lock; empty for most members.
+    /// The watched pairs, read for every answer without a lock; empty for most members.
     watched: ArcSwap<Vec<Watched>>,
 }
 
 impl Near {
-    /// Judges the answer for one content: counts its queries for each item that was found by a PDQ hash or
-    /// may have been, and returns what is to be answered otherwise. `now` is that of a clock that does not go
-    /// back.
+    /// Judges the answer for one content: counts its queries for each item that a PDQ hash found or may have
+    /// found, and returns the items whose answer must change. `now` is from a monotonic clock.
     pub fn judge(&self, limits: &NearLimits, asked: &Asked<'_>, seen: &[Seen], now: Duration) -> Judged {
         let watched = self.watched.load();
         let is_reached =
@@ -168,17 +170,18 @@ impl Near {
         judged
     }
 
-    /// Whether a content of which no item was found needs no judgement: so it is for most members.
+    /// Whether an answer without matches needs no judgement, because no pair is watched. This is so for most
+    /// members.
     pub fn watches_nothing(&self) -> bool {
         self.watched.load().is_empty()
     }
 
-    /// Notes that a canary was matched. Returns whether that is the first time today.
+    /// Records that a canary was matched. Returns whether this is the first time today.
     pub fn canary(&self, item: ItemId, now: Duration) -> bool {
         self.of_day(now).is_first_of_canary(item)
     }
 
-    /// The pairs of today: those of another day are forgotten, and so is the key of their digests.
+    /// Returns the pairs of today. Pairs of another day are dropped together with the key of their digests.
     fn of_day(&self, now: Duration) -> std::sync::MutexGuard<'_, Pairs> {
         let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         let today = now.as_secs() / DAY_SECS;

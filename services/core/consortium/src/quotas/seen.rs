@@ -1,12 +1,12 @@
-//! Which items a member has matched lately, in a fixed amount of memory.
+//! The items that a member has matched lately, in a fixed amount of memory.
 
 use vigie_model::ItemId;
 
-/// How many items are remembered: 8 KiB for a member whose matched items are limited.
+/// The number of remembered items: 8 KiB for a member whose matched items are limited.
 const SLOTS: usize = 1_024;
 
-/// The items that were matched last: one for each remainder of an id by [`SLOTS`]. Ids are drawn by the log
-/// and not by callers, so nobody chooses which ones push each other out.
+/// The items that were matched last: one for each remainder of an id modulo [`SLOTS`]. The log assigns ids,
+/// so callers cannot choose which items evict each other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Ids, 0 for none: no item has the id 0. Empty until the first match.
@@ -29,13 +29,13 @@ impl Seen {
         }
     }
 
-    /// Whether no memory has been taken.
+    /// Whether no memory is allocated.
     #[cfg(test)]
     pub(super) fn slots_are_none(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Forgets all.
+    /// Forgets all items.
     pub(super) fn clear(&mut self) {
         self.slots.fill(0);
     }

@@ -1,7 +1,7 @@
-//! A call that was admitted to a method, and its decisions about what it names.
+//! A call that was admitted to a method, and the decisions about the targets that it names.
 //!
-//! A handler asks the function that fits what its request names. One that is asked for a method with other
-//! targets denies.
+//! A handler calls the function for the kind of target that its request names. A function for a kind of
+//! target that the method does not have denies the call.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::members::member::{Member, MemberId, MemberName, MemberState};
 use crate::members::principal::{Principal, PrincipalId};
 use crate::members::role::{Role, Roles};
 
-/// A call that may call its method. [`View::admit`] makes one for each call, and for each request within a
-/// stream.
+/// A call whose caller may call the method. [`View::admit`] creates one for each call, and for each request
+/// within a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Admitted<'v> {
     view: &'v View,
@@ -31,26 +31,26 @@ pub struct Admitted<'v> {
     who: Who<'v>,
 }
 
-/// For whom a call is made.
+/// The party on whose behalf a call is made.
 #[derive(Debug, Clone, Copy)]
 enum Who<'v> {
-    /// For nobody in particular: whoever may call the method may do so on everything.
+    /// No particular member: the call may use all targets.
     Unbound,
-    /// For a member.
+    /// A member, with the caller's roles and principal.
     Member { id: MemberId, roles: Roles, principal: Option<&'v Principal> },
 }
 
-/// The banks that a search goes through.
+/// The banks that a search covers.
 #[derive(Debug, Clone)]
 pub enum SearchBanks {
-    /// All that the member may search.
+    /// All banks that the member may search.
     All(Arc<MemberBanks>),
-    /// Those that the caller named.
+    /// The banks that the caller named.
     Named(BankSet),
 }
 
 impl SearchBanks {
-    /// The banks.
+    /// Returns the set of banks.
     #[must_use]
     pub fn set(&self) -> &BankSet {
         match self {
@@ -65,29 +65,29 @@ impl SearchBanks {
 pub enum ListedBanks {
     /// Every bank of the deployment.
     Every,
-    /// These.
+    /// Only these banks.
     Only(BankSet),
 }
 
-/// Where an item lies.
+/// The location of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ItemPlace {
-    /// Its bank.
+    /// The item's bank.
     pub bank: BankId,
     /// The member that contributed it.
     pub contributor: MemberId,
 }
 
-/// How much of an item an answer may hold.
+/// The part of an item that an answer may contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemView {
-    /// All but its hashes.
+    /// The item without its hashes.
     WithoutHashes,
-    /// All.
+    /// The whole item.
     Whole,
 }
 
-/// The credential that a new principal is to have.
+/// The credential that a new principal gets.
 #[derive(Debug, Clone, Copy)]
 pub enum Claim<'a> {
     /// A new API key.
@@ -98,17 +98,17 @@ pub enum Claim<'a> {
     Token(&'a TokenSubject),
 }
 
-/// The members that a call may read, change or list entries of.
+/// The members that a call may read or change, or whose entries it may list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Members {
-    /// This one.
+    /// Only this member.
     Only(MemberId),
-    /// Every one, and what was done for none.
+    /// Every member, and entries without a member.
     Every,
 }
 
 impl Members {
-    /// Whether the member is one of them; `None` is what was done for no member.
+    /// Whether the member is included; `None` means an entry without a member.
     #[must_use]
     pub fn contain(self, member: Option<MemberId>) -> bool {
         match self {
@@ -119,7 +119,7 @@ impl Members {
 }
 
 impl View {
-    /// Whether a caller may call a method at all, as of this state of the directory and at `now`.
+    /// Checks that a caller may call a method at all, in this state of the directory and at `now`.
     pub fn admit(&self, caller: Caller, method: Method, now: UnixMillis) -> Result<Admitted<'_>, Denied> {
         let row = row(method);
         let who = match caller {
@@ -128,7 +128,7 @@ impl View {
             Caller::Process(process) if row.processes.contains(&process) => Who::Unbound,
             Caller::Process(_) => return Err(Denied::Role(method)),
             Caller::Everyone if self.directory().is_on() => return Err(Denied::NoCredential),
-            // Everybody does the work of the deployment's own processes.
+            // While the consortium is off, every caller may act as the deployment's own processes.
             Caller::Everyone if row.anyone || !row.processes.is_empty() => Who::Unbound,
             Caller::Everyone => Who::Member { id: MemberId::HOST, roles: Roles::all(), principal: None },
             Caller::Principal(proven) => {
@@ -150,8 +150,8 @@ impl View {
 }
 
 impl<'v> Admitted<'v> {
-    /// The member for whom the call is made; `None` for the deployment's own processes, and for what anybody
-    /// may call.
+    /// Returns the member for whom the call is made; `None` for the deployment's own processes, and for
+    /// methods that anybody may call.
     #[must_use]
     pub fn member(&self) -> Option<&'v Arc<Member>> {
         match self.who {
@@ -160,7 +160,7 @@ impl<'v> Admitted<'v> {
         }
     }
 
-    /// The principal that makes the call; `None` for others, and while the consortium is off.
+    /// Returns the principal that makes the call; `None` for other callers, and while the consortium is off.
     #[must_use]
     pub const fn principal(&self) -> Option<&'v Principal> {
         match self.who {
@@ -169,7 +169,7 @@ impl<'v> Admitted<'v> {
         }
     }
 
-    /// The banks that a search goes through: those that are named, at least one, or all that the member may
+    /// Returns the banks that a search covers: the named ones (at least one), or all that the member may
     /// search.
     pub fn search(&self, named: &[BankRef]) -> Result<SearchBanks, Denied> {
         let (member, scopes) = self.bound()?;
@@ -192,7 +192,7 @@ impl<'v> Admitted<'v> {
         named.iter().map(searched).collect::<Result<_, _>>().map(SearchBanks::Named)
     }
 
-    /// The bank that the call names, if the caller may do with it what the method does.
+    /// Returns the named bank, if the caller may call the method on it.
     pub fn bank(&self, name: &BankRef) -> Result<&'v Arc<OwnedBank>, Denied> {
         let (member, scopes) = self.bound()?;
         let (bank, relation) = self.resolve(member, name)?;
@@ -233,7 +233,7 @@ impl<'v> Admitted<'v> {
         Err(denied)
     }
 
-    /// The member that a new bank of this name belongs to: the caller's.
+    /// Returns the owner of a new bank with this name: the caller's member.
     pub fn new_bank(&self, name: &BankRef) -> Result<MemberId, Denied> {
         let (member, scopes) = self.bound()?;
         if !scopes.contains(&Scope::Own) {
@@ -247,7 +247,8 @@ impl<'v> Admitted<'v> {
         }
     }
 
-    /// The banks of a call that names none: those of a list or a count, or whose items or changes are read.
+    /// Returns the banks of a call that names none: those that are listed or counted, or whose items or
+    /// changes are read.
     pub fn banks(&self) -> Result<ListedBanks, Denied> {
         if matches!(self.who, Who::Unbound) {
             return Ok(ListedBanks::Every);
@@ -269,8 +270,8 @@ impl<'v> Admitted<'v> {
         Ok(ListedBanks::Only(banks.hashes.clone()))
     }
 
-    /// How much of an item the caller may read, or whether it may withdraw it. `place` is where the item
-    /// lies, `None` if there is none.
+    /// Returns the part of an item that the caller may read, or checks that it may withdraw the item. `place`
+    /// is the item's location, `None` if there is no such item.
     pub fn item(&self, item: ItemId, place: Option<ItemPlace>) -> Result<ItemView, Denied> {
         let (member, scopes) = self.bound()?;
         let not_found = Denied::ItemNotFound(item);
@@ -291,12 +292,12 @@ impl<'v> Admitted<'v> {
         if may {
             return Ok(ItemView::WithoutHashes);
         }
-        // The caller can read the item elsewhere, so that its existence is no secret.
+        // The caller can read the item through another method, so its existence is no secret.
         Err(if has(Scope::Withdraw) && sees_details { Denied::ItemOfAnother(item) } else { not_found })
     }
 
-    /// The member on whose behalf the caller says or changes something of an item. `place` is where the item
-    /// lies, `None` if there is none.
+    /// Returns the member on whose behalf the caller gives an opinion on an item or changes it. `place` is
+    /// the item's location, `None` if there is no such item.
     pub fn word_on(&self, item: ItemId, place: Option<ItemPlace>) -> Result<MemberId, Denied> {
         let (member, scopes) = self.bound()?;
         let directory = self.view.directory();
@@ -329,13 +330,13 @@ impl<'v> Admitted<'v> {
         if may {
             return Ok(member);
         }
-        // The caller can read the item elsewhere, so that its existence is no secret.
+        // The caller can read the item through another method, so its existence is no secret.
         let sees_item = relation.allows(Capability::SeeHashes) || relation.allows(Capability::SeeDetails);
         Err(if sees_item { Denied::ItemOfAnother(item) } else { Denied::ItemNotFound(item) })
     }
 
-    /// As which holders the caller may hold an item, at least one. `place` is where the item lies, `None` if
-    /// there is none.
+    /// Returns the holders as which the caller may hold an item, at least one. `place` is the item's
+    /// location, `None` if there is no such item.
     pub fn holders(
         &self,
         item: ItemId,
@@ -353,14 +354,14 @@ impl<'v> Admitted<'v> {
         if !holders.is_empty() {
             return Ok(holders);
         }
-        // The caller can read the item elsewhere, so that its existence is no secret.
+        // The caller can read the item through another method, so its existence is no secret.
         let sees_item = relation.is_some_and(|relation| {
             relation.allows(Capability::SeeHashes) || relation.allows(Capability::SeeDetails)
         });
         Err(if sees_item { Denied::ItemOfAnother(item) } else { not_found })
     }
 
-    /// The members that the call may read, change or list entries of.
+    /// Returns the members that the call may read or change, or whose entries it may list.
     pub fn members(&self) -> Result<Members, Denied> {
         let (member, scopes) = self.bound()?;
         let has = |scope| scopes.contains(&scope);
@@ -375,14 +376,14 @@ impl<'v> Admitted<'v> {
         }
     }
 
-    /// The host, whose cases of the whole deployment the call may change.
+    /// Returns the host, if the call may change cases of the whole deployment.
     pub fn host(&self) -> Result<MemberId, Denied> {
         let (member, scopes) = self.bound()?;
         let is_host = member == MemberId::HOST && scopes.contains(&Scope::HostCases);
         if is_host { Ok(member) } else { Err(self.wrong_target()) }
     }
 
-    /// The member of this name, if the call may read or change it.
+    /// Returns the member with this name, if the call may read or change it.
     pub fn member_called(&self, name: &MemberName) -> Result<&'v Arc<Member>, Denied> {
         let members = self.members()?;
         let found = self.view.directory().member_called(name);
@@ -390,8 +391,8 @@ impl<'v> Admitted<'v> {
         found.ok_or_else(|| Denied::MemberNotFound(name.clone()))
     }
 
-    /// The member that a bank is to be shared with. Its administrator learns from this that there is a member
-    /// of the name.
+    /// Returns the member with whom a bank will be shared. The caller learns from the answer that a member
+    /// with this name exists.
     pub fn grantee(&self, name: &MemberName) -> Result<&'v Arc<Member>, Denied> {
         if !self.bound()?.1.contains(&Scope::Own) {
             return Err(self.wrong_target());
@@ -400,11 +401,12 @@ impl<'v> Admitted<'v> {
         found.ok_or_else(|| Denied::MemberNotFound(name.clone()))
     }
 
-    /// The member that a new principal with these roles belongs to: the one that is named, or the caller's.
+    /// Returns the member of a new principal with these roles: the named one, or the caller's.
     ///
-    /// A certificate has to name the member. An administrator gives tokens of the member's own issuers alone
-    /// (and one of the host, those of issuers that no member has): otherwise one member could claim a token
-    /// of another, whose calls it would then see as its own. An operator gives tokens of every issuer.
+    /// A certificate must contain the member's name. An administrator may assign only tokens of the member's
+    /// own issuers; an administrator of the host also those of issuers that no member has. Otherwise a member
+    /// could claim a token of another member and see that member's calls as its own. An operator may assign
+    /// tokens of every issuer.
     pub fn new_principal(
         &self,
         member: Option<&MemberName>,
@@ -424,21 +426,21 @@ impl<'v> Admitted<'v> {
         }
         let may_claim = match claim {
             Claim::NewKey => true,
-            // No other would be accepted.
+            // A certificate with another name would be refused in calls.
             Claim::Certificate(id) => id.member() == of.name.as_str(),
             Claim::Token(token) => is_appointed || self.has_issuer(of, token.issuer()),
         };
         if may_claim { Ok(of.id) } else { Err(Denied::CredentialOfAnother(of.name.clone())) }
     }
 
-    /// Whether an issuer of tokens is the member's, or nobody's and the member is the host.
+    /// Whether the member has an issuer of tokens, or nobody has it and the member is the host.
     fn has_issuer(&self, member: &Member, issuer: &str) -> bool {
         let mut members = self.view.directory().members().iter();
         let holder = members.find(|holder| holder.token_issuers.contains(issuer));
         holder.map_or(member.id == MemberId::HOST, |holder| holder.id == member.id)
     }
 
-    /// The principal that is to get another key or to be revoked.
+    /// Returns the principal, if the call may give it another key or revoke it.
     pub fn managed_principal(&self, id: PrincipalId) -> Result<&'v Arc<Principal>, Denied> {
         let members = self.members()?;
         let found = self.view.directory().principal(id);
@@ -448,15 +450,15 @@ impl<'v> Admitted<'v> {
         if may { Ok(principal) } else { Err(Denied::RolesOfPrincipal) }
     }
 
-    /// Whether the call may read the entry of this index, which was made for `member`; `None` for no member,
-    /// and the outer `None` if there is no such entry.
+    /// Checks that the call may read the audit entry with this index. `of` is the entry's member: the inner
+    /// `None` means an entry without a member, the outer `None` a missing entry.
     pub fn entry(&self, index: u64, of: Option<Option<MemberId>>) -> Result<(), Denied> {
         let members = self.members()?;
         let is_found = of.is_some_and(|member| members.contain(member));
         if is_found { Ok(()) } else { Err(Denied::EntryNotFound(index)) }
     }
 
-    /// Whether one of the caller's roles manages principals of the member with these roles.
+    /// Whether one of the caller's roles may manage principals of member `of` with these roles.
     fn may_manage(&self, of: MemberId, roles: Roles) -> Result<bool, Denied> {
         let (member, scopes) = self.bound()?;
         let has = |scope| scopes.contains(&scope);
@@ -470,7 +472,7 @@ impl<'v> Admitted<'v> {
         found.ok_or_else(|| Denied::BankNotFound(name.clone()))
     }
 
-    /// The member, and on what its roles have the method.
+    /// Returns the caller's member, and the scopes on which its roles may call the method.
     fn bound(&self) -> Result<(MemberId, smallvec::SmallVec<[Scope; 6]>), Denied> {
         match self.who {
             Who::Unbound => Err(self.wrong_target()),
@@ -478,13 +480,13 @@ impl<'v> Admitted<'v> {
         }
     }
 
-    /// The method has no targets of the kind that it is asked about.
+    /// Returns the error for a method that has no targets of this kind.
     fn wrong_target(&self) -> Denied {
         Denied::Role(self.method)
     }
 }
 
-/// Whether the role reads neither hashes nor items: one that an operator may give.
+/// Whether an operator may give the role: one that reads neither hashes nor items.
 const fn is_appointed(role: Role) -> bool {
     matches!(role, Role::Administrator | Role::Auditor | Role::Operator)
 }

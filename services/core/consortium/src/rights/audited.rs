@@ -1,21 +1,21 @@
-//! How the calls of each method come into the audit. A method without a row does not compile.
+//! The way in which calls of each method are audited. A method without a row does not compile.
 
 use super::method::Method;
 
-/// How the calls of a method come into the audit.
+/// The way in which calls of a method are audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audited {
-    /// Each call that changes something has an entry, in the transaction of its change. Refused calls are
+    /// Each call that changes something gets an entry, in the transaction of its change. Refused calls are
     /// counted.
     Written,
-    /// Each call that is answered with hashes of items has an entry, before it is answered. Refused calls are
+    /// Each call that returns hashes of items gets an entry, before the answer is sent. Refused calls are
     /// counted.
     Read,
-    /// Calls are counted, and so are refused ones; the counts are recorded some seconds later.
+    /// Calls and refused calls are counted; the counts are recorded some seconds later.
     Counted,
     /// Searches are counted, and recorded once an hour. Refused calls are counted.
     Searched,
-    /// Refused calls alone are counted.
+    /// Only refused calls are counted.
     Refused,
     /// No call is recorded: anybody may make it, or the deployment makes it for itself several times a
     /// second.
@@ -23,7 +23,7 @@ pub enum Audited {
 }
 
 impl Method {
-    /// How calls of the method come into the audit.
+    /// Returns the way in which calls of the method are audited.
     #[must_use]
     pub const fn audited(self) -> Audited {
         match self {
@@ -77,7 +77,7 @@ impl Method {
             | Self::FindItems
             | Self::ReadBankChanges
             | Self::ReadPublishedList => Audited::Read,
-            // Feeds have every hash of a shard. Who reads of members, and who reads the audit, administrates.
+            // Feeds contain every hash of a shard. Reading members or the audit is part of administration.
             Self::FeedWatch
             | Self::FeedLoad
             | Self::GetMember
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Every method by which an administrator or an operator sets something is one that writes.
+    /// Every method with which only administrators and operators change something is audited as a write.
     #[test]
     fn what_only_administrators_and_operators_may_do_is_recorded() {
         let others = [Role::Matcher, Role::Contributor, Role::Reviewer, Role::Auditor];

@@ -1,5 +1,5 @@
 //! The caller: the principal of a proven credential, or a process of the deployment. `vigie-credentials`
-//! proves credentials.
+//! verifies credentials.
 
 use thiserror::Error;
 use vigie_model::UnixMillis;
@@ -10,7 +10,7 @@ use crate::members::credential::{Credential, CredentialId};
 use crate::members::member::MemberName;
 use crate::members::principal::{Principal, PrincipalId};
 
-/// A kind of the deployment's own processes, by the names of certificates that its configuration lists.
+/// A kind of the deployment's own processes, identified by the certificate names in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Process {
     /// A frontend, or a gateway: decides on banks, then searches.
@@ -33,18 +33,18 @@ impl Process {
         [Self::Frontend, Self::Coordinator, Self::Matcher, Self::Bank, Self::Exchange, Self::Classifier];
 }
 
-/// A credential that was proven, by which its principal is found.
+/// A verified credential, with which its principal is looked up.
 #[derive(Debug, Clone, Copy)]
 pub enum Reference<'a> {
-    /// A certificate, by its whole SPIFFE ID.
+    /// A certificate with this whole SPIFFE ID.
     Certificate(&'a str),
-    /// An API key.
+    /// An API key with this id.
     ApiKey(KeyId),
     /// A token.
     Token {
-        /// Its `iss`.
+        /// The token's `iss`.
         issuer: &'a str,
-        /// Its `sub`.
+        /// The token's `sub`.
         subject: &'a str,
     },
 }
@@ -58,8 +58,7 @@ impl Reference<'_> {
         }
     }
 
-    /// Whether the credential is a principal's. What credentials are found by is a digest, on which alone
-    /// nothing depends.
+    /// Whether the principal has the credential. Lookup uses a digest, so this compares the full credential.
     fn is_of(self, principal: &Principal) -> bool {
         match (self, &principal.credential) {
             (Self::Certificate(text), Credential::Certificate(id)) => id.as_str() == text,
@@ -72,12 +71,12 @@ impl Reference<'_> {
     }
 }
 
-/// The caller as proven at one moment. [`View::admit`] checks again whether that still holds.
+/// The caller as verified at one time. [`View::admit`] checks that it is still valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody known: no credential was shown.
+    /// An unknown caller without a credential.
     Anonymous,
-    /// The host with every role: the consortium is off.
+    /// The host with every role, while the consortium is off.
     Everyone,
     /// A process of the deployment.
     Process(Process),
@@ -85,7 +84,7 @@ pub enum Caller {
     Principal(Proven),
 }
 
-/// A principal that has shown a credential.
+/// A principal with a verified credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proven {
     /// The principal.
@@ -93,13 +92,13 @@ pub struct Proven {
     pub(super) credential: CredentialId,
 }
 
-/// A credential that was proven is not valid any more: expired and revoked ones alike.
+/// A credential is invalid; expired and revoked ones give the same error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a credential of the call is not valid")]
 pub struct InvalidCredential;
 
 impl View {
-    /// The API key of this id, for its proof; expired ones too.
+    /// Returns the API key with this id, for its verification; expired ones too.
     #[must_use]
     pub fn api_key(&self, id: KeyId) -> Option<&ApiKey> {
         let principal = self.directory().principal_with(CredentialId::of_key(id))?;
@@ -109,9 +108,9 @@ impl View {
         }
     }
 
-    /// The principal that has a proven credential, with its member's name: two credentials of one call have
-    /// to be of one member. `None` if nobody has the credential, or its time is over; the call then fails,
-    /// also where it would need none. The member may be suspended.
+    /// Returns the principal of a verified credential, with its member's name: two credentials of one call
+    /// must belong to one member. `None` if nobody has the credential or it has expired; the call then fails,
+    /// even if it needs no credential. The member may be suspended.
     #[must_use]
     pub fn find(&self, reference: Reference<'_>, now: UnixMillis) -> Option<(Proven, &MemberName)> {
         let credential = reference.id();
@@ -123,9 +122,9 @@ impl View {
         Some((Proven { principal: principal.id, credential }, &member.name))
     }
 
-    /// The caller of a call, by its proven principal, or else by which of the deployment's own processes its
-    /// certificate is of. While the consortium is off there are no principals, and certificates mean what
-    /// they meant before there were any.
+    /// Returns the caller of a call: its verified principal, or else the process of the deployment that its
+    /// certificate names. While the consortium is off there are no principals, and certificates identify
+    /// processes only.
     #[must_use]
     pub fn caller(&self, proven: Option<Proven>, process: Option<Process>) -> Caller {
         match (proven, process) {
@@ -136,7 +135,7 @@ impl View {
         }
     }
 
-    /// The principal that has proven itself before, if the directory still has it with this credential.
+    /// Returns a principal that was verified before, if the directory still has it with this credential.
     pub(super) fn still_proven(
         &self,
         proven: Proven,

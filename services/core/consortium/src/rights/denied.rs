@@ -1,4 +1,4 @@
-//! Why a call is denied, in words that reveal nothing of what the caller may not see.
+//! The reasons for denying a call, with texts that reveal nothing that the caller may not see.
 
 use thiserror::Error;
 use vigie_model::ItemId;
@@ -11,25 +11,25 @@ use crate::flags::Flag as _;
 use crate::members::member::{MemberName, MemberState};
 use crate::members::principal::PrincipalId;
 
-/// Why a call is denied. Texts repeat what the caller named, and nothing that it did not.
+/// The reason for denying a call. Texts repeat only names that the caller sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Denied {
     /// The method needs a credential, and none was sent.
     #[error("the call needs a credential: a client certificate, an API key or a token")]
     NoCredential,
-    /// A credential is not valid, or not any more.
+    /// A credential is invalid, expired or revoked.
     #[error(transparent)]
     Credential(#[from] InvalidCredential),
-    /// The member does not take part now.
+    /// The member is suspended or quarantined.
     #[error("the member is {0}; ask the deployment's operator")]
     MemberInactive(MemberState),
-    /// No role of the caller has the method.
+    /// None of the caller's roles may call the method.
     #[error("none of the caller's roles may call {0}")]
     Role(Method),
-    /// There is no such bank, or it is not shared with the member.
+    /// The bank does not exist, or is not shared with the member.
     #[error("there is no bank called {0}")]
     BankNotFound(BankRef),
-    /// The bank is shared with the member, but not for this.
+    /// The bank is shared with the member, but without the capability that the call needs.
     #[error("the bank {bank} is not shared with the caller's member for {}", capability.name())]
     Capability {
         /// The bank, as the caller named it.
@@ -37,43 +37,42 @@ pub enum Denied {
         /// The capability that the call needs.
         capability: Capability,
     },
-    /// The member sees the bank, which belongs to another.
+    /// The member sees the bank, but another member owns it.
     #[error("the bank {0} belongs to another member")]
     BankOfAnother(BankRef),
-    /// The member owns the bank, which therefore is not shared with it.
+    /// The member owns the bank, so there is no grant of it to the member.
     #[error("the bank {0} is the member's own and has no alias")]
     OwnBank(BankRef),
     /// A bank would be created for another member.
     #[error("banks are created for the caller's own member, not for {0}")]
     OwnerOfAnother(MemberName),
-    /// The bank is disabled, or tried in shadow, or its owner is quarantined.
+    /// The bank is disabled or in shadow, or its owner is quarantined.
     #[error("the bank {0} is disabled")]
     BankDisabled(BankRef),
-    /// There is no such item, or it lies in a bank that does not show it to the member.
+    /// The item does not exist, or is in a bank that does not show it to the member.
     #[error("there is no item {0}")]
     ItemNotFound(ItemId),
-    /// The member sees the item, which another one contributed to a bank of others, or which lies in a bank
-    /// of another.
+    /// The member sees the item, but may not change it: another member contributed it, or owns its bank.
     #[error("item {0} is another member's to change")]
     ItemOfAnother(ItemId),
-    /// No bank shows its hashes to the member.
+    /// The member may not read the hashes of any bank.
     #[error("the member has no bank, and none is shared with it for {}", Capability::SeeHashes.name())]
     NoBankWithHashes,
-    /// There is no such member, or the caller may not read it.
+    /// The member does not exist, or the caller may not read it.
     #[error("there is no member called {0}")]
     MemberNotFound(MemberName),
-    /// There is no such principal, or the caller may not read it.
+    /// The principal does not exist, or the caller may not read it.
     #[error("there is no principal {0}")]
     PrincipalNotFound(PrincipalId),
     /// The caller may not create, rotate or revoke principals with these roles.
     #[error("the caller may not manage principals with these roles")]
     RolesOfPrincipal,
-    /// The credential is not the member's to give.
+    /// The credential cannot belong to the member.
     #[error(
         "the certificate has to be spiffe://DOMAIN/member/{0}/WORKLOAD, and the token of one of the member's issuers, which operators set"
     )]
     CredentialOfAnother(MemberName),
-    /// There is no such entry, or it is of another member.
+    /// The entry does not exist, or belongs to another member.
     #[error("there is no entry {0}")]
     EntryNotFound(u64),
 }
@@ -81,18 +80,18 @@ pub enum Denied {
 /// The kind of a refusal. Each has a gRPC code of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeniedKind {
-    /// Nobody known calls.
+    /// The caller is unknown.
     Unauthenticated,
-    /// Somebody known calls who may not do that.
+    /// The caller is known, but may not do this.
     PermissionDenied,
-    /// There is no such thing for the caller.
+    /// The target does not exist for the caller.
     NotFound,
-    /// The thing is not in the state for it.
+    /// The target is in a state that does not allow the call.
     FailedPrecondition,
 }
 
 impl Denied {
-    /// The kind of the refusal.
+    /// Returns the kind of the refusal.
     #[must_use]
     pub const fn kind(&self) -> DeniedKind {
         match self {

@@ -12,14 +12,14 @@ use crate::members::member::{MemberId, MemberState};
 /// The relation of a bank to a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// Its own.
+    /// The member owns the bank.
     Own,
-    /// Another's, shared with it.
+    /// Another member's bank, shared with the member.
     Granted(Capabilities),
 }
 
 impl Relation {
-    /// The relation of the bank to the member; `None`: the bank does not exist for the member.
+    /// Returns the relation of the bank to the member; `None` if the bank does not exist for the member.
     pub(super) fn of(
         directory: &Directory,
         bank: &OwnedBank,
@@ -40,38 +40,37 @@ impl Relation {
         }
     }
 
-    /// Whether details of items are seen: with hashes, or by themselves.
+    /// Whether the member sees details of items: it may see hashes or details.
     pub(super) fn sees_details(self) -> bool {
         self.allows(Capability::SeeHashes) || self.allows(Capability::SeeDetails)
     }
 }
 
-/// Whether a bank that may be searched is searched now, and its matches are answered.
+/// Whether a bank that may be searched is searched now and its matches are returned.
 pub(super) fn is_searched(directory: &Directory, bank: &OwnedBank) -> bool {
     is_there(directory, bank) && !bank.charter.is_shadow()
 }
 
-/// Whether a bank is enabled, and its owner takes part or has taken part.
+/// Whether a bank is enabled and its owner is not quarantined.
 fn is_there(directory: &Directory, bank: &OwnedBank) -> bool {
     let owner = directory.member(bank.owner).map(|owner| owner.state);
     bank.enabled && owner.is_some_and(|state| state != MemberState::Quarantined)
 }
 
-/// The sets of banks of one member: computed once, and tested by one bit for each bank.
+/// The sets of banks of one member: computed once, with one bit for each bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberBanks {
-    /// The state of the directory that they are of. With the member and [`Self::valid_until`] it names the
-    /// sets.
+    /// The sequence of the directory from which the sets were computed. Together with the member and
+    /// [`Self::valid_until`] it identifies the sets.
     pub sequence: Sequence,
-    /// Enabled banks, own or shared for matching, of owners who are not quarantined, but for those that are
-    /// tried in shadow.
+    /// Enabled banks, own or shared for matching, of owners who are not quarantined, except those in shadow.
     pub searched: Arc<BankSet>,
-    /// Of the banks that are searched or tried in shadow those that may have matches which are not answered:
-    /// all that are tried, and those whose items are confirmed first.
+    /// The banks, searched or in shadow, that may have matches which are not returned: all banks in shadow,
+    /// and banks whose items need confirmations first.
     pub aside: Arc<BankSet>,
-    /// Banks that the member sees at all.
+    /// Banks that the member sees in any way.
     pub visible: BankSet,
-    /// Banks whose hashes it may read.
+    /// Banks whose hashes the member may read.
     pub hashes: BankSet,
     valid_from: UnixMillis,
     valid_until: Option<UnixMillis>,
@@ -111,13 +110,15 @@ impl MemberBanks {
         }
     }
 
-    /// The moment at which the first of the grants expires, from which on the sets have to be computed anew.
+    /// Returns the time at which the first of the grants expires. From then on the sets must be computed
+    /// again.
     #[must_use]
     pub const fn valid_until(&self) -> Option<UnixMillis> {
         self.valid_until
     }
 
-    /// Whether the sets hold at `now`. A clock that went back may have come before an expiry.
+    /// Whether the sets are valid at `now`. They are not valid before their own time: if the clock went back,
+    /// a grant may not have expired yet.
     pub(super) fn holds_at(&self, now: UnixMillis) -> bool {
         now >= self.valid_from && self.valid_until.is_none_or(|until| now < until)
     }

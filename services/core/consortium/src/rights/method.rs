@@ -1,4 +1,4 @@
-//! Every method that a server of the deployment answers.
+//! The list of every method that a server of the deployment answers.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ macro_rules! methods {
             /// All methods.
             pub const ALL: &'static [Self] = &[$(Self::$method,)*];
 
-            /// The path of a call: `/<package>.<Service>/<Method>`.
+            /// Returns the path of a call: `/<package>.<Service>/<Method>`.
             #[must_use]
             pub const fn path(self) -> &'static str {
                 match self {
@@ -22,7 +22,7 @@ macro_rules! methods {
                 }
             }
 
-            /// The method of a call with this path.
+            /// Returns the method of a call with this path.
             #[must_use]
             pub fn from_path(path: &str) -> Option<Self> {
                 match path {
@@ -37,13 +37,13 @@ macro_rules! methods {
 methods! {
     /// Matches images or hashes.
     Match = "/vigie.matching.v1.MatchService/Match",
-    /// The same as a stream.
+    /// Matches images or hashes in a stream.
     MatchStream = "/vigie.matching.v1.MatchService/MatchStream",
     /// Computes fingerprints.
     Hash = "/vigie.matching.v1.MatchService/Hash",
-    /// Matches a video that comes in parts.
+    /// Matches a video that is sent in parts.
     MatchVideo = "/vigie.matching.v1.MatchService/MatchVideo",
-    /// Computes the fingerprints of a video that comes in parts.
+    /// Computes the fingerprints of a video that is sent in parts.
     HashVideo = "/vigie.matching.v1.MatchService/HashVideo",
     /// Describes what a frontend decodes.
     DescribeDecoding = "/vigie.matching.v1.MatchService/DescribeDecoding",
@@ -79,11 +79,11 @@ methods! {
     ListItems = "/vigie.bank.v1.BankService/ListItems",
     /// Finds items by hash or text.
     FindItems = "/vigie.bank.v1.BankService/FindItems",
-    /// Brings removed items back.
+    /// Restores removed items.
     RestoreItems = "/vigie.bank.v1.BankService/RestoreItems",
     /// Lists the removed items of a bank.
     ListRemovedItems = "/vigie.bank.v1.BankService/ListRemovedItems",
-    /// Changes what is said of an item.
+    /// Changes the details of an item.
     UpdateItem = "/vigie.bank.v1.BankService/UpdateItem",
     /// Holds items, or lifts holds.
     SetItemHold = "/vigie.bank.v1.BankService/SetItemHold",
@@ -91,7 +91,7 @@ methods! {
     RemoveItems = "/vigie.bank.v1.BankService/RemoveItems",
     /// Reads the changes of one bank, with hashes.
     ReadBankChanges = "/vigie.bank.v1.BankService/ReadBankChanges",
-    /// A bank's published list.
+    /// Reads a bank's published list.
     ReadPublishedList = "/vigie.bank.v1.BankService/ReadPublishedList",
     /// Counts banks, items and changes.
     GetLogHead = "/vigie.bank.v1.BankService/GetLogHead",
@@ -101,7 +101,7 @@ methods! {
     GetExchange = "/vigie.bank.v1.ExchangeService/GetExchange",
     /// Lists exchanges.
     ListExchanges = "/vigie.bank.v1.ExchangeService/ListExchanges",
-    /// Pauses an exchange, or goes on with it.
+    /// Pauses or resumes an exchange.
     SetExchangeEnabled = "/vigie.bank.v1.ExchangeService/SetExchangeEnabled",
     /// Removes an exchange.
     RemoveExchange = "/vigie.bank.v1.ExchangeService/RemoveExchange",
@@ -113,13 +113,13 @@ methods! {
     ApplyExchangePage = "/vigie.bank.v1.ExchangeService/ApplyExchangePage",
     /// Lists the keys of an exchange's records.
     ListExchangeRecords = "/vigie.bank.v1.ExchangeService/ListExchangeRecords",
-    /// Records how a round went.
+    /// Records the result of a round.
     ReportExchange = "/vigie.bank.v1.ExchangeService/ReportExchange",
     /// Streams a shard's changes.
     FeedWatch = "/vigie.bank.v1.FeedService/Watch",
     /// Streams a shard's state.
     FeedLoad = "/vigie.bank.v1.FeedService/Load",
-    /// Answers with the directory of members when it changes.
+    /// Returns the directory of members when it changes.
     ReadDirectory = "/vigie.bank.v1.FeedService/ReadDirectory",
     /// Creates a member.
     CreateMember = "/vigie.consortium.v1.ConsortiumService/CreateMember",
@@ -127,7 +127,7 @@ methods! {
     GetMember = "/vigie.consortium.v1.ConsortiumService/GetMember",
     /// Lists members.
     ListMembers = "/vigie.consortium.v1.ConsortiumService/ListMembers",
-    /// Changes what is said of a member.
+    /// Changes the description of a member.
     UpdateMember = "/vigie.consortium.v1.ConsortiumService/UpdateMember",
     /// Suspends or quarantines a member.
     SetMemberState = "/vigie.consortium.v1.ConsortiumService/SetMemberState",
@@ -155,11 +155,11 @@ methods! {
     SetCharter = "/vigie.consortium.v1.ConsortiumService/SetCharter",
     /// Reads a bank's charter.
     GetCharter = "/vigie.consortium.v1.ConsortiumService/GetCharter",
-    /// Answers who calls.
+    /// Returns the identity of the caller.
     WhoAmI = "/vigie.consortium.v1.ConsortiumService/WhoAmI",
     /// Puts opinions on items.
     PutOpinions = "/vigie.consortium.v1.OpinionService/PutOpinions",
-    /// Takes opinions back.
+    /// Withdraws opinions.
     WithdrawOpinions = "/vigie.consortium.v1.OpinionService/WithdrawOpinions",
     /// Lists opinions on items of a bank.
     ListOpinions = "/vigie.consortium.v1.OpinionService/ListOpinions",
@@ -167,7 +167,7 @@ methods! {
     ListDisputes = "/vigie.consortium.v1.OpinionService/ListDisputes",
     /// Resolves a dispute.
     ResolveDispute = "/vigie.consortium.v1.OpinionService/ResolveDispute",
-    /// Holds items for the caller's member alone.
+    /// Holds items for the caller's member only.
     SetMemberHold = "/vigie.consortium.v1.OpinionService/SetMemberHold",
     /// Lists the items that are held for the caller's member.
     ListMemberHolds = "/vigie.consortium.v1.OpinionService/ListMemberHolds",
@@ -197,11 +197,11 @@ methods! {
     ClassifierScore = "/vigie.classifier.v1.ClassifierService/Score",
     /// Describes the models of a classifier.
     DescribeModels = "/vigie.classifier.v1.ClassifierService/DescribeModels",
-    /// Answers statistics.
+    /// Returns statistics.
     GetStatistics = "/vigie.consortium.v1.StatisticsService/GetStatistics",
     /// Counts matches and verdicts.
     RecordMatches = "/vigie.consortium.v1.StatisticsService/RecordMatches",
-    /// Counts how long changes took to be searched.
+    /// Counts the time from changes until they are searched.
     RecordLatencies = "/vigie.consortium.v1.StatisticsService/RecordLatencies",
     /// Sends a report to the reviewers.
     SubmitReport = "/vigie.consortium.v1.ReportService/SubmitReport",
@@ -215,7 +215,7 @@ methods! {
     GetDecision = "/vigie.consortium.v1.DecisionService/GetDecision",
     /// Lists decisions of the caller's member.
     ListDecisions = "/vigie.consortium.v1.DecisionService/ListDecisions",
-    /// Sets what became of a decision of the caller's member.
+    /// Sets the outcome of a decision of the caller's member.
     SetDecisionOutcome = "/vigie.consortium.v1.DecisionService/SetDecisionOutcome",
     /// Adds a referral or a removal order.
     AddReferral = "/vigie.consortium.v1.ReferralService/AddReferral",
@@ -241,17 +241,17 @@ methods! {
     ProveConsistency = "/vigie.consortium.v1.AuditService/ProveConsistency",
     /// Records calls in the audit.
     RecordCalls = "/vigie.consortium.v1.AuditService/RecordCalls",
-    /// Answers whether a service is serving.
+    /// Returns whether a service is serving.
     HealthCheck = "/grpc.health.v1.Health/Check",
-    /// Answers the same whenever it changes.
+    /// Streams whether a service is serving, whenever that changes.
     HealthWatch = "/grpc.health.v1.Health/Watch",
     /// Describes the protocol.
     Reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-    /// Describes the protocol, in the version before.
+    /// Describes the protocol, in the previous version of reflection.
     ReflectionAlpha = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 }
 
-/// The path, without the first slash.
+/// Writes the path without the first slash.
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.path().trim_start_matches('/'))

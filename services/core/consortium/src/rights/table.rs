@@ -1,4 +1,4 @@
-//! The one table of rights: for each method, who may call it and on what.
+//! The table of rights: for each method, the roles and processes that may call it, and on which targets.
 //!
 //! A method without a row does not compile.
 
@@ -7,18 +7,18 @@ use super::method::Method;
 use crate::flags::Flag as _;
 use crate::members::role::{Role, Roles};
 
-/// On what a role may call a method.
+/// The targets on which a role may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// On nothing: the role does not have the method.
+    /// No targets: the role may not call the method.
     No,
-    /// Anything: the method reads and changes nothing of banks and members.
+    /// No restriction: the method reads and changes no banks and no members.
     Free,
     /// Enabled banks that are the member's own or shared for matching, of owners who are not quarantined.
     Search,
     /// Banks that are the member's own or shared with it in any way.
     Visible,
-    /// Everything there is, as numbers.
+    /// All banks, but only as numbers.
     Everything,
     /// Own banks.
     Own,
@@ -26,7 +26,7 @@ pub(super) enum Scope {
     Shared,
     /// Own banks, and those shared for contributing.
     Contribute,
-    /// Items of own banks, and of those shared for contributing what the member itself contributed.
+    /// Items of own banks, and the member's own contributions in banks shared for contributing.
     Withdraw,
     /// Own banks, and those shared with their hashes.
     Hashes,
@@ -36,18 +36,18 @@ pub(super) enum Scope {
     Opine,
     /// Items of banks that the member may search.
     Searched,
-    /// Items of every bank, of which nothing is told.
+    /// Items of every bank, of which nothing is returned.
     EveryItem,
     /// Items of own banks and of those shared with their hashes; without hashes, of those shared with
     /// details.
     Items,
     /// Items of own banks and of those shared with details or hashes, always without hashes.
     Details,
-    /// The caller's member, its principals but operators, its entries.
+    /// The caller's member, its entries, and its principals other than operators.
     OwnMember,
-    /// The same to read; of the host, every member.
+    /// The caller's member, read only; for callers of the host, every member.
     OwnMemberOrAllOfHost,
-    /// Cases of the whole deployment; of the host alone.
+    /// Cases of the whole deployment; only for callers of the host.
     HostCases,
     /// Every member.
     EveryMember,
@@ -58,16 +58,16 @@ pub(super) enum Scope {
 /// The callers of a method.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    /// Whether anybody may, even without a credential.
+    /// Whether anybody may call the method, even without a credential.
     pub(super) anyone: bool,
-    /// Which of the deployment's own processes may, on everything.
+    /// The processes of the deployment that may call the method, on all targets.
     pub(super) processes: &'static [Process],
-    /// By role, in the order of [`Role`].
+    /// The scope of each role, in the order of [`Role`].
     roles: [Scope; 6],
 }
 
 impl Row {
-    /// On what these roles may call the method; nothing is left out of it but [`Scope::No`].
+    /// Returns the scopes on which these roles may call the method, without [`Scope::No`].
     pub(super) fn scopes(&self, roles: Roles) -> impl Iterator<Item = Scope> {
         let scopes = self.roles;
         roles
@@ -89,7 +89,7 @@ const fn anyone() -> Row {
     Row { anyone: true, processes: &Process::ALL, roles: [Scope::Free; 6] }
 }
 
-/// The row of a method.
+/// Returns the row of a method.
 pub(super) const fn row(method: Method) -> Row {
     use Process::{Bank, Classifier, Coordinator, Exchange, Frontend, Matcher};
     use Scope::{
@@ -106,14 +106,14 @@ pub(super) const fn row(method: Method) -> Row {
         Method::Hash | Method::HashVideo => roles([Free, Free, Free, No, No, No]),
         Method::DescribeDecoding => roles([Free, Free, Free, No, No, Free]),
 
-        // A frontend may be its own coordinator. No member gets past the frontend, which decides on banks.
+        // A frontend may be its own coordinator. Members cannot bypass the frontend, which decides on banks.
         Method::CoordinatorSearch => processes(&[Frontend], NOBODY),
         Method::DescribeTopology => processes(&[Frontend], [No, No, No, No, No, Free]),
         Method::MatcherSearch | Method::MatcherWatch => processes(&[Coordinator, Frontend], NOBODY),
         Method::MatcherDescribe => processes(&[Coordinator, Frontend], [No, No, No, No, No, Free]),
 
         Method::GetBank | Method::ListBanks => roles([Visible, Visible, Visible, Visible, Visible, Visible]),
-        // Numbers alone: whether the bank answers, and how far its log has come.
+        // The answer contains only numbers: whether the bank answers, and the head of its log.
         Method::GetLogHead => {
             processes(&[Frontend], [Visible, Visible, Visible, Visible, Visible, Everything])
         }
@@ -127,7 +127,7 @@ pub(super) const fn row(method: Method) -> Row {
         Method::RemoveItems | Method::UpdateItem | Method::RestoreItems => {
             roles([No, Withdraw, No, Withdraw, No, No])
         }
-        // The one change of items that an operator can make.
+        // The only change of items that an operator can make.
         Method::SetItemHold => roles([No, No, OwnItems, OwnItems, No, EveryItem]),
         Method::GetItem => roles([No, Items, Items, Items, Details, No]),
         Method::ListItems | Method::FindItems | Method::ReadBankChanges | Method::ReadPublishedList => {
@@ -144,13 +144,13 @@ pub(super) const fn row(method: Method) -> Row {
         | Method::ListExchangeRecords
         | Method::ReportExchange => processes(&[Exchange], NOBODY),
 
-        // Feeds are of shards, which hold every member's banks.
+        // A feed covers a shard, which contains every member's banks.
         Method::FeedWatch | Method::FeedLoad => processes(&[Matcher], NOBODY),
 
-        // Who follows it decides for others.
+        // The followers of the directory make decisions for other members.
         Method::ReadDirectory => processes(&[Frontend, Coordinator, Bank, Classifier], NOBODY),
-        // Calls that a bank does not see. A matcher, which knows no members, reports refusals of nobody
-        // alone.
+        // Calls that do not reach a bank. A matcher knows no members, so it reports only refusals without a
+        // member.
         Method::RecordCalls => processes(&[Frontend, Coordinator, Matcher, Classifier], NOBODY),
 
         Method::CreateMember | Method::SetMemberState | Method::SetTokenIssuers | Method::SetQuota => {
@@ -170,23 +170,24 @@ pub(super) const fn row(method: Method) -> Row {
 
         Method::PutOpinions | Method::WithdrawOpinions => roles([No, No, Opine, No, No, No]),
         Method::ListOpinions => roles([No, Visible, Visible, Visible, Visible, No]),
-        // Of which each member lists its own.
+        // Each member lists only its own.
         Method::ListDisputes => roles([No, Free, Free, Free, Free, No]),
         Method::ListMemberHolds => roles([No, No, Free, Free, Free, No]),
         Method::ResolveDispute => roles([No, No, OwnItems, OwnItems, No, No]),
         Method::SetMemberHold => roles([No, No, Searched, Searched, No, No]),
         Method::ReportFloods => processes(&[Frontend], NOBODY),
 
-        // Each of the caller's own member.
+        // Each method concerns only the caller's own member.
         Method::SetPolicy => roles([No, No, No, Free, No, No]),
         Method::GetPolicy => roles([No, No, Free, Free, Free, No]),
         Method::TryPolicy => roles([No, No, Free, Free, No, No]),
 
-        // A type is permanent, and every member's: those declare it who run the deployment.
+        // A hash type is permanent and shared by all members, so only the deployment's operators declare one.
         Method::DeclareHashType => roles([No, No, No, No, No, Free]),
         Method::ListHashTypes => roles([Free; 6]),
 
-        // Whoever runs the deployment answers for the models that it runs. Scores are asked as matches are.
+        // The operators of the deployment are responsible for its models. The roles that match may also
+        // request scores.
         Method::PutModelCard => roles([No, No, No, No, No, Free]),
         Method::GetModelCard | Method::ListModelCards => roles([Free; 6]),
         Method::ScoreConversation => roles([Free, Free, Free, No, No, No]),
@@ -194,14 +195,15 @@ pub(super) const fn row(method: Method) -> Row {
         Method::ClassifierScore => processes(&[Frontend], NOBODY),
         Method::DescribeModels => processes(&[Frontend], [No, No, No, No, No, Free]),
 
-        // Numbers alone, in which what is small of others is suppressed.
+        // The answer contains only numbers; small numbers of other members are suppressed.
         Method::GetStatistics => roles([No, No, No, OwnMember, OwnMemberOrAllOfHost, EveryMember]),
         Method::RecordMatches | Method::RecordDecisions => processes(&[Frontend], NOBODY),
-        // Each of the caller's own member.
+        // Each method concerns only the caller's own member.
         Method::GetDecision | Method::ListDecisions => roles([No, No, Free, Free, Free, No]),
         Method::SetDecisionOutcome => roles([No, No, Free, Free, No, No]),
         Method::RecordLatencies => processes(&[Matcher], NOBODY),
-        // A matcher reports what it has just decided on. Reviews, referrals and incidents are the host's.
+        // A principal with the role matcher may report content that it has just decided on. Only the host
+        // handles reviews, referrals and incidents.
         Method::SubmitReport => roles([Visible, No, Visible, Visible, No, No]),
         Method::ReviewReport => roles([No, No, HostCases, No, No, No]),
         Method::AddReferral => roles([No, No, HostCases, HostCases, No, No]),
@@ -229,7 +231,7 @@ impl Method {
         row(self).anyone
     }
 
-    /// Whether principals of this role may call the method at all, on something.
+    /// Whether principals of this role may call the method on at least one kind of target.
     #[must_use]
     pub fn is_open_to(self, role: Role) -> bool {
         row(self).scopes(Roles::one(role)).next().is_some()
@@ -240,7 +242,7 @@ impl Method {
 mod tests {
     use super::*;
 
-    /// Whoever runs the servers is not by that a curator.
+    /// Running the servers gives no rights on items and banks.
     #[test]
     fn an_operator_reads_no_hash_and_changes_no_bank() {
         for method in Method::ALL {

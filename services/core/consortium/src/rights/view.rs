@@ -1,5 +1,4 @@
-//! A directory that is read by many calls: with each member's sets of banks, computed when they are first
-//! asked for.
+//! A directory for concurrent readers, with each member's sets of banks, which are computed at first use.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,16 +14,16 @@ use crate::directory::Directory;
 use crate::members::member::MemberId;
 use crate::members::principal::PrincipalId;
 
-/// A state of the directory with each member's sets of banks. A change of the directory makes another view.
+/// A state of the directory with each member's sets of banks. A change of the directory creates a new view.
 ///
 /// A member's sets are computed at its first search after a change, and again after a grant of its own
 /// expires. Readers take no lock.
 #[derive(Debug)]
 pub struct View {
     directory: Directory,
-    /// By the member's place in the directory.
+    /// The sets, by the member's index in the directory.
     sets: Box<[ArcSwapOption<MemberBanks>]>,
-    /// The names of principals in logs, by their places in the directory.
+    /// The names of principals in logs, by their indices in the directory.
     names: Box<[OnceLock<Arc<str>>]>,
     stills: Stills,
     thresholds: Box<[Threshold]>,
@@ -49,26 +48,26 @@ impl From<Directory> for View {
 }
 
 impl View {
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub const fn directory(&self) -> &Directory {
         &self.directory
     }
 
-    /// The banks whose charters let videos and images answer one another, whoever may search them.
+    /// Returns the banks whose charters let videos and images match each other, for all members.
     #[must_use]
     pub const fn stills(&self) -> &Stills {
         &self.stills
     }
 
-    /// How far vectors may lie in banks whose charters say so, whoever may search them: each type and
+    /// Returns the distances of vectors that charters set, for all members: each pair of hash type and
     /// distance once, with its banks.
     #[must_use]
     pub const fn thresholds(&self) -> &[Threshold] {
         &self.thresholds
     }
 
-    /// The sets of banks of a member at `now`; empty ones for a member that is not there.
+    /// Returns the sets of banks of a member at `now`; empty sets if the member does not exist.
     #[must_use]
     pub fn banks(&self, member: MemberId, now: UnixMillis) -> Arc<MemberBanks> {
         let compute = || Arc::new(MemberBanks::new(&self.directory, member, now));
@@ -78,14 +77,14 @@ impl View {
         if let Some(sets) = held.load_full().filter(|sets| sets.holds_at(now)) {
             return sets;
         }
-        // Two calls may compute the same at once; either result is right.
+        // Two calls may compute the sets at the same time; both results are correct.
         let sets = compute();
         held.store(Some(Arc::clone(&sets)));
         sets
     }
 
-    /// The name of a principal in logs and fair shares: its member's name, and its number. `None` where the
-    /// principal or its member is not there.
+    /// Returns the name of a principal in logs and fair shares: its member's name, and its number. `None` if
+    /// the principal or its member does not exist.
     #[must_use]
     pub fn principal_name(&self, id: PrincipalId) -> Option<Arc<str>> {
         let name = self.names.get(self.directory.principal_place(id)?)?;
@@ -96,10 +95,10 @@ impl View {
         Some(Arc::clone(name.get_or_init(|| format!("{}/{id}", member.name).into())))
     }
 
-    /// The bank that a member means, and what it is to the member. `None`: there is none, or the member may
-    /// not see it.
+    /// Resolves a name to a bank and its relation to the member. `None` if there is no such bank, or the
+    /// member may not see it.
     ///
-    /// A flat name is that of an own bank, or an alias; never both, since the directory refuses that.
+    /// A flat name is the name of an own bank or an alias; never both, since the directory refuses that.
     pub(super) fn resolve(
         &self,
         member: MemberId,
@@ -117,16 +116,16 @@ impl View {
         Some((bank, Relation::of(directory, bank, member, now)?))
     }
 
-    /// Whether a member sees the details of a bank's items: an own bank's, and those of one that is shared
-    /// with it with details or hashes.
+    /// Whether a member sees the details of a bank's items: it owns the bank, or the bank is shared with it
+    /// with details or hashes.
     #[must_use]
     pub fn sees_details(&self, member: MemberId, bank: &OwnedBank, now: UnixMillis) -> bool {
         let relation = Relation::of(&self.directory, bank, member, now);
         relation.is_some_and(Relation::sees_details)
     }
 
-    /// How a bank is called in answers to a member: an own one by its name, another's by the member's alias,
-    /// or else by owner and name. `None` where the member may not see it.
+    /// Returns the name of a bank in answers to a member: the plain name of an own bank, otherwise the
+    /// member's alias, or else owner and name. `None` if the member may not see the bank.
     #[must_use]
     pub fn name_for(&self, member: MemberId, bank: &OwnedBank, now: UnixMillis) -> Option<BankRef> {
         if bank.owner == member {

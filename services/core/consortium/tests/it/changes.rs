@@ -1,5 +1,5 @@
-//! Any sequence of changes, against the naive maps: what is applied, what is refused, what is found, what is
-//! authorised.
+//! Compares the directory with naive maps over arbitrary sequences of changes: applied and refused changes,
+//! lookups, and rights.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::model_cards::card;
 use crate::naive::Naive;
 use crate::world;
 
-/// Ids of members, from few, so that changes meet.
+/// Ids of members, from a small range, so that changes collide.
 fn member() -> impl Strategy<Value = MemberId> {
     (0_u32..6).prop_map(MemberId)
 }
@@ -95,7 +95,7 @@ fn vector(serial: u8) -> HashType {
     VectorClass::ALL[usize::from(serial % 2)].hash_type(serial)
 }
 
-/// Declarations of few numbers and names, some of which are none.
+/// Declarations with few numbers and names, some of them invalid.
 fn declaration() -> impl Strategy<Value = Declaration> {
     let name = prop_oneof![Just("clip"), Just("dino"), Just("text"), Just("pdq"), Just("No")];
     (1_u8..5, name, 1_u16..3, 0_u32..4).prop_map(|(serial, name, elements, distance)| Declaration {
@@ -152,8 +152,8 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// The change with the next id in most cases in which it creates something, so that not nearly all of them
-/// are refused.
+/// Returns the change. If it creates something, it usually gets the next id, so that most changes are not
+/// refused.
 fn likely(change: &Change, naive: &Naive) -> Change {
     let mut change = change.clone();
     if let Change::BankCreated { bank, .. } = &mut change
@@ -175,7 +175,7 @@ fn likely(change: &Change, naive: &Naive) -> Change {
     change
 }
 
-/// Everything that is looked for is found where the maps have it.
+/// Checks that every lookup gives the same result as the maps.
 fn check_lookups(directory: &Directory, naive: &Naive) {
     for id in 0..7 {
         let id = MemberId(id);
@@ -216,7 +216,7 @@ fn check_lookups(directory: &Directory, naive: &Naive) {
     }
 }
 
-/// The sets of a member, as a search of the maps gives them.
+/// Returns the sets of a member, computed from the maps.
 fn naive_sets(naive: &Naive, member: MemberId, now: UnixMillis) -> [Vec<BankId>; 3] {
     let capabilities = |bank: &OwnedBank| {
         if bank.owner == member {
@@ -253,11 +253,11 @@ fn check_sets(view: &View, naive: &Naive, now: UnixMillis) {
     }
 }
 
-/// Shows each credential that there could be: whoever is revoked, expired or of a member that does not take
-/// part calls nothing.
+/// Tries each possible credential: a principal that is revoked, expired or of an inactive member cannot call
+/// anything.
 fn check_callers(view: &View, naive: &Naive, now: UnixMillis, before: &mut Vec<(Caller, u8, u8)>) {
     let is_over = |expiry: Expiry| expiry.to_wire() != 0 && expiry.to_wire() <= now.0;
-    // Whether the credential of this kind and number is a principal's, and accepted.
+    // Whether a principal has the credential of this kind and number, and it is accepted.
     let holds = |credential: &Credential, kind: u8, number: u8| match credential {
         Credential::Certificate(id) => kind == 0 && id.as_str() == certificate(number),
         Credential::Token(token) => kind == 2 && token.subject() == number.to_string(),
@@ -298,7 +298,7 @@ fn check_callers(view: &View, naive: &Naive, now: UnixMillis, before: &mut Vec<(
     }
     let nobody = if view.directory().is_on() { Caller::Anonymous } else { Caller::Everyone };
     assert_eq!(view.caller(None, None), nobody);
-    // Callers that were proven earlier, as on a stream that is open for long.
+    // Callers that were verified earlier, as on a long-lived stream.
     for (caller, kind, number) in before.iter().copied() {
         let Caller::Principal(proven) = caller else { continue };
         let admitted = view.admit(caller, Method::WhoAmI, now).is_ok();
@@ -330,7 +330,7 @@ fn charters_have_no_more_different_distances_than_one_search() {
         apply(charter(bank, 0..16)).unwrap();
     }
     assert!(matches!(apply(charter(17, 0..1)), Err(Refusal::TooMany { max: 256, .. })));
-    // A charter in the place of another, and the distances of another bank once more.
+    // Replaces a charter, and repeats the distances of another bank.
     apply(charter(3, 0..16)).unwrap();
     apply(charter(16, 0..15)).unwrap();
     apply(charter(17, 0..1)).unwrap();
@@ -346,7 +346,7 @@ fn charters_have_no_more_different_distances_than_one_search() {
     assert_eq!((shared.hash_type, shared.distance), (VectorClass::ALL[0].hash_type(1), Distance(5)));
 }
 
-/// How many sequences are tried: `VIGIE_SEEDS`, or 100.
+/// Returns the number of tested sequences: `VIGIE_SEEDS`, or 100.
 fn sequences() -> u32 {
     std::env::var("VIGIE_SEEDS").map_or(100, |seeds| seeds.parse().unwrap())
 }
@@ -378,7 +378,7 @@ proptest! {
             }
             prop_assert!(directory.apply(sequence, change).is_err());
             let view = View::from(directory.clone());
-            // The moments do not ascend: what was computed for one must not be taken for another.
+            // The times do not ascend: sets computed for one time must not be used for another.
             for now in [50, 10, 99, 100, 30].map(UnixMillis) {
                 check_sets(&view, &naive, now);
             }
@@ -386,7 +386,7 @@ proptest! {
         }
         prop_assert_eq!(rows(&directory), naive.rows());
         check_lookups(&directory, &naive);
-        // The same rows by another way have the same digest, and others another one.
+        // The same rows, built in another way, have the same digest; different rows have another one.
         let (sequence, digest) = (directory.sequence(), directory.digest());
         let again = Directory::from_rows(naive.rows(), sequence).proven(sequence, digest).unwrap();
         prop_assert_eq!(rows(&again), naive.rows());
@@ -409,7 +409,7 @@ proptest! {
         prop_assert!(with(Row::ModelCard(card("other", 1))).is_none());
         let with_used = with(Row::Used { principal: PrincipalId(77), bank: BankId(7_777) });
         prop_assert!(with_used.is_none());
-        // A follower that is sent what lies between the states comes to the same, wherever it begins.
+        // A follower that applies the difference gets the same state, from any earlier state.
         for before in &states {
             let Difference { set, gone } = directory.difference_from(before);
             let mut follower = before.clone();

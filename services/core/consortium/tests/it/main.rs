@@ -1,4 +1,4 @@
-//! The consortium's rules against slow second implementations of them.
+//! Tests of the consortium's rules against slow second implementations of them.
 
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 

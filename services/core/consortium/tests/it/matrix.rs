@@ -1,4 +1,5 @@
-//! Members x roles x credentials x banks x every method: what the crate answers, against the sentences.
+//! Compares the crate's answers with the sentences of `rights.txt`, for all members, roles, credentials,
+//! banks and methods.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,7 @@ use vigie_model::{BankId, ItemId};
 use crate::sentences::{Rules, Target, Who};
 use crate::world::{NOW, Shown, World, key};
 
-/// Banks as callers name them: own, shared, not shared, deleted, and never there.
+/// Banks as callers name them: own, shared, not shared, deleted, and nonexistent.
 const NAMES: [&str; 14] = [
     "own",
     "owner/shared",
@@ -30,7 +31,8 @@ const NAMES: [&str; 14] = [
     "alias9",
 ];
 
-/// The targets that callers name in calls of a method. No arm is left out: a new method needs an entry.
+/// Returns the targets that callers name in calls of a method. The match is exhaustive: a new method needs an
+/// entry.
 fn targets(method: Method, world: &World) -> Vec<Target> {
     let banks = || NAMES.iter().map(|name| Target::Bank((*name).to_owned()));
     let members = || ["local", "owner", "match", "quaran", "nobody"].map(Target::Member);
@@ -171,7 +173,7 @@ fn targets(method: Method, world: &World) -> Vec<Target> {
     }
 }
 
-/// The crate's answer to a call, in the words of the sentences.
+/// Returns the crate's answer to a call, in the form that the sentences use.
 fn answer(view: &View, shows: &Shows, method: Method, target: &Target) -> Result<String, Denied> {
     let caller = shows.caller(view)?;
     let admitted = view.admit(caller, method, NOW)?;
@@ -254,7 +256,7 @@ fn code(denied: &Denied) -> &'static str {
     }
 }
 
-/// A caller of the matrix: who it is by the facts, and what it shows.
+/// A caller of the matrix: its identity in the facts, and the credentials that it sends.
 struct Shows {
     who: Who,
     certificate: Option<String>,
@@ -268,8 +270,8 @@ impl Shows {
         Self { who, certificate: None, process: None, key: None, token: None }
     }
 
-    /// Finds the principal as `vigie-credentials` does: whatever is shown has to be somebody's, and of one
-    /// member.
+    /// Finds the principal as `vigie-credentials` does: each credential must belong to a principal, and all
+    /// to one member.
     fn caller(&self, view: &View) -> Result<Caller, InvalidCredential> {
         let token = self.token.as_ref().map(|(issuer, subject)| Reference::Token { issuer, subject });
         let shown =
@@ -318,8 +320,8 @@ fn callers(world: &World) -> Vec<Shows> {
             Shown::Key(key) => all.push(Shows { certificate: Some(key.to_string()), ..wrong() }),
         }
     }
-    // Two credentials: of one member the header goes first; of two members neither counts; a process adds
-    // nothing.
+    // Two credentials: of one member, the header takes precedence; of two members, neither is valid; a
+    // process adds nothing.
     let find = |member: u32, kind: fn(&Shown) -> bool, role: &str| {
         let is_it = |fact: &&crate::world::PrincipalFact| {
             fact.member == member && kind(&fact.shown) && fact.roles == [role]
@@ -364,7 +366,7 @@ fn every_cell_of_the_matrix_is_as_the_sentences_have_it() {
     }
     println!("{cells} cells: {outcomes:?}");
     assert!(cells >= 10_000);
-    // No outcome is too rare to mean something.
+    // Each outcome occurs often enough to be meaningful.
     assert!(outcomes.len() == 5 && outcomes.values().all(|count| *count > 500), "{outcomes:?}");
 }
 
@@ -375,15 +377,15 @@ fn the_sentences_speak_of_every_method() {
     assert_eq!(spoken, names);
 }
 
-/// Not shared, deleted and never there: the same code, text and size, for every caller and method. So are
-/// expired grants.
+/// Banks that are not shared, were deleted or never existed give the same code, text and size, for every
+/// caller and method. So do banks with expired grants.
 #[test]
 fn what_is_not_shared_cannot_be_told_from_what_never_was() {
     let world = World::new();
     let view = world.view();
     let mut compared = 0;
     for shows in callers(&world) {
-        // To its owner the bank is no secret.
+        // The owner may know the bank.
         if matches!(&shows.who, Who::Principal(fact) if fact.member == 2) {
             continue;
         }
@@ -418,7 +420,7 @@ fn what_is_not_shared_cannot_be_told_from_what_never_was() {
     assert!(compared > 10_000, "{compared}");
 }
 
-/// While there is no principal, everything is as it was before there were members.
+/// While there is no principal, everything works as without members.
 #[test]
 fn everybody_may_do_everything_while_the_consortium_is_off() {
     let mut directory = vigie_consortium::Directory::new();

@@ -1,5 +1,5 @@
-//! A directory of the size that the requirement names takes less memory than it may, as counted by an
-//! allocator that watches one thread.
+//! Checks that a directory of the required size stays below its memory limit, as counted by an allocator that
+//! watches one thread.
 #![expect(
     unsafe_code,
     reason = "a counting allocator has to implement an unsafe trait; each call goes to the system's"
@@ -25,7 +25,7 @@ thread_local! {
 }
 
 fn count(change: impl FnOnce(usize) -> usize) {
-    // Threads allocate while they end, when their locals are gone.
+    // Threads can allocate while they end, after their thread-locals are destroyed.
     let _ = HELD.try_with(|held| held.set(change(held.get())));
 }
 
@@ -54,7 +54,7 @@ const GRANTS: u32 = 2_000;
 const PRINCIPALS: u64 = 4_000;
 const NOW: UnixMillis = UnixMillis(1_000);
 
-/// A principal with a long note, and with two keys as during a rotation.
+/// Returns a principal with a long note, and with two keys as during a rotation.
 fn principal(number: u64, member: MemberId) -> Principal {
     let role = if member == MemberId::HOST { Role::Operator } else { Role::Matcher };
     let held = |number| ApiKey {
@@ -117,10 +117,10 @@ fn a_large_directory_takes_less_than_20_megabytes_with_all_its_sets() {
     let all_bytes = HELD.get() - before;
     println!("{view}: {directory_bytes} bytes, {} with all sets", all_bytes);
     assert!(all_bytes < 20_000_000, "{all_bytes}");
-    // Not by an error of the count.
+    // The count is plausible.
     assert!(directory_bytes > 1_000_000, "{directory_bytes}");
 
-    // While one change is made there are two directories, which share what did not change.
+    // During a change there are two directories, which share the unchanged rows.
     let mut next = view.directory().clone();
     let sequence = Sequence(next.sequence().0 + 1);
     next.apply(sequence, &Change::BankDeleted { bank: BankId(5) }).unwrap();
@@ -131,8 +131,8 @@ fn a_large_directory_takes_less_than_20_megabytes_with_all_its_sets() {
     drop(next);
 }
 
-/// The price of a search in this crate (the principal of a key, the rights, the set of banks) with 2 members
-/// and with 200.
+/// Measures the cost of a search in this crate (the principal of a key, the rights, the set of banks) with 2
+/// members and with 200.
 #[test]
 fn the_price_of_a_search_does_not_grow_with_the_members() {
     let large = View::from(directory());
@@ -162,7 +162,7 @@ fn the_price_of_a_search_does_not_grow_with_the_members() {
         admitted.search(named).unwrap().set().contains(BankId(1))
     };
     let named = ["known-material-1".parse().unwrap()];
-    // Both are measured in turns, and the fastest turn of each counts: a busy machine is slow for both.
+    // Both are measured alternately, and the fastest run of each counts: a busy machine slows both.
     let mut fastest = [[f64::MAX; 2]; 2];
     for _ in 0..40 {
         for (view, fastest) in [&small, &large].into_iter().zip(&mut fastest) {
@@ -178,7 +178,7 @@ fn the_price_of_a_search_does_not_grow_with_the_members() {
         fastest[0], fastest[1]
     );
     for (small, large) in fastest[0].into_iter().zip(fastest[1]) {
-        // Binary searches of larger tables, and no more.
+        // Only the binary searches of larger tables may add time.
         assert!(large < 2.0 * small + 2.0, "{large} after {small}");
     }
 }

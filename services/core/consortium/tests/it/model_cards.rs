@@ -7,7 +7,7 @@ use vigie_consortium::change::bounds::MODELS_MAX;
 use vigie_consortium::{CardFault, CardVersion, Change, Directory, Row};
 use vigie_model::Sequence;
 
-/// A card of a model of pictures, as an operator writes it. Its version is not read.
+/// Returns a card of a model of pictures, as an operator writes it. Its version is ignored.
 pub(crate) fn document(name: &str) -> String {
     r#"{
         "name": "NAME", "version": 0, "server_version": "7",
@@ -20,7 +20,7 @@ pub(crate) fn document(name: &str) -> String {
     .replace("NAME", name)
 }
 
-/// The card of that document as a version.
+/// Returns the card of that document as a version.
 pub(crate) fn card(name: &str, version: u32) -> Arc<CardVersion> {
     Arc::new(CardVersion::read_as(&document(name), version).unwrap())
 }
@@ -31,7 +31,8 @@ fn a_card_is_read_back_from_its_own_document() {
     assert_eq!((card.name(), card.version()), ("blue", 3));
     let read = CardVersion::read(card.document()).unwrap();
     assert_eq!((&read, read.card()), (&*card, card.card()));
-    // What is read once more is written as before: whoever gets a card and puts it changes nothing else.
+    // A card that is read and written again is unchanged: getting and putting a card changes only its
+    // version.
     assert_eq!(CardVersion::read_as(card.document(), 3).unwrap(), *card);
     assert_ne!(CardVersion::read_as(card.document(), 4).unwrap(), *card);
     assert_eq!(format!("{card:?}"), "CardVersion(blue 3)");
@@ -84,7 +85,7 @@ fn versions_ascend_by_one_and_there_are_64_models() {
     };
     let empty = directory.digest();
     for version in [0, 2] {
-        // Version 0 is none, and so no card has it.
+        // Version 0 is invalid, so no card has it.
         if version > 0 {
             let refused = put(&mut directory, "blue", version).unwrap_err();
             assert_eq!(refused, Refusal::CardVersion { name: "blue".into(), next: 1, put: version });

@@ -41,7 +41,7 @@ impl Naive {
         }
     }
 
-    /// Applies a change, or refuses it and stays as it was.
+    /// Applies a change, or refuses it and stays unchanged.
     pub(crate) fn apply(&mut self, change: &Change) -> bool {
         let before = self.clone();
         self.put(change);
@@ -52,7 +52,7 @@ impl Naive {
         holds
     }
 
-    /// Does what the change says, whatever comes of it.
+    /// Applies the change without checks.
     fn put(&mut self, change: &Change) {
         match change.clone() {
             Change::MemberPut(member) => {
@@ -106,7 +106,7 @@ impl Naive {
         }
     }
 
-    /// Invariants of every directory.
+    /// Checks the invariants of every directory.
     fn is_sound(&self) -> bool {
         let members: Vec<_> = self.members.values().map(|member| member.name.to_string()).collect();
         let credentials: Vec<_> = self.principals.values().flat_map(shown).collect();
@@ -140,7 +140,7 @@ impl Naive {
             })
     }
 
-    /// Conditions of every change.
+    /// Checks the conditions of every change.
     fn may_follow(&self, before: &Self, change: &Change) -> bool {
         match change {
             Change::MemberPut(member) => {
@@ -173,7 +173,7 @@ impl Naive {
         }
     }
 
-    /// As a directory gives its rows.
+    /// Returns the rows in the order of [`Directory::rows`](vigie_consortium::Directory::rows).
     pub(crate) fn rows(&self) -> Vec<Row> {
         let members = self.members.values().map(|row| Row::Member(Arc::new(row.clone())));
         let principals = self.principals.values().map(|row| Row::Principal(Arc::new(row.clone())));
@@ -204,7 +204,7 @@ fn is_distinct<T: Ord>(mut all: Vec<T>) -> bool {
     all.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// The credentials of a principal, as texts.
+/// Returns the credentials of a principal, as texts.
 fn shown(principal: &Principal) -> Vec<String> {
     match &principal.credential {
         Credential::Certificate(id) => vec![format!("certificate {id}")],

@@ -1,5 +1,5 @@
-//! The slow second implementation: the sentences of `rights.txt`, and what their conditions mean, decided on
-//! the facts of a [`World`] one after another. Knows nothing of directories, scopes, sets or caches.
+//! The slow second implementation: it evaluates the sentences of `rights.txt` and their conditions one after
+//! another on the facts of a [`World`]. It uses no directories, scopes, sets or caches.
 
 use std::collections::BTreeSet;
 
@@ -18,16 +18,16 @@ pub(crate) enum Who {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
     Nothing,
-    /// Banks of a search; none for all.
+    /// The banks of a search; empty for all.
     Search(Vec<String>),
     Bank(String),
     NewBank(String),
     Banks,
     /// The number of an item, its bank and its contributor; no bank for no item.
     Item(u64, Option<(u32, u32)>),
-    /// The same, to be held.
+    /// An item to be held, with the same fields.
     Hold(u64, Option<(u32, u32)>),
-    /// The same, of which a member says something.
+    /// An item for a member's opinion or change, with the same fields.
     Word(u64, Option<(u32, u32)>),
     Member(&'static str),
     Grantee(&'static str),
@@ -59,7 +59,7 @@ impl Rules {
         let sentence = |line: &'static str| {
             let (roles, rest) = line.split_once(" may ").unwrap();
             let (methods, condition) = rest.split_once(" on ").unwrap();
-            // A process is called "process frontend", so that it is no role.
+            // A process is written as "process frontend", which is not a role.
             let roles = if roles.starts_with("process ") { vec![roles] } else { roles.split(' ').collect() };
             Sentence { roles, methods: methods.split(' ').collect(), condition }
         };
@@ -70,7 +70,7 @@ impl Rules {
         self.0.iter().flat_map(|sentence| sentence.methods.iter().copied()).collect()
     }
 
-    /// The answer to a call: a code, or `OK` and what the answer is made from.
+    /// Returns the answer to a call: a code, or `OK` and the inputs of the answer.
     pub(crate) fn answer(&self, world: &World, who: &Who, method: &str, target: &Target) -> String {
         let conditions = |words: &[&str]| -> Vec<&'static str> {
             let is_meant = |sentence: &&Sentence| {
@@ -266,7 +266,7 @@ impl World {
         bank.is_enabled && owner.state != "quarantined"
     }
 
-    /// The bank that a member means and sees.
+    /// Returns the bank that a member names and sees.
     fn called(&self, member: &MemberFact, name: &str) -> Option<&BankFact> {
         let is_it = |bank: &&BankFact| {
             let owner = self.members.iter().find(|owner| owner.id == bank.owner).unwrap();
@@ -300,7 +300,7 @@ impl World {
         may_manage(member, conditions, of.id, roles) && may_give
     }
 
-    /// Whether a call may read what is of the member `of`, or of none (`u32::MAX`).
+    /// Whether a call may read data of the member `of`, or of no member (`u32::MAX`).
     fn reads(&self, member: &MemberFact, conditions: &[&str], of: u32) -> bool {
         conditions.iter().any(|condition| match *condition {
             "every member"

@@ -1,5 +1,4 @@
-//! Facts about a small consortium, as lists that are searched from end to end; and the changes that bring
-//! them about.
+//! Facts about a small consortium, as lists that are searched linearly, and the changes that create them.
 
 use vigie_consortium::{
     ApiKey, ApiKeys, Capabilities, Capability, Change, Credential, Directory, Expiry, Flag, Grant, KeyDigest,
@@ -8,7 +7,7 @@ use vigie_consortium::{
 };
 use vigie_model::{BankId, Sequence, UnixMillis};
 
-/// The moment of every call of the matrix.
+/// The time of every call of the matrix.
 pub(crate) const NOW: UnixMillis = UnixMillis(1_000_000);
 
 #[derive(Debug, Clone)]
@@ -62,7 +61,7 @@ pub(crate) struct World {
     pub(crate) principals: Vec<PrincipalFact>,
 }
 
-/// The first principal, who is in no cell.
+/// The first principal, which is not a caller of the matrix.
 const FOUNDER: PrincipalId = PrincipalId(1);
 
 pub(crate) const ROLES: [&str; 6] =
@@ -71,9 +70,9 @@ pub(crate) const ROLES: [&str; 6] =
 const CAPABILITIES: [&str; 5] = ["match", "see-details", "opine", "contribute", "see-hashes"];
 
 impl World {
-    /// A host; an owner of banks; members that were given each capability alone, all, none, and what has
-    /// expired; members that are suspended and quarantined. Of each member principals with each role and each
-    /// pair of roles, by each kind of credential.
+    /// Creates a host; an owner of banks; members with each single capability, all, none, and an expired
+    /// grant; and suspended and quarantined members. Each member has principals with each role and each pair
+    /// of roles, for each kind of credential.
     pub(crate) fn new() -> Self {
         let mut world = Self::default();
         let names = [
@@ -157,7 +156,7 @@ impl World {
         self.principals.push(PrincipalFact { id, member, roles: roles.to_vec(), shown, expires, is_revoked });
     }
 
-    /// The view that changes lead to.
+    /// Applies the changes and returns the view.
     pub(crate) fn view(&self) -> View {
         let mut directory = Directory::new();
         let mut sequence = 0;
@@ -206,7 +205,7 @@ impl World {
     }
 }
 
-/// The id of the key of this number.
+/// Returns the id of the key with this number.
 pub(crate) fn key(number: u64) -> KeyId {
     let digits = (0..16).map(|at| char::from(b'a' + u8::try_from(number >> (4 * at) & 15).unwrap()));
     digits.collect::<String>().parse().unwrap()

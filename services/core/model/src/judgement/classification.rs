@@ -1,19 +1,20 @@
-//! What a classifier says of a content: scores, never a verdict.
+//! The scores of a classifier for a content; never a verdict.
 
 use std::fmt;
 
-/// The scores that one model gives one content.
+/// The scores of one model for one content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Classification {
     /// The name of the model.
     pub model: Box<str>,
-    /// The version of its card; 0 where there is no card.
+    /// The version of its card; 0 if there is no card.
     pub version: u32,
-    /// The model is in shadow: its scores were counted, and are answered to nobody.
+    /// Whether the model is in shadow: its scores are counted but not returned to callers.
     pub is_shadow: bool,
-    /// The score of each class, in the order of the card; empty for a model in shadow, and without scores.
+    /// The score of each class, in the order of the card; empty for a model in shadow, and if the model gave
+    /// no scores.
     pub scores: Vec<ClassScore>,
-    /// Why the model gave no score; `None` where it did.
+    /// The reason why the model gave no score; `None` if it gave scores.
     pub unavailable: Option<ScoreFailure>,
 }
 
@@ -24,23 +25,23 @@ pub struct ClassScore {
     pub class: Box<str>,
     /// The score, from 0 to 1: not a probability.
     pub score: f32,
-    /// The threshold with all that is known of it; `None` where none was chosen.
+    /// The threshold with its measured rates; `None` if none was chosen.
     pub threshold: Option<ScoreThreshold>,
 }
 
 /// The threshold of a class.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoreThreshold {
-    /// The score from which on the content counts as of the class.
+    /// The smallest score at which content counts as belonging to the class.
     pub threshold: f32,
-    /// The rate by which the threshold was chosen, with a confidence of 95 %: at most one in so many other
+    /// N of the rate 1 in N by which the threshold was chosen: with 95 % confidence, at most one in N other
     /// contents is above it.
     pub at_most_one_in: u64,
-    /// The rate at which other content was above it in the calibration.
+    /// The rate of other content above the threshold in the calibration.
     pub false_positives: RateEstimate,
 }
 
-/// A rate as it was measured, with its interval of 95 %.
+/// A measured rate with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateEstimate {
     /// The share, 0 to 1.
@@ -49,7 +50,7 @@ pub struct RateEstimate {
     pub low: f64,
     /// The upper end of the interval.
     pub high: f64,
-    /// The contents that were measured.
+    /// The number of measured contents.
     pub sample: u64,
 }
 
@@ -62,19 +63,19 @@ pub enum ScoreFailureKind {
     OtherVersion,
     /// The model is not served.
     NotServed,
-    /// The content is none that the model reads.
+    /// The model cannot read the content.
     Content,
-    /// Too many runs wait.
+    /// Too many runs are waiting.
     Busy,
-    /// The time was up.
+    /// The deadline has passed.
     OutOfTime,
-    /// The model, its process or its server failed, or answered what is no score.
+    /// The model, its process or its server failed, or returned an invalid score.
     Failed,
-    /// There is no connection to a classifier, or it answers nothing.
+    /// There is no connection to a classifier, or it does not answer.
     Away,
 }
 
-/// Why a model gave no score, in words that hold nothing of the content.
+/// The reason why a model gave no score, in words that reveal nothing about the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScoreFailure {
     /// The kind.
@@ -83,18 +84,20 @@ pub struct ScoreFailure {
     pub message: Box<str>,
 }
 
-/// Bytes around the texts of a classification, and of one score, when they are encoded, at most.
+/// The largest size, in bytes, of the other fields of an encoded classification, besides its texts and
+/// scores.
 const NUMBERS_BYTES: usize = 32;
-/// The numbers of one score with its threshold and rates, with their tags, at most.
+/// The largest encoded size of the numbers of one score with its threshold and rates, with tags, in bytes.
 const SCORE_BYTES: usize = 96;
 
 impl Classification {
-    /// Bytes of the name of a model or a class.
+    /// The longest name of a model or a class, in bytes.
     pub const NAME_LEN_MAX: usize = 64;
-    /// Classes of one model.
+    /// The largest number of classes of one model.
     pub const CLASSES_MAX: usize = 64;
 
-    /// The bytes of the encoded classification of a model that has such classes, at most.
+    /// Returns an upper bound on the encoded size, in bytes, of a classification of a model with these
+    /// classes.
     #[must_use]
     pub fn bytes_of<'a>(model: &str, classes: impl Iterator<Item = &'a str>) -> usize {
         let scores: usize = classes.map(|class| SCORE_BYTES + class.len()).sum();
@@ -123,7 +126,7 @@ impl ScoreFailureKind {
         Self::Away,
     ];
 
-    /// A short label for metrics and scripts.
+    /// Returns a short label for metrics and scripts.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -149,7 +152,7 @@ impl ScoreFailure {
     /// The longest message, in bytes.
     pub const MESSAGE_BYTES_MAX: usize = 256;
 
-    /// A failure whose message is cut to its bound.
+    /// Creates a failure, with the message cut to [`Self::MESSAGE_BYTES_MAX`] bytes at a character boundary.
     #[must_use]
     pub fn new(kind: ScoreFailureKind, message: &str) -> Self {
         let end = message.floor_char_boundary(Self::MESSAGE_BYTES_MAX.min(message.len()));

@@ -91,7 +91,7 @@ impl Standing {
         self.probation || !self.held_for.is_empty()
     }
 
-    /// Returns the facts with which a member is answered.
+    /// Returns the facts that a member's answer contains.
     #[must_use]
     pub fn facts(&self, member: Option<MemberId>) -> Facts {
         let count = |kind| {
@@ -135,8 +135,8 @@ impl Standing {
             length(&mut bytes, class.len());
             bytes.extend(class.as_bytes());
         }
-        // Only if they changed, so that the digest of any other standing equals that of builds without
-        // labels.
+        // Labels are included only if they changed, so that the digest of any other standing equals that of
+        // builds without labels.
         if let Some(labels) = labels {
             length(&mut bytes, labels.len());
             for label in labels.iter() {

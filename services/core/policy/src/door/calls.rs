@@ -1,4 +1,4 @@
-//! Operators and functions on single values and lists.
+//! Lowers operators and functions on single values and lists.
 
 use cel::IdedExpr;
 use cel::common::ast::{Expr, operators};
@@ -128,8 +128,8 @@ impl<'e> Lowering<'e> {
         Ok(Single { node, kind: Kind::Bool, steps, bytes: 0 })
     }
 
-    /// Lowers `has`, which asks whether a query has a value. A match has all of its fields, so `has` on one
-    /// is refused as a mistake.
+    /// Lowers `has`, which tests whether a query has a value. A match has all of its fields, so `has` on a
+    /// field of a match is refused as a mistake.
     fn presence(&mut self, of: &'e IdedExpr) -> Result<Single, Refusal> {
         if let Expr::Select(select) = &of.expr
             && let Some(field) = self.query_field(select)?

@@ -1,4 +1,4 @@
-//! Comprehensions: `exists`, `all`, `exists_one`, `filter` and `map`, with a bounded nesting.
+//! Lowers comprehensions: `exists`, `all`, `exists_one`, `filter` and `map`, with a bounded nesting.
 
 use cel::IdedExpr;
 use cel::common::ast::Expr;
@@ -10,7 +10,7 @@ use crate::evaluate::NESTING_MAX;
 use crate::tree::{List, Loop, Node};
 use crate::values::Kind;
 
-/// The list that a comprehension goes through, and the body there.
+/// The list that a comprehension iterates over, and its lowered body.
 struct Looped<T> {
     range: Many,
     slot: usize,
@@ -92,7 +92,7 @@ impl<'e> Lowering<'e> {
             return self.refused(variable, format!("the variable {name} has the name of something else"));
         }
         self.variables.push(Variable { name, kind: range.kind, bytes: range.bytes });
-        // The body's own comprehensions are within no range of this one.
+        // Comprehensions in the body are not within the range of this one.
         let was_in_range = std::mem::replace(&mut self.is_in_range, false);
         let body = body(self)?;
         self.is_in_range = was_in_range;

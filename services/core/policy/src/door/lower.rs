@@ -8,19 +8,22 @@ use crate::fields::{MATCH_FIELDS, QUERY_FIELDS, QueryField, TEXTS_FIELDS};
 use crate::tree::{List, Node, Tree};
 use crate::values::Kind;
 
-/// Nodes of one condition, elements of lists included.
+/// The largest number of nodes of one condition, elements of lists included.
 pub(crate) const NODES_MAX: usize = 512;
-/// Nodes within each other. `&&` and `||` chains are balanced by the parser and count by their logarithm.
+/// The deepest nesting of nodes. The parser balances chains of `&&` and `||`, so they nest by the logarithm
+/// of their length.
 pub(crate) const TREE_DEPTH_MAX: usize = 32;
-/// Elements of one list that a condition writes.
+/// The largest number of elements of a list literal.
 pub(crate) const LITERALS_MAX: usize = 256;
-/// Bytes of one text that a condition writes.
+/// The longest text literal, in bytes.
 pub(crate) const TEXT_LITERAL_BYTES_MAX: usize = 256;
-/// Matches that a condition sees.
+/// The largest number of matches that a condition sees.
 pub(crate) const MATCHES_MAX: usize = 64;
-/// Elements that the estimate assumes for `labels` and `classification`. An item has at most 32 labels.
+/// The number of elements that the estimate assumes for `labels` and `classification`. An item has at most 32
+/// labels.
 const TEXTS_ASSUMED: u64 = 64;
-/// Bytes that the estimate assumes for a text of a fact. A bank's name with its owner has at most 288.
+/// The number of bytes that the estimate assumes for a text of a fact. A bank's name with its owner has at
+/// most 288.
 const TEXT_BYTES_ASSUMED: u64 = 512;
 
 /// Translates a parsed condition.
@@ -31,24 +34,24 @@ pub(super) fn lowered(expr: &IdedExpr, places: &SourceInfo, source: &str) -> Res
     Ok(Tree { root: root.node, steps_max: root.steps })
 }
 
-/// A node and what is known of its value.
+/// A node with the kind and bounds of its value.
 pub(super) struct Single {
     pub(super) node: Node,
     pub(super) kind: Kind,
-    /// The most steps.
+    /// The largest number of steps.
     pub(super) steps: u64,
-    /// The most bytes, of a text.
+    /// The largest length of a text, in bytes.
     pub(super) bytes: u64,
 }
 
-/// A list and what is known of its elements.
+/// A list with the kind and bounds of its elements.
 pub(super) struct Many {
     pub(super) list: List,
     pub(super) kind: Kind,
-    /// The most elements.
+    /// The largest number of elements.
     pub(super) len: u64,
     pub(super) steps: u64,
-    /// The most bytes of an element.
+    /// The largest length of an element, in bytes.
     pub(super) bytes: u64,
 }
 
@@ -66,11 +69,11 @@ pub(super) struct Variable<'e> {
 pub(super) struct Lowering<'e> {
     pub(super) places: &'e SourceInfo,
     pub(super) source: &'e str,
-    /// Of the comprehensions around the node, the outermost first.
+    /// The variables of the comprehensions around the node, the outermost first.
     pub(super) variables: Vec<Variable<'e>>,
     pub(super) nodes: usize,
     pub(super) depth: usize,
-    /// The node is within the list that a comprehension goes through.
+    /// Whether the node is within the list that a comprehension iterates over.
     pub(super) is_in_range: bool,
 }
 

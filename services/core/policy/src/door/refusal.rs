@@ -1,8 +1,8 @@
-//! Why the door refuses a condition.
+//! The refusal of a condition by the door.
 
 use std::fmt;
 
-/// Why a condition is not let through, and where.
+/// The reason for refusing a condition, and its position in the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     reason: String,
@@ -15,7 +15,7 @@ impl Refusal {
         Self { reason: reason.into(), at: None }
     }
 
-    /// Names the place of this byte of the source.
+    /// Adds the line and column of this byte of the source.
     pub(super) fn at_byte(mut self, source: &str, offset: usize) -> Self {
         if let Some(before) = source.get(..offset) {
             let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -1,15 +1,16 @@
-//! A look at a condition before it is parsed: how long its chains can be at most.
+//! Scans a condition before it is parsed, to bound the length of its chains.
 //!
-//! The parser recurses over `a + b + c` and `a.b.c` as deep as the chain is long, and has no option against
-//! that. The symbols of which chains consist are counted here, outside of texts; a few rare forms of texts
-//! are refused, so that this scan and the parser agree on where a text ends.
+//! For `a + b + c` and `a.b.c` the parser recurses as deep as the chain is long, and has no option to limit
+//! this. This scan counts the symbols of chains outside of text literals. A few rare forms of text literals
+//! are refused, so that the scan and the parser agree on the end of a text.
 
 use super::refusal::Refusal;
 
-/// Symbols that can make a chain: operators, selections, brackets. Commas, words, numbers and texts are none.
+/// The largest number of symbols that can form a chain: operators, selections, brackets. Commas, words,
+/// numbers and texts do not count.
 pub(crate) const LINKS_MAX: usize = 512;
 
-/// Counts a condition's links.
+/// Checks the number of a condition's links.
 pub(super) fn check(source: &str) -> Result<(), Refusal> {
     let bytes = source.as_bytes();
     let (mut at, mut links) = (0, 0);
@@ -35,7 +36,7 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
             }
             _ => at += 1,
         }
-        // `<=` and the like count as two.
+        // Two-character operators such as `<=` count as two.
         if links > LINKS_MAX {
             let reason =
                 format!("a condition has at most {LINKS_MAX} characters of operators, dots and brackets");
@@ -45,7 +46,7 @@ pub(super) fn check(source: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Returns the first byte after the text that begins here.
+/// Returns the index of the first byte after the text literal that begins at `start`.
 fn end_of_text(source: &str, start: usize) -> Result<usize, Refusal> {
     let bytes = source.as_bytes();
     let refused = |reason: &str| Err(Refusal::new(reason).at_byte(source, start));

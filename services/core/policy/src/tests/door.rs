@@ -1,4 +1,4 @@
-//! Each bound of the door, with a harmless condition just within it and one just beyond.
+//! Tests each bound of the door with a condition just within it and one just beyond.
 
 use super::support::compile;
 use crate::CompiledPolicy;
@@ -38,7 +38,7 @@ fn the_parser_s_nesting_is_bounded() {
 
 #[test]
 fn chains_are_counted_before_they_are_parsed() {
-    // A `-` counts, and an even number of them is nothing.
+    // Each `-` counts as a link, and an even number of them has no effect on the value.
     let chain = |links: usize| format!("query.size == {}1", "-".repeat(links - 3));
     check(&chain(LINKS_MAX - 1), &chain(LINKS_MAX + 1), "at most 512 characters of operators");
     // Texts, comments, commas and underscores do not count.
@@ -47,7 +47,7 @@ fn chains_are_counted_before_they_are_parsed() {
 
 #[test]
 fn the_tree_s_depth_is_bounded() {
-    // The comparison, and a sum as deep as it is long.
+    // The depth is the comparison plus a sum, which nests once for each term.
     let sum = |terms: usize| format!("{} > 0", vec!["1"; terms].join(" + "));
     check(&sum(TREE_DEPTH_MAX - 1), &sum(TREE_DEPTH_MAX), "nested at most 32 deep");
     // `&&` and `||` are balanced.
@@ -67,7 +67,7 @@ fn the_tree_s_size_is_bounded() {
     let lists = |count: usize| {
         format!("1 in [{}] || 2 in [{}]", vec!["1"; 256].join(","), vec!["2"; count].join(","))
     };
-    // Seven nodes beside the elements.
+    // There are seven nodes besides the elements.
     check(&lists(249), &lists(250), "at most 512 parts");
 }
 

@@ -1,5 +1,4 @@
-//! Policies of generated rules over generated matches: nothing that fails lets a match through, and nothing
-//! is slow.
+//! Fuzzes policies with generated rules and matches: no failure lets a match through, and nothing is slow.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use crate::door::{self, STACK_BYTES};
 use crate::evaluate::{Meter, holds};
 use crate::{Budget, CompiledPolicy, MatchFacts};
 
-/// Compiles a policy of generated rules without those that the door refuses.
+/// Compiles a policy of generated rules, without those that the door refuses.
 fn random_policy(numbers: &mut Numbers) -> CompiledPolicy {
     let mut sources: Vec<_> = (0..numbers.below(5)).map(|_| sources::any(numbers)).collect();
     sources.retain(|source| source.len() <= VerdictRule::CONDITION_LEN_MAX);
@@ -59,16 +58,16 @@ proptest! {
         if decision.failure.is_some() {
             prop_assert!(decision.verdict >= Verdict::Review, "{:?}", decision);
         }
-        // Milder than REVIEW is only what a rule says, or nothing.
+        // A verdict below REVIEW comes only from a rule, or from having no matches.
         if decision.verdict < Verdict::Review && decision.rule.is_empty() {
             prop_assert_eq!(decision.verdict, Verdict::Allow);
             prop_assert!(decision.counted.is_empty());
         }
         prop_assert_eq!(decision.failure.is_some(), decision.failure.is_some() || query.is_cut || decision.counted.len() > 64);
-        // The same again, and with a trace.
+        // A second run, and a run with a trace, give the same decision.
         prop_assert_eq!(&policy.decide(&matches, &query, budget()), &decision);
         prop_assert_eq!(&policy.try_with_trace(&matches, &query, budget()).0, &decision);
-        // What is in shadow changes the shadow verdict alone.
+        // Matches in shadow change only the shadow verdict.
         matches.retain(|facts| !facts.shadow);
         let without = policy.decide(&matches, &query, budget());
         prop_assert_eq!((without.verdict, &without.rule), (decision.verdict, &decision.rule));
@@ -76,7 +75,7 @@ proptest! {
     }
 }
 
-/// What fuzzing found at most.
+/// The largest values that fuzzing found.
 #[derive(Debug, Default)]
 struct Slowest {
     accepted: u64,
@@ -87,8 +86,8 @@ struct Slowest {
     evaluated_source: String,
 }
 
-/// Returns the time of a call and its result. If that was long, the shortest time of five calls: what the
-/// call takes, and not what interrupted it.
+/// Returns the time of a call and its result. If it was long, returns the shortest time of five calls, which
+/// excludes interruptions.
 fn least<T>(long: Duration, call: impl Fn() -> T) -> (Duration, T) {
     let timed = || {
         let start = Instant::now();
@@ -104,8 +103,7 @@ fn least<T>(long: Duration, call: impl Fn() -> T) -> (Duration, T) {
     (elapsed, result)
 }
 
-/// Reads generated conditions, evaluates those that the door lets through, over 64 matches, and returns what
-/// took longest.
+/// Parses generated conditions, evaluates the accepted ones over 64 matches, and returns the slowest.
 fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
     let mut slowest = Slowest::default();
     for seed in seeds {
@@ -115,7 +113,7 @@ fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
         if elapsed > slowest.read {
             (slowest.read, slowest.read_source) = (elapsed, source.clone());
         }
-        // As a policy does that has this condition alone.
+        // The check of a policy with only this condition.
         let Some(tree) = read.ok().filter(|tree| tree.steps_max <= CompiledPolicy::STEPS_MAX) else {
             slowest.refused += 1;
             continue;
@@ -130,7 +128,7 @@ fn fuzz(seeds: std::ops::Range<u64>) -> Slowest {
         if elapsed > slowest.evaluated {
             (slowest.evaluated, slowest.evaluated_source) = (elapsed, source.clone());
         }
-        // Within the estimate, so that steps never run out with ordinary facts.
+        // The steps stay within the estimate for ordinary facts, so they never run out.
         if let Err(failure) = result {
             assert!(failure.is_of_a_value(), "seed {seed}: {source}: {failure}");
         }

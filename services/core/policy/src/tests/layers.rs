@@ -1,4 +1,4 @@
-//! The first two layers against a slow reference.
+//! Compares the first two layers with a slow reference.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn names(rule: &BankRule, facts: &MatchFacts) -> bool {
     name == *facts.bank || name == *facts.alias || name == facts.bank_ref.to_string()
 }
 
-/// The matches that count and the number of those taken away, by walking over everything for each match.
+/// Returns the matches that count and the number of suppressed ones, by a scan of everything for each match.
 fn reference(
     rules: &[BankRule],
     matches: &[MatchFacts],
@@ -43,7 +43,7 @@ fn reference(
     };
     let mut counted: Vec<usize> = ordinary().filter(|index| !is_taken(index)).collect();
     let in_order = |facts: &MatchFacts| {
-        // A thousandth of a vector stands where a bit does.
+        // In the order of matches, a thousandth of a vector's metric equals one bit.
         u64::from(facts.distance) * if facts.is_in_bits { 1_000 } else { 1 }
     };
     counted.sort_by_key(|index| (in_order(&matches[*index]), *index));
@@ -88,12 +88,12 @@ fn an_allow_list_takes_away_what_it_names_and_is_no_reason_itself() {
     ]);
     let decision = always.decide(&matches, &QueryFacts::default(), Budget::UNLIMITED);
     assert_eq!((&*decision.rule, decision.counted, decision.suppressed_count), ("one", vec![1], 1));
-    // Alone it is nothing, for members with and without a policy.
+    // A match of the allow-list alone does not count, for members with and without a policy.
     let decision = Decision::default_of(&[allowed.clone()], false);
     assert_eq!((decision.verdict, decision.shadow_verdict), (Verdict::Allow, None));
     assert_eq!(Decision::default_of(&matches, false).verdict, Verdict::Review);
     assert_eq!(Decision::default_of(&[], true).verdict, Verdict::Review);
-    // In shadow it takes away in shadow alone.
+    // An allow-list in shadow suppresses only in the shadow verdict.
     allowed.shadow = true;
     let decision = Decision::default_of(&[matches[0].clone(), allowed], false);
     assert_eq!((decision.verdict, decision.shadow_verdict), (Verdict::Review, Some(Verdict::Allow)));
@@ -111,9 +111,9 @@ fn a_share_of_queries_is_the_share_and_the_same_for_a_picture() {
     let counted = (0..10_000).filter(|digest| counts(*digest)).count();
     assert!((2_300..2_700).contains(&counted), "{counted}");
     assert!((0..100).all(|digest| counts(digest) == counts(digest)));
-    // The numbers stay as they are across versions, or a picture would fare differently after an upgrade.
+    // The numbers must not change between versions, or a picture would get another decision after an upgrade.
     assert_eq!(format!("{:.6}", drawn(0, "acme/known")), "0.156683");
-    // Another bank draws others.
+    // Another bank draws other numbers.
     assert!((0..100).any(|digest| (drawn(digest, "a/b") < 0.5) != (drawn(digest, "a/c") < 0.5)));
 }
 

@@ -1,4 +1,4 @@
-//! Conditions against the interpreter of `cel`, which knows nothing of this crate's evaluation.
+//! Compares conditions with the interpreter of `cel`, which is independent of this crate's evaluation.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ fn match_value(facts: &MatchFacts) -> Value {
     map.into()
 }
 
-/// The variables of a condition for the interpreter of `cel`.
+/// Returns the variables of a condition for the interpreter of `cel`.
 pub(super) fn context(matches: &[&MatchFacts], query: &QueryFacts) -> Context<'static, 'static> {
     let mut context = Context::default();
     let matches: Vec<Value> = matches.iter().map(|facts| match_value(facts)).collect();
@@ -52,7 +52,7 @@ enum Result {
     Failure,
 }
 
-/// Compares conditions of these seeds, and returns how many held, did not hold, and failed.
+/// Compares the conditions of these seeds, and returns how many were true, were false, and failed.
 fn compare(seeds: std::ops::Range<u64>) -> [u32; 3] {
     let mut counts = [0; 3];
     for seed in seeds {
@@ -94,7 +94,7 @@ fn compare_on_a_large_stack(seeds: std::ops::Range<u64>) -> [u32; 3] {
 #[test]
 fn conditions_mean_what_they_mean_to_cel() {
     let counts = compare_on_a_large_stack(0..2_000);
-    // Each outcome is there often.
+    // Each outcome occurs often.
     assert!(counts.iter().all(|count| *count > 100), "{counts:?}");
 }
 

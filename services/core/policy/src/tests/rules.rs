@@ -23,7 +23,7 @@ fn the_examples_of_the_documentation_compile_and_decide() {
         ),
         ("avatar", r#"query.surface == "avatar" && matches.size() > 0"#, Verdict::Review),
     ];
-    // `in` has a text on its left side: a list of classes is looked through with `exists`.
+    // `in` needs a text on its left side; a list of classes is searched with `exists`.
     let error = CompiledPolicy::compile(&policy(vec![], &rules)).unwrap_err();
     assert_eq!(error.field, "rules[1].condition");
     let grave = r#"matches.exists(m, m.owner == "ncmec" && m.classification.exists(c, c in ["A1", "A2"]))"#;
@@ -64,13 +64,13 @@ fn a_rule_that_fails_gives_review_whatever_the_others_say() {
         assert_eq!((decision.verdict, &*decision.rule), (Verdict::Review, "first"), "{condition}");
         assert_eq!(decision.failure.unwrap(), format!("rule first: {reason}").into());
     }
-    // What does not need the failing value does not fail.
+    // An expression that does not need the failing value does not fail.
     for condition in
         ["true || matches[9].exact", "matches[9].exact || true", "has(query.quality) && query.quality > 3"]
     {
         assert_eq!(decide(&rules(condition), &[1]).failure, None, "{condition}");
     }
-    // A rule in shadow fails in shadow.
+    // A failing rule in shadow affects only the shadow verdict.
     let decision =
         decide(&[("shadow", "matches[9].exact", Verdict::Block), ("then", "", Verdict::Allow)], &[1]);
     assert_eq!((decision.verdict, decision.shadow_verdict), (Verdict::Allow, Some(Verdict::Review)));
@@ -89,7 +89,7 @@ fn a_spent_budget_and_a_panic_give_review() {
         assert_eq!(decision.verdict, Verdict::Review);
         assert_eq!(decision.failure.unwrap(), "the evaluation of the rules panicked".into());
     }
-    // Within one rule, too; and a spent budget is no value that `||` can do without.
+    // The budget also applies within one rule, and `||` cannot ignore a spent budget.
     let slow = "matches.all(a, matches.all(b, a.bank == b.bank)) || true";
     let policy = compiled(&[("slow", slow, Verdict::Allow)]);
     let matches = vec![found("acme/known", 1); 64];
@@ -115,7 +115,7 @@ fn more_matches_than_rules_see_are_at_least_reviewed() {
     let far =
         |verdict| [("far", "matches.exists(m, m.distance >= 64)", Verdict::Block), ("then", "", verdict)];
     let decision = decide(&far(Verdict::Allow), &distances);
-    // The farthest of 65 is not seen, and the verdict of the rules is raised.
+    // The rules do not see the farthest of 65 matches, and their verdict is raised.
     assert_eq!((decision.verdict, &*decision.rule), (Verdict::Review, "then"));
     assert_eq!(decision.failure.unwrap(), "more matches than the rules can see".into());
     assert_eq!((decision.counted.len(), decision.counted[0]), (65, 64));
@@ -156,7 +156,7 @@ fn a_largest_distance_in_bits_drops_no_vector() {
     let decision = decide(vector(183_204, false));
     assert_eq!((decision.verdict, &decision.counted[..]), (Verdict::Block, &[0][..]));
     assert_eq!(decide(vector(200_001, false)).verdict, Verdict::Review);
-    // Were they bits, the match would be too far.
+    // If the distance were in bits, the match would be too far.
     assert_eq!(decide(vector(183_204, true)).counted, Vec::<usize>::new());
 }
 

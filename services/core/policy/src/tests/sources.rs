@@ -1,8 +1,8 @@
-//! Conditions made from numbers: well typed ones, and ones that are not.
+//! Generates conditions from numbers: well-typed ones and others.
 
 use super::support::Numbers;
 
-/// Returns a condition that the types of CEL allow.
+/// Returns a well-typed CEL condition.
 pub(super) fn typed(numbers: &mut Numbers) -> String {
     let depth = numbers.small(6) + 1;
     bool(numbers, depth, &mut Vec::new())
@@ -29,7 +29,7 @@ pub(super) fn any(numbers: &mut Numbers) -> String {
     }
 }
 
-/// The source with a few bytes replaced, removed or repeated.
+/// Returns the source with a few characters replaced, removed or repeated.
 fn mutated(numbers: &mut Numbers, source: &str) -> String {
     let mut source: Vec<char> = source.chars().collect();
     for _ in 0..=numbers.below(3) {
@@ -46,7 +46,7 @@ fn mutated(numbers: &mut Numbers, source: &str) -> String {
     source.into_iter().collect()
 }
 
-/// Variables in scope, and whether each is a match (or else a text).
+/// The variables in scope, and whether each is a match (otherwise a text).
 type Scope = Vec<(String, bool)>;
 
 fn bool(numbers: &mut Numbers, depth: u32, scope: &mut Scope) -> String {

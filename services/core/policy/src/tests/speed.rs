@@ -1,4 +1,4 @@
-//! How long decisions take, and how much stack. The figures are those of a release build:
+//! Measures the time and the stack of decisions. The figures are for a release build:
 //! `cargo test --release -- --ignored speed`.
 
 use std::hint::black_box;
@@ -13,8 +13,7 @@ use super::support::{Numbers, compiled, random_match};
 use crate::door::{self, STACK_BYTES, TREE_DEPTH_MAX};
 use crate::{Budget, CompiledPolicy, MatchFacts, QueryFacts};
 
-/// Ten rules such as members write, of which none holds for the matches below, so that all are evaluated to
-/// their ends.
+/// Ten typical rules. None is true for the matches below, so all are evaluated completely.
 const RULES: [&str; 10] = [
     "matches.exists(m, m.distance <= 10 && m.positives >= 200 && !m.disputed)",
     r#"matches.exists(m, m.owner == "nobody" && m.classification.exists(c, c in ["A1", "A2"]))"#,
@@ -98,7 +97,7 @@ fn speed_of_the_costliest_policy() {
         "matches.exists(a, matches.exists(b, a.bank.size() + b.bank.size() < a.distance / (b.distance + 1)))",
         "matches.map(a, a.labels.map(b, b.size()).size()).size() > 100",
     ] {
-        // As many as fit into the sources and the steps; a rule in shadow makes it two passes.
+        // As many parts as fit into the source and the steps. A rule in shadow makes two passes necessary.
         let (steps, per_rule) = thread::scope(|scope| {
             let read = || {
                 let read =
@@ -132,7 +131,7 @@ fn speed_of_the_costliest_policy() {
     }
 }
 
-/// The deepest condition is decided about on a small stack. A stack that is too small would end the process.
+/// Evaluates the deepest condition on a small stack. A stack that is too small would end the process.
 #[test]
 fn an_evaluation_needs_little_stack() {
     let sum = format!("{} > 0", vec!["1"; TREE_DEPTH_MAX - 1].join(" + "));

@@ -1,4 +1,4 @@
-//! Builders of facts and policies, and a generator of numbers.
+//! Builders of facts and policies, and a number generator.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use vigie_consortium::{BankRef, BankRule, Policy, PolicyDraft, Verdict, VerdictR
 
 use crate::{CompileError, CompiledPolicy, MatchFacts, QueryFacts};
 
-/// SplitMix64: numbers that a seed repeats.
+/// SplitMix64: reproducible numbers from a seed.
 pub(super) struct Numbers(pub(super) u64);
 
 impl Numbers {
@@ -17,7 +17,7 @@ impl Numbers {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(super) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
@@ -114,8 +114,8 @@ pub(super) fn random_bank_rules(numbers: &mut Numbers) -> Vec<BankRule> {
     rules
 }
 
-/// A policy of bank rules and of conditions with their verdicts; a name that begins with "shadow" is in
-/// shadow.
+/// Returns a policy of bank rules and of conditions with their verdicts. A rule whose name begins with
+/// "shadow" is in shadow.
 pub(super) fn policy(banks: Vec<BankRule>, rules: &[(&str, &str, Verdict)]) -> Policy {
     let rules = rules.iter().map(|(name, condition, verdict)| VerdictRuleDraft {
         name: (*name).to_owned(),

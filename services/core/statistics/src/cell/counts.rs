@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::key::CellKey;
 use crate::month::Month;
 
-/// Counters by key. A counter only grows, and stays at the largest number when it reaches that.
+/// Counters by key. A counter only grows, and saturates at the largest number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts(BTreeMap<CellKey, u64>);
 

@@ -37,7 +37,7 @@ pub struct CellKey {
 /// The bytes are not a valid [`CellKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CellKeyError {
-    /// The first byte is another version.
+    /// The first byte is an unknown version.
     #[error("a counter's key has version {known}, not {0}", known = CellKey::VERSION)]
     Version(u8),
     /// The bytes end early, continue after the key, or contain a value out of range.

@@ -3,8 +3,8 @@
 /// Defines [`Measure`] and its table: the permanent number, the name, and a line of description.
 macro_rules! measures {
     ($($variant:ident = $number:literal, $name:literal, $about:literal;)*) => {
-        /// A number that Vigie counts. Its number is part of stored keys and never changes; its name is part
-        /// of published files.
+        /// A measure: a kind of event that Vigie counts. Its number is part of stored keys and never changes;
+        /// its name is part of published files.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Measure {
@@ -93,18 +93,18 @@ measures! {
 }
 
 impl Measure {
-    /// What is counted of each class of a classifier. The class of such a counter is
+    /// The measures that are counted for each class of a classifier. The class of such a counter is
     /// [`ScoredClass::text`](super::ScoredClass::text).
     pub const OF_CLASSIFIERS: [Self; 4] =
         [Self::Scored, Self::ScoresAbove, Self::ScoreReviews, Self::ScoresUnavailable];
 
-    /// Whether it is counted of each class of a classifier.
+    /// Checks whether the measure is counted for each class of a classifier.
     #[must_use]
     pub const fn is_of_classifiers(self) -> bool {
         matches!(self, Self::Scored | Self::ScoresAbove | Self::ScoreReviews | Self::ScoresUnavailable)
     }
 
-    /// The measures that are not of classifiers, by number.
+    /// Returns the measures that do not concern classifiers, by number.
     pub fn general() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|measure| !measure.is_of_classifiers())
     }

@@ -1,8 +1,8 @@
-//! A class of a model as the class of a counter.
+//! A class of a model, in the form in which counters name it.
 
 use super::key::ClassText;
 
-/// A class of one version of a model's card. Ordered by model, version and class.
+/// A class of one version of a model's card. Values are ordered by model, version and class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ScoredClass {
     /// The name of the model.
@@ -14,8 +14,8 @@ pub struct ScoredClass {
 }
 
 impl ScoredClass {
-    /// The text by which counters name it: `model/version/class`; names of models and of classes have no
-    /// slash. `None` for names that are longer than any.
+    /// Returns the text by which counters name the class: `model/version/class`. Names of models and classes
+    /// contain no slash. `None` if a name is invalid or too long.
     #[must_use]
     pub fn text(&self) -> Option<ClassText> {
         let Self { model, version, class } = self;
@@ -24,7 +24,7 @@ impl ScoredClass {
         if is_name(model) && is_name(class) { text() } else { None }
     }
 
-    /// Reads [`ScoredClass::text`]. Counters beyond the bank's limit have no class: they are those of the
+    /// Parses [`ScoredClass::text`]. Counters beyond the bank's limit have no class: they are counted for the
     /// model `others`.
     #[must_use]
     pub fn read(text: &ClassText) -> Self {

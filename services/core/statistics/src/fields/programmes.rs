@@ -1,4 +1,4 @@
-//! Reports that programmes of the field publish.
+//! Reports that hash-sharing programmes publish.
 
 use super::field::{Field, PublishedReport, Source};
 use crate::cell::Measure;

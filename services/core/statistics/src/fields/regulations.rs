@@ -11,8 +11,8 @@ const fn left_out(name: &'static str, about: &'static str, reason: &'static str)
     Field { name, about, source: Source::LeftOut(reason) }
 }
 
-/// Article 7(3) of Regulation (EU) 2021/784 (terrorist content online). The letters were read in a copy, not
-/// in the official text.
+/// Article 7(3) of Regulation (EU) 2021/784 (terrorist content online). The letters of the article are from a
+/// copy, not from the official text.
 pub(super) const TERRORIST_CONTENT: PublishedReport = PublishedReport {
     name: "eu_2021_784_article_7_3",
     title: "Regulation (EU) 2021/784, Article 7(3): terrorist content online",

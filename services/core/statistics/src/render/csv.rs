@@ -1,4 +1,4 @@
-//! Statistics as CSV (RFC 4180): one number a line.
+//! Statistics as CSV (RFC 4180), with one number per line.
 
 use crate::report::{ClassifierNumbers, MeasureNumbers, Part, Statistics, Value};
 use crate::suppress::Cell;
@@ -77,7 +77,7 @@ impl Lines {
         }
     }
 
-    /// The name of a line is `model/version/class`, with the member behind it where the scope is `member`.
+    /// Adds lines named `model/version/class`, followed by the member if the scope is `member`.
     fn classifiers(&mut self, section: &str, numbers: &[ClassifierNumbers], statistics: &Statistics) {
         let months: Vec<String> = statistics.months.iter().map(ToString::to_string).collect();
         for one in numbers {

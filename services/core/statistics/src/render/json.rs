@@ -8,10 +8,15 @@
 //! | `months` | the months, as `2026-11`; every `by_month` follows them |
 //! | `threshold`, `members_min` | the thresholds of suppression |
 //! | `members`, `members_silent` | the number of members, and of those without any count |
-//! | `numbers` | for each measure: `measure`, `about`, `total`, `cumulative`, `by_month`, `by_member` (`member`, `total`, `by_month`), `by_bank`, `by_class`, `by_verdict` (`name`, `count`) |
-//! | `own_member`, `own` | the member that reads, and its numbers in the same form; null and empty for anyone |
-//! | `classifiers` | the uses of classifiers across members: `model`, `version`, `class`, `measures` (`measure`: `scored`, `above`, `reviews`, `unavailable`; `total`, `by_month`, `by_member`) |
-//! | `own_classifiers` | those of the member that reads, in the same form; empty for anyone |
+//! | `numbers` | for each: `measure`, `about`, `total`, `cumulative`, `by_month`, and two more rows |
+//! | ... | `by_member` (`member`, `total`, `by_month`) |
+//! | ... | `by_bank`, `by_class`, `by_verdict` (`name`, `count`) |
+//! | `own_member` | the reading member; null for a public reader |
+//! | `own` | the reading member's numbers, in the same form; empty for a public reader |
+//! | `classifiers` | the uses of classifiers across members: `model`, `version`, `class`, `measures` |
+//! | ... | in `measures`: `measure` (`scored`, `above`, `reviews`, `unavailable`), and the next row |
+//! | ... | `total`, `by_month`, `by_member` |
+//! | `own_classifiers` | the reading member's own uses, in the same form; empty for a public reader |
 //! | `latencies` | `latency`, `about`, `month` (null for the period), `p50_ms`, `p99_ms` (null for too few) |
 //! | `precisions` | `of` (`reports`, `decisions`), `scope` (`all`, `member`, `bank`), and the next row |
 //! | ... | `name`, `confirmed`, `reviewed`, `precision` |

@@ -6,8 +6,8 @@ use crate::cell::Measure;
 use crate::report::{ClassifierNumbers, MeasureNumbers, Part, Precision, Statistics, Value};
 use crate::suppress::Cell;
 
-/// Returns the statistics as Markdown: one line on the meaning of each number, what is suppressed, and what
-/// has no source.
+/// Returns the statistics as Markdown, with a line on the meaning of each number, suppressed numbers, and
+/// fields without a source.
 #[must_use]
 pub fn to_markdown(statistics: &Statistics) -> String {
     let mut page = Page(String::new());
@@ -142,7 +142,7 @@ impl Page {
         }
     }
 
-    /// The totals of each class, then the shown numbers by month and member.
+    /// Writes the totals of each class, then the shown numbers by month and member.
     fn uses(&mut self, uses: &[ClassifierNumbers], statistics: &Statistics) {
         let of = |one: &ClassifierNumbers| vec![text(&one.model), one.version.to_string(), text(&one.class)];
         let totals = uses.iter().map(|one| {

@@ -1,4 +1,4 @@
-//! The uses of classifiers: by model, version of its card and class.
+//! The uses of classifiers, by model, card version and class.
 
 use std::collections::BTreeMap;
 
@@ -20,11 +20,11 @@ pub struct ClassifierNumbers {
     pub version: u32,
     /// The class.
     pub class: String,
-    /// What was counted: [`Measure::OF_CLASSIFIERS`], in their order.
+    /// The numbers of [`Measure::OF_CLASSIFIERS`], in their order.
     pub measures: Vec<ScoreNumbers>,
 }
 
-/// One number of a class.
+/// The numbers of one measure for a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ScoreNumbers {
     /// The name of the measure.
@@ -33,7 +33,7 @@ pub struct ScoreNumbers {
     pub total: Cell,
     /// The numbers by month, in the order of [`super::Statistics::months`].
     pub by_month: Vec<Cell>,
-    /// The numbers by member; none in a member's own numbers.
+    /// The numbers by member; empty in a member's own numbers.
     pub by_member: Vec<MemberNumbers>,
 }
 
@@ -44,14 +44,14 @@ impl From<MeasureNumbers> for ScoreNumbers {
     }
 }
 
-/// Classes of models that one report shows: each has a table of all members for each measure, which takes
-/// time.
+/// The largest number of classes of models in one report. Each class has a table of all members for each
+/// measure, which takes time.
 pub(super) const CLASSES_MAX: usize = 1_000;
 
-/// What the numbers of classifiers are made of.
+/// The input for the numbers of classifiers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Uses<'a> {
-    /// The counters until the end of the period, of which those of classifiers count.
+    /// The counters until the end of the period; only those of classifiers are used.
     pub(super) counters: &'a [(&'a CellKey, u64)],
     /// The rows of members.
     pub(super) names: &'a Names,
@@ -59,13 +59,13 @@ pub(super) struct Uses<'a> {
 }
 
 impl Uses<'_> {
-    /// The numbers across members, without small cells. Each class has tables of its own, whose sums are not
-    /// shown.
+    /// Returns the numbers across members, without small cells. Each class has its own tables, and sums
+    /// across classes are not shown.
     pub(super) fn across_members(self, rule: Rule) -> Vec<ClassifierNumbers> {
         self.numbers(|_| true, &|counted| counted.across_members(rule))
     }
 
-    /// The numbers of one member for itself.
+    /// Returns the numbers of one member for itself.
     pub(super) fn own(self, member: MemberId) -> Vec<ClassifierNumbers> {
         self.numbers(|key| key.member == Some(member), &|counted| counted.own())
     }

@@ -43,7 +43,7 @@ impl Names {
             let unnamed =
                 || key.member.map_or_else(|| "no member".to_owned(), |member| format!("member {member}"));
             names.members.entry(key.member).or_insert_with(unnamed);
-            // The classes of models are in tables of their own.
+            // The classes of models have their own tables.
             if !key.what.is_of_classifiers() {
                 names.classes.insert(Self::class(key));
                 names.verdicts.insert(Self::verdict(key));
@@ -52,7 +52,7 @@ impl Names {
         names
     }
 
-    /// The rows of members alone.
+    /// Returns only the rows of members.
     pub(super) fn of_members(&self) -> Self {
         let (banks, classes, verdicts) = Default::default();
         Self { members: self.members.clone(), banks, classes, verdicts }

@@ -58,7 +58,7 @@ pub struct Part {
     pub count: Cell,
 }
 
-/// The counters to be added up, and how.
+/// The counters to add up, with their measure, names and period.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counted<'a> {
     pub(super) measure: Measure,

@@ -60,7 +60,7 @@ pub struct Statistics {
     pub members: u64,
     /// The number of members without any count in the period; suppressed if these or the others are too few.
     pub members_silent: Cell,
-    /// The numbers across members, for every measure but those of classifiers.
+    /// The numbers across members, for every measure except those of classifiers.
     pub numbers: Vec<MeasureNumbers>,
     /// The name of the reading member; `None` for a public reader.
     pub own_member: Option<String>,
@@ -68,7 +68,7 @@ pub struct Statistics {
     pub own: Vec<MeasureNumbers>,
     /// The uses of classifiers across members, by model, version and class: at most 1000 classes.
     pub classifiers: Vec<ClassifierNumbers>,
-    /// The member's own uses of classifiers in full; empty for anyone.
+    /// The member's own uses of classifiers in full; empty for a public reader.
     pub own_classifiers: Vec<ClassifierNumbers>,
     /// The latencies.
     pub latencies: Vec<LatencyNumbers>,

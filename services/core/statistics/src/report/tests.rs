@@ -136,7 +136,7 @@ proptest! {
     }
 }
 
-/// Counters of classifiers, of few models and members.
+/// Generates counters of classifiers, for few models and members.
 pub(crate) fn scores() -> impl Strategy<Value = Counts> {
     let classes = select(vec!["nsfw/1/nude", "nsfw/2/nude", "nsfw/2/gore", "talk/1/grooming", ""]);
     let measures = select(Measure::OF_CLASSIFIERS.to_vec());

@@ -1,4 +1,5 @@
-//! A two-way table with totals as a circulation, and how far a reader can narrow one of its entries.
+//! A two-way table with totals as a circulation, and the range to which a reader can narrow one of its
+//! entries.
 
 use std::collections::VecDeque;
 
@@ -100,8 +101,8 @@ impl Entries {
         }
     }
 
-    /// Returns how far an entry can go up or down, at most `wanted`, for a reader that knows the shown
-    /// entries and those of one row.
+    /// Returns by how much an entry can increase or decrease, at most `wanted`, for a reader that knows the
+    /// shown entries and those of one row.
     pub(super) fn push(
         &self,
         entry: At,

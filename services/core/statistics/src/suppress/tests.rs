@@ -137,8 +137,8 @@ fn check_possible(rows: &[Row], columns: usize, rule: Rule) {
     }
 }
 
-/// Fills each line that lacks one entry until nothing changes, as a reader with a pencil does. Returns how
-/// many secrets it finds.
+/// Fills each line that lacks one entry until nothing changes, as a reader with a pencil would. Returns the
+/// number of secrets that it finds.
 fn pencil(of: &[Row], shown: &Published, known: Option<(usize, &[u64])>) -> usize {
     let (rows, columns) = (shown.cells.len(), shown.column_totals.len());
     let mut table: Vec<Vec<Option<i128>>> = (0..=rows)

@@ -43,7 +43,8 @@ pub struct MatchedHash<'a> {
 }
 
 impl Suspected<'_> {
-    /// Checks whether a person looked at the whole file. False for a match alone, and if it is not known.
+    /// Checks whether a person looked at the whole file. Returns false for a match alone, and if that is
+    /// unknown.
     #[must_use]
     pub fn is_viewed(&self) -> bool {
         self.decision.person_looked == Some(true)

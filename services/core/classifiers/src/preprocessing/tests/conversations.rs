@@ -25,7 +25,7 @@ fn messages_are_written_by_the_template_and_joined() {
     let tensor = declared.tensor("text", &talk).unwrap();
     assert_eq!(tensor.shape(), [1, 1]);
     assert_eq!(tensor.data(), &TensorData::Text(vec![joined.text]));
-    // A role that looks like a marker is a role, and the template may end with it.
+    // A role that looks like a marker is not replaced, and the template may end with the role.
     let spoof = conversation(&[("{text}", "x")]);
     let behind = ConversationInput { message: "<{text}|{role}>".into(), ..declared };
     assert_eq!(behind.join(&spoof).unwrap().text, "<x|{text}>");
@@ -59,7 +59,7 @@ fn byte_counts_are_shares_of_the_text() {
     let some = shares("aab\n");
     assert_eq!((some.len(), some[97], some[98], some[10], some[99]), (256, 0.5, 0.25, 0.25, 0.0));
     assert_eq!(shares(""), vec![0.0; 256]);
-    // Cut to 8 bytes before it is counted.
+    // The text is cut to 8 bytes before it is counted.
     assert_eq!(shares("aaaaaaaabbbbbbbb")[97], 1.0);
 }
 
@@ -73,7 +73,7 @@ proptest! {
         let drop_first = if is_oldest { DropFirst::Oldest } else { DropFirst::Newest };
         let joined = input(ConversationForm::Text, bytes_max, drop_first).join(&talk).unwrap();
         prop_assert_eq!(joined.text.len() + joined.dropped_bytes, whole.len());
-        // By brute force: the longest part at that end that fits.
+        // Brute force: the longest part at that end that fits.
         let fits = |part: &&str| part.len() <= usize::try_from(bytes_max).unwrap();
         let starts = whole.char_indices().map(|(at, _)| at).chain([whole.len()]);
         let parts = starts.map(|at| if is_oldest { &whole[at..] } else { &whole[..at] });

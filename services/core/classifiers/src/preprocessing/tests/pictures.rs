@@ -19,7 +19,7 @@ fn input(width: u32, height: u32, resize: Resize, filter: Filter) -> ImageInput 
     }
 }
 
-/// A picture whose bytes are the function of column, row and colour, modulo 256.
+/// Returns a picture whose bytes are the function of column, row and colour, modulo 256.
 fn drawn(width: u32, height: u32, byte: impl Fn(u32, u32, u32) -> u32) -> RgbPicture {
     let colours = |y, x| (0..3).map(move |c| (x, y, c));
     let places = (0..height).flat_map(|y| (0..width).flat_map(move |x| colours(y, x)));
@@ -36,7 +36,7 @@ fn pixel(picture: &RgbPicture, x: u32, y: u32) -> [u8; 3] {
     picture.pixels()[at..at + 3].try_into().unwrap()
 }
 
-/// Pixels of Pillow 13.0.0:
+/// Compares with pixels of Pillow 13.0.0:
 /// `Image.frombytes("RGB", (w, h), bytes((x*x*3 + y*y*5 + x*y*7 + c*59) % 256 ...)).resize(to, filter)`, at
 /// (0, 0), (w-1, h-1), (3, 5), (w/2, h/2), (w-2, 1) and (1, h-3) of the result.
 #[test]
@@ -69,7 +69,7 @@ fn filters_are_those_of_pillow() {
             (1, to_height - 3),
         ];
         let got = places.map(|(x, y)| pixel(&resized, x, y));
-        // Its fixed-point weights round a few sums of the cubic to the byte beside.
+        // Pillow's fixed-point weights round a few sums of the cubic filter to the neighbouring byte.
         let difference = u8::from(filter == Filter::Bicubic);
         let pairs = got.as_flattened().iter().zip(pillow.as_flattened());
         let is_near = pairs.into_iter().all(|(a, b)| a.abs_diff(*b) <= difference);
@@ -77,8 +77,8 @@ fn filters_are_those_of_pillow() {
     }
 }
 
-/// The sum over all bytes of a byte times its position from 1 on, of Pillow 13.0.0. Rows before columns give
-/// another one.
+/// Compares the sum over all bytes, each times its position from 1 on, with Pillow 13.0.0. Rows before
+/// columns give another sum.
 #[test]
 fn columns_are_resampled_before_rows() {
     let picture = drawn(9, 7, |x, y, c| x * x * 3 + y * y * 5 + x * y * 7 + c * 59);
@@ -143,12 +143,12 @@ proptest! {
 
 #[test]
 fn covering_keeps_the_middle() {
-    // Twice as wide: 80 x 20 is scaled by nothing, and columns 30 to 49 stay.
+    // The picture of 80 x 20 is not scaled, and columns 30 to 49 stay.
     let wide = drawn(80, 20, |x, y, c| x * 3 + y + c);
     let cut = input(20, 20, Resize::CoverThenCrop { resize_to: 20 }, Filter::Bicubic).resize(&wide).unwrap();
     assert_eq!(pixel(&cut, 0, 0), pixel(&wide, 30, 0));
     assert_eq!(pixel(&cut, 19, 19), pixel(&wide, 49, 19));
-    // 21 x 30 with 5 and 11 too many: 2 and 5 from the left and the top.
+    // There are 5 surplus columns and 11 surplus rows: 2 are cut at the left, and 5 at the top.
     let tall = drawn(21, 31, |x, y, c| x * 3 + y * 7 + c);
     let cut = input(16, 20, Resize::CoverThenCrop { resize_to: 21 }, Filter::Bicubic).resize(&tall).unwrap();
     assert_eq!(pixel(&cut, 0, 0), pixel(&tall, 2, 5));
@@ -163,7 +163,7 @@ fn fitting_pads_around_the_middle() {
         let expected = if (7..12).contains(&y) { [0, 0, 0] } else { [9, 8, 7] };
         assert_eq!([pixel(&fit, 0, y), pixel(&fit, 19, y)], [expected; 2], "row {y}");
     }
-    // A hair keeps one column.
+    // A picture of one column keeps one column.
     let hair = drawn(1, 1000, |_, _, _| 0);
     let fit = input(16, 16, Resize::Fit { pad: [255; 3] }, Filter::Area).resize(&hair).unwrap();
     let dark = (0..16).filter(|x| pixel(&fit, *x, 0) == [0, 0, 0]).count();
@@ -182,8 +182,7 @@ fn a_tall_hair_is_stretched_without_growing_on_the_way() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
-    /// By brute force over shapes that nobody draws: each gives the declared size, or is too narrow to be
-    /// cropped.
+    /// Brute force over extreme shapes: each gives the declared size, or is too narrow to be cropped.
     #[test]
     fn every_shape_gives_the_declared_size_or_is_too_narrow(
         long in 1_u32..=65_535, short in 1_u32..6, is_tall: bool, resize_to in 16_u32..=2048, filter in prop::sample::select(FILTERS.to_vec()),
@@ -212,7 +211,7 @@ fn sizes_and_shapes_out_of_bounds_are_errors() {
     let declared = input(224, 224, Resize::CoverThenCrop { resize_to: 256 }, Filter::Bilinear);
     let hair = drawn(1, 65_535, |_, _, _| 0);
     assert_eq!(declared.resize(&hair), Err(InputError::Narrow(1, 65_535)));
-    // 16 x 80,000 pixels are few, and a side is too long.
+    // 16 x 80,000 pixels are not many, but a side is too long.
     let long = input(16, 16, Resize::CoverThenCrop { resize_to: 16 }, Filter::Bilinear);
     assert_eq!(long.resize(&drawn(1, 5_000, |_, _, _| 0)), Err(InputError::Narrow(1, 5_000)));
     let small = drawn(20, 20, |_, _, _| 0);

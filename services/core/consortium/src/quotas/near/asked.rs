@@ -1,15 +1,16 @@
-//! What a member asked, and what was found.
+//! The PDQ hashes of a member's query, and the items that they found.
 
 use vigie_model::ItemId;
 
 use super::pdq_bits::PdqBits;
 
-/// The PDQ hashes of a content that were searched.
+/// The searched PDQ hashes of one content.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
     /// The hashes.
     pub hashes: &'a [PdqBits],
-    /// Whether the caller chose them. Each is then a query of its own; those of a picture are one query.
+    /// Whether the caller sent the hashes itself. Then each is a separate query; the hashes of one picture
+    /// are a single query.
     pub is_chosen: bool,
     /// The largest distance that counted as a match.
     pub radius: u16,
@@ -20,9 +21,9 @@ pub struct Asked<'a> {
 pub struct Seen {
     /// The item.
     pub item: ItemId,
-    /// Its distance.
+    /// The distance of its nearest hash.
     pub distance: u16,
-    /// The indices of the hashes of which one has that distance: more than one where a caller sends several
+    /// The indices of the hashes that may have that distance: more than one if a caller sends several hashes
     /// of one variant.
     pub candidates: Vec<usize>,
 }

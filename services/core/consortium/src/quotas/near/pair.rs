@@ -1,4 +1,4 @@
-//! One member and one item: what the member has asked near the item today, and what it may still learn.
+//! A pair of a member and an item: the member's near queries for the item today, and its remaining budget.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -7,62 +7,62 @@ use smallvec::SmallVec;
 use super::asked::{Asked, Seen};
 use super::pdq_bits::PdqBits;
 
-/// Differing bits up to which two queries may be of one picture: PDQ's default distance.
+/// The largest number of differing bits between two queries of one picture: PDQ's default distance.
 const ONE_PICTURE: u32 = 31;
 
 /// The largest reach of an anchor. Unrelated pictures differ in about 128 bits with a standard deviation of
-/// 8, so that fewer than one of a hundred million lies within 80.
+/// 8, so fewer than one in a hundred million is within 80.
 const REACH_MAX: u32 = 80;
 
-/// Bit positions at which the near queries of one item may differ before that raises an alarm. Recompressions
-/// of a picture differ in the same few unstable bits; probes differ at all positions.
+/// The largest number of bit positions at which the near queries of one item may differ without an alarm.
+/// Recompressions of a picture differ in the same few unstable bits; probes differ at all positions.
 const POSITIONS_MAX: u32 = 96;
 
-/// The same once the budget is spent: a caller who knows the budget and stops there covers fewer positions,
-/// and still more than copies do.
+/// The same limit once the budget is spent. A caller who knows the budget and stops there covers fewer
+/// positions, but still more than copies of a picture do.
 const POSITIONS_SPENT_MAX: u32 = 36;
 
-/// Anchors of one pair: a content has at most so many hashes.
+/// The largest number of anchors of one pair: a content has at most this number of hashes.
 const ANCHORS_MAX: usize = 64;
 
-/// A pair is watched from so many counted queries on. Fewer would add nearly all items that a member matches
-/// to the list that its other queries are compared with.
+/// The number of counted queries from which a pair is watched. A smaller number would add nearly all items
+/// that a member matches to the list with which its other queries are compared.
 const WATCHED_FROM: usize = 4;
 
-/// A query that matched the item: nothing farther from it than the sum of its distance and of a search's
-/// radius can match the same hash in that search.
+/// A query that matched the item. A search can match the same hash only within the sum of its radius and the
+/// anchor's distance, measured from the anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Anchor {
     pub(super) query: PdqBits,
-    /// From the item's hash.
+    /// The distance from the item's hash.
     pub(super) distance: u16,
 }
 
 impl Anchor {
-    /// Whether a search for the query may match the item's hash, as far as can be known from the anchor.
+    /// Whether a search for the query may match the item's hash, according to this anchor.
     pub(super) fn reaches(self, query: PdqBits, radius: u16) -> bool {
         let reach = (u32::from(self.distance) + u32::from(radius)).min(REACH_MAX);
         self.query.distance(query) <= reach
     }
 }
 
-/// What the queries of a content were found to be.
+/// The result of judging the queries of a content.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// The answer for the item is the last one: the budget is spent.
+    /// The repeated answer for the item, if the budget is spent.
     pub(super) spent: Option<Repeated>,
-    /// The budget is spent since this query.
+    /// Whether this query spent the budget.
     pub(super) spent_now: bool,
-    /// The positions of the alarm are reached since this query.
+    /// Whether this query reached the number of positions that raises an alarm.
     pub(super) probed_now: bool,
-    /// The anchors are others than before.
+    /// Whether the anchors have changed.
     pub(super) moved: bool,
 }
 
-/// An answer in place of the true one.
+/// An answer that replaces the true one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Repeated {
-    /// The index of the hash that it is for.
+    /// The index of the query hash that it is for.
     pub(super) hash: usize,
     /// The distance of the last answer.
     pub(super) distance: u16,
@@ -71,14 +71,14 @@ pub(super) struct Repeated {
 
 #[derive(Debug)]
 pub(super) struct Pair {
-    /// The first near query.
+    /// The pair's first near query.
     origin: PdqBits,
     /// Positions at which counted queries differ from `origin`.
     covered: PdqBits,
     anchors: SmallVec<[Anchor; 1]>,
-    /// Keyed digests of the queries that were counted, ascending.
+    /// Keyed digests of the counted queries, ascending.
     known: SmallVec<[u64; 4]>,
-    /// The digest of an exact query that was answered as such.
+    /// The digest of a query at distance 0 that got the true answer.
     exact: Option<u64>,
     /// The distance of the last true answer.
     last: u16,
@@ -87,7 +87,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// The pair of a first near match.
+    /// Returns the pair of a first near match.
     pub(super) fn new(origin: PdqBits, distance: u16) -> Self {
         let (covered, anchors, known) = (PdqBits::default(), SmallVec::new(), SmallVec::new());
         Self {
@@ -106,7 +106,7 @@ impl Pair {
         &self.anchors
     }
 
-    /// How many queries are counted.
+    /// Returns the number of counted queries.
     pub(super) fn counted(&self) -> usize {
         self.known.len()
     }
@@ -135,7 +135,8 @@ impl Pair {
         outcome.moved = added > 0;
         let Some(nearest) = self.nearest(asked) else { return outcome };
         let is_exact = seen.is_some_and(|seen| seen.distance == 0);
-        // "No match" within a lesser radius does not answer for a larger one; a distance answers for all.
+        // "No match" within a smaller radius does not settle a larger one, but a distance is valid for all
+        // radii.
         let salt = seen.map_or(u32::from(asked.radius) + 1, |_| 0);
         let digest = |at: usize| key.hash_one((asked.hashes[at], salt));
         let counts = |at: &usize| !(is_exact && candidates.contains(at));
@@ -143,7 +144,7 @@ impl Pair {
             let may_match = |at: &usize| self.reaches(asked.hashes[*at], asked.radius);
             (0..asked.hashes.len()).filter(may_match).filter(counts).collect()
         } else {
-            // A picture is one query, in however many ways it was hashed.
+            // A picture is one query, whatever the number of its hashes.
             candidates.first().copied().or(Some(nearest.0)).into_iter().filter(counts).collect()
         };
         let mut fresh: Vec<u64> = counted.iter().map(|at| digest(*at)).collect();
@@ -160,7 +161,7 @@ impl Pair {
         }
         let is_known = fresh.is_empty() && (exact.is_none() || exact == self.exact);
         if !has_spent || is_known {
-            // Equal queries have equal answers, before and after.
+            // Equal queries get equal answers, before and after the budget is spent.
             if !has_spent {
                 if let Some(seen) = seen.filter(|_| !fresh.is_empty() && !is_exact) {
                     self.last = seen.distance;
@@ -172,7 +173,7 @@ impl Pair {
             }
             return outcome;
         }
-        // The reach must not depend on a distance that is not told.
+        // The reach must not depend on a distance that is not returned.
         self.anchors.iter_mut().rev().take(added).for_each(|anchor| anchor.distance = asked.radius);
         outcome.spent_now = !std::mem::replace(&mut self.is_spent, true);
         let (hash, anchor) = nearest;
@@ -180,8 +181,8 @@ impl Pair {
         outcome
     }
 
-    /// Adds a match beyond the reach of all anchors, which is of another hash of the item. Returns how many
-    /// anchors that are.
+    /// Adds anchors for a match beyond the reach of all anchors, which belongs to another hash of the item.
+    /// Returns the number of added anchors.
     fn add_anchors(&mut self, asked: &Asked<'_>, seen: &Seen) -> usize {
         let queries = || seen.candidates.iter().map(|at| asked.hashes[*at]);
         if queries().any(|query| self.reaches(query, asked.radius)) {
@@ -193,8 +194,8 @@ impl Pair {
         seen.candidates.len()
     }
 
-    /// Puts a match in place of an anchor that reaches it and is farther from the item. Returns whether there
-    /// is one.
+    /// Replaces an anchor that reaches the match and is farther from the item by the match. Returns whether
+    /// there was such an anchor.
     fn improve_anchor(&mut self, asked: &Asked<'_>, seen: &Seen) -> bool {
         let [candidate] = *seen.candidates else { return false };
         let query = asked.hashes[candidate];
@@ -212,7 +213,7 @@ impl Pair {
         self.anchors.iter().any(|anchor| anchor.reaches(query, radius))
     }
 
-    /// The hash of the content that is nearest to an anchor that reaches it, and the anchor.
+    /// Returns the index of the content's hash that is nearest to an anchor that reaches it, and the anchor.
     fn nearest(&self, asked: &Asked<'_>) -> Option<(usize, Anchor)> {
         let of_hash = |(at, query): (usize, &PdqBits)| {
             let reaching = self.anchors.iter().filter(|anchor| anchor.reaches(*query, asked.radius));
@@ -222,7 +223,7 @@ impl Pair {
         nearest.min_by_key(|(far, at, _)| (*far, *at)).map(|(_, at, anchor)| (at, anchor))
     }
 
-    /// Adds the positions at which these queries differ from the first.
+    /// Adds the bit positions at which these queries differ from the first query.
     fn cover(&mut self, queries: impl Iterator<Item = PdqBits>) {
         for query in queries.filter(|query| query.distance(self.origin) <= ONE_PICTURE) {
             self.covered = self.covered | (query ^ self.origin);

@@ -8,32 +8,33 @@ use vigie_model::ItemId;
 use super::limits::NearLimits;
 use super::pair::{Anchor, Pair};
 
-/// Watched pairs of a member: each of its queries is compared with each of them, in about 12 microseconds for
-/// eight hashes and all pairs.
+/// The largest number of watched pairs of a member. Each query is compared with each of them, which takes
+/// about 12 microseconds for eight hashes and all pairs.
 const WATCHED_MAX: usize = 512;
 
-/// Canaries of a day that a member is remembered to have matched.
+/// The largest number of canaries that are remembered as matched by a member in a day.
 const CANARIES_MAX: usize = 1_024;
 
-/// An anchor that the member's queries are compared with.
+/// An anchor with which the member's queries are compared.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Watched {
     pub(super) item: ItemId,
     pub(super) anchor: Anchor,
 }
 
-/// The pairs, and the key of their digests, which lives as long as they do.
+/// The pairs, and the key of their digests, which has the same lifetime.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
     pub(super) key: RandomState,
-    /// Counted from the beginning of the clock.
+    /// The day, counted from the origin of the clock.
     pub(super) day: u64,
     held: HashMap<ItemId, Held>,
-    /// By when they were used, the least recent first: pairs that are not watched, and pairs that are.
+    /// Pairs in the order of their last use, the least recent first: unwatched pairs here, watched ones in
+    /// `watched`.
     light: BTreeMap<u64, ItemId>,
     watched: BTreeMap<u64, ItemId>,
     uses: u64,
-    /// Digests of all pairs.
+    /// The number of digests in all pairs.
     digests: usize,
     canaries: BTreeSet<ItemId>,
 }
@@ -51,7 +52,7 @@ impl Pairs {
         Self { day, ..Self::default() }
     }
 
-    /// Takes a pair out to be changed. [`Self::put`] brings it back.
+    /// Removes a pair so that it can be changed. [`Self::put`] inserts it again.
     pub(super) fn take(&mut self, item: ItemId) -> Option<Pair> {
         let held = self.held.remove(&item)?;
         self.order(held.is_watched).remove(&held.used);
@@ -59,9 +60,9 @@ impl Pairs {
         Some(held.pair)
     }
 
-    /// Puts a pair in as the most recently used, and drops others where there are too many: those that are
-    /// not watched first, so that a pair of many queries is not pushed out by matching many items once.
-    /// Returns whether a watched pair was dropped.
+    /// Inserts a pair as the most recently used, and drops others if there are too many. Unwatched pairs are
+    /// dropped first, so that matching many items once does not evict a pair with many queries. Returns
+    /// whether a watched pair was dropped.
     pub(super) fn put(&mut self, item: ItemId, pair: Pair, limits: &NearLimits) -> bool {
         self.uses += 1;
         let (used, is_watched, counted) = (self.uses, pair.is_watched(), pair.counted());
@@ -85,7 +86,7 @@ impl Pairs {
         dropped_watched
     }
 
-    /// What the member's queries are to be compared with.
+    /// Returns the anchors with which the member's queries are compared.
     pub(super) fn watched(&self) -> Vec<Watched> {
         let pairs = self.watched.values().filter_map(|item| Some((*item, self.held.get(item)?)));
         pairs
@@ -95,7 +96,7 @@ impl Pairs {
             .collect()
     }
 
-    /// Whether this is the first match of the canary that is remembered.
+    /// Records a match of a canary, and returns whether none was remembered before.
     pub(super) fn is_first_of_canary(&mut self, item: ItemId) -> bool {
         if self.canaries.len() >= CANARIES_MAX {
             self.canaries.pop_first();
@@ -103,8 +104,8 @@ impl Pairs {
         self.canaries.insert(item)
     }
 
-    /// The watched pair to drop first, other than that of `item`: one whose budget is not spent, if there is
-    /// any.
+    /// Returns the watched pair to drop first, other than that of `item`: preferably one whose budget is not
+    /// spent.
     fn oldest_watched(&self, item: ItemId) -> Option<ItemId> {
         let others = || self.watched.values().copied().filter(|other| *other != item);
         let is_unspent = |other: &ItemId| self.held.get(other).is_some_and(|held| !held.pair.is_spent());

@@ -6,7 +6,7 @@ use std::ops::{BitOr, BitXor};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PdqBits([u64; 4]);
 
-/// Shows nothing: hashes are sensitive.
+/// Hides the bits: hashes are sensitive.
 impl std::fmt::Debug for PdqBits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("PdqBits(..)")
@@ -14,7 +14,7 @@ impl std::fmt::Debug for PdqBits {
 }
 
 impl PdqBits {
-    /// The bits of a hash's bytes; `None` if they are not 32.
+    /// Converts the bytes of a hash; `None` if they are not 32.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (words, rest) = bytes.as_chunks::<8>();
@@ -22,7 +22,7 @@ impl PdqBits {
         rest.is_empty().then(|| Self(words.map(u64::from_be_bytes)))
     }
 
-    /// The bytes of the hash.
+    /// Returns the bytes of the hash.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
@@ -32,13 +32,13 @@ impl PdqBits {
         bytes
     }
 
-    /// The number of bits that are set.
+    /// Returns the number of set bits.
     #[must_use]
     pub fn count(self) -> u32 {
         self.0.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// The number of differing bits.
+    /// Returns the number of differing bits.
     #[must_use]
     pub fn distance(self, other: Self) -> u32 {
         (self ^ other).count()

@@ -9,12 +9,12 @@ const ITEM: ItemId = ItemId(7);
 const RADIUS: u16 = 31;
 const DAY: Duration = Duration::from_secs(DAY_SECS);
 
-/// Half of the bits set, in every byte.
+/// Returns a hash in which half of the bits of every byte are set.
 fn base() -> PdqBits {
     PdqBits::from_bytes(&[0x0f; 32]).unwrap()
 }
 
-/// The base with these bit positions flipped.
+/// Returns the base with these bit positions flipped.
 fn flipped(positions: impl IntoIterator<Item = u8>) -> PdqBits {
     let mut bytes = base().to_bytes();
     positions.into_iter().for_each(|at| bytes[usize::from(at / 8)] ^= 0x80 >> (at % 8));
@@ -25,14 +25,14 @@ fn limits(budget: u16) -> NearLimits {
     NearLimits::new(&Quota { near_queries_per_item_day: budget, ..Quota::default() }, 1)
 }
 
-/// One item of one hash, searched by linear scan.
+/// A world with one item that has one hash, searched by linear scan.
 struct World {
     near: Near,
     limits: NearLimits,
     hash: PdqBits,
 }
 
-/// How an item is answered: its distance, and whether that is a repetition.
+/// The answer for an item: its distance, and whether it is a repetition.
 type Answer = (Option<u16>, bool);
 
 impl World {
@@ -78,26 +78,26 @@ fn a_spent_budget_repeats_the_last_answer_and_hides_nothing() {
     for positions in 1..=5 {
         assert_eq!(world.answer(flipped(0..positions)), (Some(positions.into()), false));
     }
-    // An equal query is answered as before and counts no more.
+    // An equal query gets the same answer and does not count again.
     assert_eq!(world.answer(flipped(0..2)), (Some(2), false));
     let (answer, judged) = world.ask(flipped(0..9), RADIUS, Duration::ZERO);
     assert_eq!(answer, (Some(5), true));
     assert_eq!(judged.signs, [(ITEM, Sign::NearBudget)]);
-    // Its anchor is the nearest that was told.
+    // Its anchor is the nearest answered query.
     assert_eq!((judged.repeats[0].anchor, judged.repeats[0].anchor_distance), (flipped(0..1), 1));
-    // Once a day; and equal queries still have their own answers.
+    // The alarm is raised once a day, and equal queries still get their own answers.
     assert_eq!(world.ask(flipped(0..10), RADIUS, Duration::ZERO).1.signs, []);
     assert_eq!(world.answer(flipped(0..2)), (Some(2), false));
-    // Within the reach of the nearest anchor, which is 32, all match; beyond nothing can.
+    // All queries within the reach of the nearest anchor (32) match; beyond it none can.
     assert_eq!(world.answer(flipped(0..31)), (Some(5), true));
     assert_eq!(world.answer(flipped(0..33)), (Some(5), true));
     assert_eq!(world.answer(flipped(0..34)), (None, false));
-    // Within a lesser radius the distance is within that as well.
+    // With a smaller radius, the repeated distance is at most that radius.
     assert_eq!(world.ask(flipped(0..6), 3, Duration::ZERO).0, (None, false));
     assert_eq!(world.ask(flipped([0, 90, 91]), 3, Duration::ZERO).0, (Some(3), true));
     // A guess is not confirmed.
     assert_eq!(world.answer(base()), (Some(5), true));
-    // Another day.
+    // On the next day the budget is full again.
     assert_eq!(world.ask(flipped(0..9), RADIUS, DAY).0, (Some(9), false));
     assert_eq!(world.ask(flipped(0..33), RADIUS, DAY).0, (None, false));
 }
@@ -155,10 +155,10 @@ fn another_hash_of_the_item_has_an_anchor_of_its_own() {
     for at in 0..6 {
         assert_eq!(ask(flipped([at])), None);
     }
-    // The budget is spent at the first hash, and holds for the second.
+    // The budget is spent at the first hash, and applies to the second too.
     assert_eq!(ask(flipped(9..=255)), Some(1));
     assert_eq!(ask(flipped(29..=255)), Some(1));
-    // Its distance was not told, so the reach is that of any.
+    // Its distance was not returned, so the reach is that of the largest possible distance.
     assert_eq!(ask(flipped(60..=255)), Some(1));
     assert_eq!(ask(flipped(100..=255)), None);
     assert_eq!(ask(flipped([8, 9, 10])), Some(1));
@@ -182,9 +182,9 @@ fn memory_is_bounded_and_pairs_of_many_queries_stay() {
         ask(item, 0, 6);
         assert!(near.pairs.lock().unwrap().len() <= 10);
     }
-    // Only one item matches here; the others are reached by the same queries.
+    // Only one item matches here; the other items are within reach of the same queries.
     assert!(ask(1, 200, 6) >= 1, "the spent pair was pushed out");
-    // A budget of any size has the memory of the default one.
+    // A larger budget has no more memory than the default one.
     for item in 2_000..2_020 {
         for at in 0..=255 {
             ask(item, at, u16::MAX);
@@ -209,13 +209,13 @@ fn positions_raise_an_alarm_once() {
         signs.extend(world.ask(flipped(at..at + 4), RADIUS, Duration::ZERO).1.signs);
     }
     assert_eq!(signs, [(ITEM, Sign::Positions)]);
-    // A caller who stops as soon as its budget is spent.
+    // Simulates a caller who stops as soon as its budget is spent.
     let world = World::new(base(), 20);
     let signs: Vec<_> = (0..21)
         .flat_map(|at| world.ask(flipped(3 * at..3 * at + 3), RADIUS, Duration::ZERO).1.signs)
         .collect();
     assert_eq!(signs, [(ITEM, Sign::Positions), (ITEM, Sign::NearBudget)]);
-    // The same twelve bits in all their combinations.
+    // Queries the same twelve bits in all their combinations.
     let world = World::new(base(), 64);
     for bits in 1..4_096_u16 {
         let query = flipped((0..12).filter(|at| bits >> at & 1 == 1));
@@ -234,11 +234,11 @@ fn a_canary_is_noted_once_a_day() {
     assert!(near.canary(ITEM, DAY));
 }
 
-/// The rule with nothing left out: every query and every answer is kept.
+/// The complete rule, written naively: it keeps every query and every answer.
 #[derive(Default)]
 struct Naive {
     known: BTreeSet<(Vec<u8>, u16)>,
-    /// The anchor, of the least distance that was told.
+    /// The anchor: the query with the smallest distance that was returned.
     anchor: Option<(PdqBits, u16)>,
     counted: usize,
     exact_was_told: bool,
@@ -309,7 +309,7 @@ proptest! {
         }
     }
 
-    /// Two hashes that the member could not tell apart before its budget was spent cannot be told apart
+    /// Two hashes that the member could not distinguish before its budget was spent stay indistinguishable
     /// after.
     #[test]
     fn nothing_is_learned_after_the_budget_is_spent(
@@ -317,7 +317,7 @@ proptest! {
         unknown in (0_u8..64, 0_u8..64),
         after in prop::collection::vec(prop::collection::vec(0_u8..=255, 0..60), 1..200),
     ) {
-        // The queries before differ in the first 64 positions, the hashes in the others.
+        // The earlier queries differ in the first 64 positions, the hashes in the others.
         let hash = |at: u8| flipped([128 + at]);
         let (one, other) = (World::new(hash(unknown.0), 4), World::new(hash(unknown.1), 4));
         for positions in before {
@@ -325,7 +325,7 @@ proptest! {
             prop_assert_eq!(one.answer(query), other.answer(query));
         }
         let is_spent = |world: &World| world.answer(flipped(64..68)).1;
-        // Fewer than five may have been different.
+        // There may be fewer than five different queries.
         prop_assume!(is_spent(&one) && is_spent(&other));
         for positions in after {
             let query = flipped(positions.into_iter().collect::<BTreeSet<u8>>());
