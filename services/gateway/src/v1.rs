@@ -183,7 +183,8 @@ mod tests {
     use crate::config::Config;
 
     /// Paths whose POST changes nothing.
-    const ASKING: [&str; 8] = [
+    const ASKING: [&str; 9] = [
+        "/v1/conversations/score",
         "/v1/match",
         "/v1/match/image",
         "/v1/match/video",

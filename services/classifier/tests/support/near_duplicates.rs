@@ -102,8 +102,8 @@ fn apart(one: &Seen, other: &Seen) -> f32 {
 }
 
 fn bits(known: &Seen, asked: &Seen) -> u32 {
-    let plain = known.pdq[0];
-    asked.pdq.iter().map(|pdq| vigie_hashes::distance(plain, *pdq)).min().unwrap()
+    let differing = |one: &[u8], other: &[u8]| one.iter().zip(other).map(|(a, b)| (a ^ b).count_ones()).sum();
+    asked.pdq.iter().map(|pdq| differing(&known.pdq[0], pdq)).min().unwrap()
 }
 
 #[tokio::test]
