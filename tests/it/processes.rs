@@ -18,3 +18,7 @@ mod interrupts;
 mod examples;
 mod trial;
 mod loadtest;
+/// Classifiers that an operator runs.
+mod classifiers {
+    mod conversation;
+}
