@@ -1,6 +1,7 @@
 //! A cluster with every role in this process, whose data folder is removed with it.
 
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -21,6 +22,14 @@ pub struct Cluster {
     _data: TempDir,
 }
 
+/// Returns the configuration of a cluster in a folder. It is large, so it is no variable of a future.
+fn configured(data: &Path, edit: impl FnOnce(&mut LocalClusterConfig)) -> LocalClusterConfig {
+    let mut config = LocalClusterConfig::new(data);
+    edit(&mut config);
+    config.frontend = in_this_process(config.frontend);
+    config
+}
+
 impl Cluster {
     /// Starts a cluster of 4 shards and waits until it is ready.
     pub async fn start() -> anyhow::Result<Self> {
@@ -30,11 +39,8 @@ impl Cluster {
     /// Starts a cluster with a changed configuration.
     pub async fn start_with(edit: impl FnOnce(&mut LocalClusterConfig)) -> anyhow::Result<Self> {
         let data = tempfile::tempdir()?;
-        let mut config = LocalClusterConfig::new(data.path());
-        edit(&mut config);
-        config.frontend = in_this_process(config.frontend);
         // Boxed, to keep the futures of the tests small.
-        let mut running = Box::pin(LocalCluster::start(config)).await?;
+        let mut running = Box::pin(LocalCluster::start(configured(data.path(), edit))).await?;
         running.wait_ready(soon()).await?;
         let (bank, matching) = (running.bank_client()?, running.match_client()?);
         Ok(Self { running, bank, matching, _data: data })
