@@ -3,6 +3,7 @@
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 use vigie_consortium::{Method, Role};
+use vigie_harness::in_process::Cluster;
 
 use super::{Client, Consortium};
 
@@ -35,8 +36,12 @@ fn is_let_in(code: Code) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_method_lets_in_whom_the_table_of_rights_names() {
-    let consortium = Consortium::start(&["acme"]).await;
+    let cluster = Cluster::start_with(|config| {
+        (config.shard_count, config.classifier) = (2, Some(vigie_classifier::Config::default()));
+    });
+    let consortium = Consortium::on(cluster.await.unwrap(), &["acme"]).await;
     let cluster = &consortium.cluster;
+    let classifier_url = cluster.classifier_url().unwrap();
     let administrator = consortium.operator.create(cluster, Some("acme"), &[Role::Administrator]).await;
     let mut callers = vec![
         (Some(Role::Operator), consortium.operator.clone()),
@@ -51,9 +56,11 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
     super::until_known(&callers[2].1, sequence).await;
     let for_anyone = *Method::ALL.iter().find(|method| method.is_for_anyone()).unwrap();
     for (_, client) in &callers {
-        // The coordinator follows the directory separately.
-        while !is_let_in(call(client, &cluster.coordinator_url(), for_anyone).await) {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        // The coordinator and the classifier follow the directory separately.
+        for url in [&cluster.coordinator_url(), &classifier_url] {
+            while !is_let_in(call(client, url, for_anyone).await) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
         }
     }
     let mut cells = 0;
@@ -64,6 +71,7 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
             Some((_, "coordinator")) => vec![cluster.coordinator_url()],
             Some((_, "matcher")) => vec![cluster.matcher_url(0)],
             Some((_, "bank")) => vec![cluster.bank_url()],
+            Some((_, "classifier")) => vec![classifier_url.clone()],
             // Health and reflection are on every server.
             _ => {
                 assert!(method.is_for_anyone(), "{method} is nobody's");
@@ -72,6 +80,7 @@ async fn each_method_lets_in_whom_the_table_of_rights_names() {
                     cluster.coordinator_url(),
                     cluster.matcher_url(0),
                     cluster.bank_url(),
+                    classifier_url.clone(),
                 ]
             }
         };
