@@ -73,7 +73,7 @@ impl Seen for Process {
 }
 
 /// Returns status and body of one answer.
-fn get(address: &str, path: &str) -> Option<(u16, String)> {
+pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
     let mut io = TcpStream::connect(address).ok()?;
     io.set_read_timeout(Some(WITHIN)).unwrap();
     write!(io, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").ok()?;
@@ -184,7 +184,7 @@ fn is_word(text: &str) -> bool {
 /// The prefix of the metrics of a gateway.
 const OF_GATEWAY: &str = "vigie_gateway_";
 /// Prefixes of the metrics of roles that this cluster does not have.
-const ELSEWHERE: [&str; 2] = [OF_GATEWAY, "vigie_exchange_"];
+const ELSEWHERE: [&str; 3] = [OF_GATEWAY, "vigie_exchange_", "vigie_classifier_"];
 
 #[test]
 fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
@@ -433,7 +433,7 @@ fn check_calls(told: &Exposition, method: &str, code: &str) {
 }
 
 /// Returns our metrics that the chart's dashboard, alerts and scaler use.
-fn names_in_the_chart() -> BTreeSet<String> {
+pub(crate) fn names_in_the_chart() -> BTreeSet<String> {
     let dashboard = std::fs::read_to_string(root().join("helm/vigie/files/dashboard.json")).unwrap();
     let objects = std::fs::read_to_string(root().join("helm/vigie/ci/golden/production.yaml")).unwrap();
     let rules =

@@ -21,6 +21,9 @@ use vigie_proto::pb::inference::grpc_inference_service_server::{
 use vigie_proto::pb::inference::model_infer_response::InferOutputTensor;
 use vigie_proto::pb::inference::model_metadata_response::TensorMetadata;
 use vigie_tests::collector::Collector;
+use vigie_tests::metrics::Exposition;
+
+use crate::processes::telemetry::{get, names_in_the_chart};
 
 /// The time limit, which only a stuck process exceeds.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -107,6 +110,7 @@ impl Up {
         std::fs::write(folder.join("classifiers.toml"), config).unwrap();
         let mut child = Command::new(vigie_binary())
             .args(["up", "--json", "--log", "trace", "--port", "0", "--http", "off"])
+            .args(["--telemetry-listen", "127.0.0.1:0"])
             .args(["--otlp-endpoint", collector])
             .arg("--data")
             .arg(folder.join("data"))
@@ -215,6 +219,14 @@ fn a_conversation_leaves_its_score_and_no_byte_of_its_text() {
     // By hand: 5 of 32 bytes of the one content of the class.
     let thresholds: Vec<f64> = rows.iter().filter_map(|row| row["threshold"].as_f64()).collect();
     assert!(thresholds.iter().any(|score| (score - 5.0 / 32.0).abs() < 1e-6), "{thresholds:?}");
+
+    let telemetry = up.ready["telemetry"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let (_, text) = get(&telemetry, "/metrics").unwrap();
+    let metrics = Exposition::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+    let asked = names_in_the_chart().into_iter().filter(|name| name.starts_with("vigie_classifier_"));
+    let unknown: Vec<String> = asked.filter(|name| !metrics.knows(name)).collect();
+    assert!(unknown.is_empty(), "the chart asks for {unknown:?}");
+    assert!(!text.contains(TEXT));
 
     assert!(collector.settled().iter().any(|span| span.service.contains("frontend")));
     drop(up);

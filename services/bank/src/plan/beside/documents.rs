@@ -1,12 +1,13 @@
 //! Sets and deletes documents, and keeps those that result from other changes.
 
 use prost::Message as _;
-use vigie_consortium::{Change, Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
+use vigie_consortium::{CardVersion, Change, Document, DocumentKey, DocumentKind, MemberId, MemberPolicies};
 use vigie_proto::bank::LogChange;
 use vigie_proto::pb::consortium::v1 as pb;
 
 use crate::error::Error;
 use crate::plan::Planner;
+use crate::plan::classifiers::model_cards::card_id;
 
 impl Planner<'_> {
     /// Sets a document, and logs it if documents of its kind are in the log.
@@ -47,6 +48,12 @@ impl Planner<'_> {
             self.keep_model_card(card)?;
         }
         Ok(())
+    }
+
+    /// Stores a version of a model card.
+    fn keep_model_card(&mut self, card: &CardVersion) -> Result<(), Error> {
+        let (kind, key) = card_id(card.name(), card.version());
+        self.put_document(kind, key, card.document().as_bytes().to_vec())
     }
 
     /// Stores the newest version of a member's policy.

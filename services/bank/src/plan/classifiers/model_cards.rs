@@ -1,11 +1,10 @@
-//! Plans versions of model cards: it numbers them, and keeps each version as a document.
+//! Plans versions of model cards: it numbers them, and names the document that keeps each version.
 
 use std::sync::Arc;
 
 use vigie_consortium::{CardVersion, Change, Directory, DocumentId, DocumentKey, DocumentKind};
 
 use crate::error::Error;
-use crate::plan::Planner;
 
 /// A card that a caller puts. The bank gives it its version.
 #[derive(Debug, Clone)]
@@ -36,12 +35,4 @@ pub(crate) fn card_id(name: &str, version: u32) -> DocumentId {
     let key = [name.as_bytes(), &[0], &version.to_be_bytes()].concat();
     // The longest name of a model, with a version, is shorter than the longest key.
     (DocumentKind::ModelCard, DocumentKey::new(&key).unwrap_or_default())
-}
-
-impl Planner<'_> {
-    /// Keeps a version, so that it can still be read after it is replaced.
-    pub(in crate::plan) fn keep_model_card(&mut self, card: &CardVersion) -> Result<(), Error> {
-        let (kind, key) = card_id(card.name(), card.version());
-        self.put_document(kind, key, card.document().as_bytes().to_vec())
-    }
 }

@@ -145,7 +145,7 @@ impl Policy {
 
 impl VerdictRule {
     /// The longest name, in bytes.
-    pub const NAME_LEN_MAX: usize = 64;
+    pub const NAME_LEN_MAX: usize = ScoreRule::NAME_LEN_MAX;
     /// The longest condition, in bytes.
     pub const CONDITION_LEN_MAX: usize = 4_096;
 

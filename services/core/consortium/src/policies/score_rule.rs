@@ -2,7 +2,6 @@
 
 use vigie_classifiers::{Name, Rate};
 
-use super::policy::VerdictRule;
 use crate::text::is_word;
 
 /// A rule that raises the verdict to at least REVIEW where a classifier's score reaches a threshold. A score
@@ -70,6 +69,9 @@ impl ScoreRuleField {
 }
 
 impl ScoreRule {
+    /// The largest length of a name, in bytes: that of every rule.
+    pub const NAME_LEN_MAX: usize = 64;
+
     /// Returns the name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -119,7 +121,7 @@ impl TryFrom<ScoreRuleDraft> for ScoreRule {
 
     fn try_from(draft: ScoreRuleDraft) -> Result<Self, ScoreRuleField> {
         let ScoreRuleDraft { name, model, class, at_most_one_in, shadow } = draft;
-        if !is_word(&name, VerdictRule::NAME_LEN_MAX) {
+        if !is_word(&name, Self::NAME_LEN_MAX) {
             return Err(ScoreRuleField::Name);
         }
         let rate = |count: u64| {
