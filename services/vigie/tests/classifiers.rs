@@ -207,7 +207,7 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
     assert!(measured.contains("110 files measured"), "{measured}");
     assert!(measured.contains("calibration of nude: 100 other contents, 10 of the class"), "{measured}");
     // 299 other contents would suffice for 1 in 100.
-    assert!(measured.contains("it would take 299"), "{measured}");
+    assert!(measured.contains("the sample has 100 of the 299 that it takes"), "{measured}");
     let calibration = deployment.newest().card().calibration().cloned().unwrap();
     assert_eq!(calibration.source(), "drawn by a test");
     let table = calibration.class(&"nude".parse().unwrap()).unwrap();
