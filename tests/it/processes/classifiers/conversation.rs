@@ -20,7 +20,7 @@ use vigie_proto::pb::inference::grpc_inference_service_server::{
 };
 use vigie_proto::pb::inference::model_infer_response::InferOutputTensor;
 use vigie_proto::pb::inference::model_metadata_response::TensorMetadata;
-use vigie_tests::collector::Collector;
+use vigie_tests::collector::{Collector, SeenSpan};
 use vigie_tests::metrics::Exposition;
 
 use crate::processes::telemetry::{get, names_in_the_chart};
@@ -228,7 +228,10 @@ fn a_conversation_leaves_its_score_and_no_byte_of_its_text() {
     assert!(unknown.is_empty(), "the chart asks for {unknown:?}");
     assert!(!text.contains(TEXT));
 
-    assert!(collector.settled().iter().any(|span| span.service.contains("frontend")));
+    let is_there = |name: &str, spans: &[SeenSpan]| spans.iter().any(|span| span.name.contains(name));
+    collector
+        .wait_for(|spans| is_there("ScoreConversation", spans) && is_there("MeasureScores", spans))
+        .unwrap();
     drop(up);
     assert_eq!(holding(folder.path(), TEXT.as_bytes()), Vec::<String>::new());
     let raw = collector.raw();
