@@ -1,7 +1,5 @@
 //! The same path through ONNX Runtime in its process, if `VIGIE_ONNXRUNTIME` names its library.
 
-#![expect(clippy::print_stdout, reason = "a skipped test says so")]
-
 use std::path::PathBuf;
 
 use serde_json::json;
