@@ -60,7 +60,7 @@ impl Total {
 /// The answer to one query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// One total for each radius.
+    /// The totals, in the order of the radii.
     pub(crate) totals: Vec<Total>,
     /// How many of the radii, from the smallest, have their rows in `listed`.
     pub(crate) listed_radii: usize,
@@ -122,7 +122,7 @@ pub(crate) struct Answers {
     pub(crate) queries_digest: [u8; 32],
     /// Radii in bits, ascending.
     pub(crate) radii: Vec<u16>,
-    /// One finished answer for each answered query.
+    /// The finished answers, in the order of the answered queries.
     pub(crate) answers: Vec<Answer>,
 }
 

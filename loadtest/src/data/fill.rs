@@ -67,8 +67,8 @@ pub(crate) async fn fill(
             let sequence = found.sequence;
             return Ok(Filled { items: 0, took: begin.elapsed(), sequence });
         }
-        // It is not known which batches of an interrupted fill were committed. All batches are sent again;
-        // those that were committed are not added twice.
+        // An interrupted fill may have committed any of its batches, so all batches are sent again. The bank
+        // adds no committed batch twice.
         Ok(found) if found.value.item_count > count => bail!(
             "the bank {name} holds {} items, and {count} should be all; delete it, or name another",
             found.value.item_count

@@ -30,18 +30,18 @@ pub(crate) const FRAMES_LEAST: u32 = 8;
 /// 4,096 frames.
 pub(crate) const FRAMES_MOST: u32 = 2_048;
 
-/// One in this many videos is a copy of an earlier video.
+/// The number of videos for each one that is a copy of an earlier video.
 const COPY_EVERY: u32 = 5;
-/// One in this many originals is copied, on average twice or more.
+/// The number of originals for each one that is copied, on average twice or more.
 const COPIED_SHARE: u32 = 8;
-/// One in this many originals begins with a title card.
+/// The number of originals for each one that begins with a title card.
 const TITLED_EVERY: u64 = 3;
 /// Number of different title cards.
 const TITLES: u64 = 4;
 /// Frames in a title card.
 const TITLE_FRAMES: usize = 2;
-/// Pauses between frames, in milliseconds. Some are longer than one second, the longest that the last frame
-/// of a video counts.
+/// Pauses between frames, in milliseconds. Some are longer than one second, which is the longest time that
+/// the last frame of a video is counted for.
 const PAUSES_MS: [u32; 6] = [40, 200, 250, 500, 1_000, 2_500];
 /// Numbers of videos that are in no bank begin here, above the numbers of all banked videos.
 const FRESH: u64 = 1 << 40;

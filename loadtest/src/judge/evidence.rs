@@ -246,7 +246,7 @@ mod tests {
         four_of_five[2].time_ms = 1_999;
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.query.time_matched_ms, evidence.query.time_ms);
-        // One common frame is enough where a side has fewer than four.
+        // A single common frame is enough if a side has fewer than four frames.
         let long =
             [frame(0, 0, 90, 0), frame(5, 0, 90, 9_000), frame(6, 0, 90, 9_100), frame(7, 0, 90, 9_200)];
         assert_eq!(compare(&long, &five), None);

@@ -144,7 +144,7 @@ impl Ledger {
     pub(crate) fn newest_before(&self, now: Instant, age: Duration) -> Sequence {
         let mut state = self.state();
         let mut found = Sequence(0);
-        // Of the acknowledgements that are old enough only the newest is needed.
+        // Only the newest of the acknowledgements that are old enough is needed.
         while let Some(&(at, sequence)) = state.acknowledgements.front() {
             if now.saturating_duration_since(at) < age {
                 return found;
