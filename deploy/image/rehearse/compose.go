@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -25,9 +26,46 @@ var arrows = map[string][]string{
 // arrowsOfMembers are those that the directory of members adds.
 var arrowsOfMembers = map[string][]string{"frontend": {"bank"}, "coordinator": {"bank"}}
 
-// checkCompose loads the files of a cluster as the engine's client does, and compares it with what is promised of it.
-func checkCompose(name string, files []string, more map[string][]string) error {
-	options, err := cli.NewProjectOptions(files, cli.WithDotEnv)
+// arrowsOfClassifiers are those that a classifier adds: frontends and the classifier follow the bank's cards.
+var arrowsOfClassifiers = map[string][]string{
+	"frontend":   {"bank", "classifier"},
+	"classifier": {"bank", "collector"},
+	"prometheus": {"classifier"},
+}
+
+// cluster is one way to lay the files of compose.yaml over each other.
+type cluster struct {
+	name                 string
+	files                []string
+	members, classifiers bool
+}
+
+// clusters are the ways that the pages of deploy/compose describe.
+func clusters(repo string) []cluster {
+	alone := filepath.Join(repo, "compose.yaml")
+	members := filepath.Join(repo, "deploy", "compose", "members", "compose.yaml")
+	classifiers := filepath.Join(repo, "deploy", "compose", "classifiers", "compose.yaml")
+	both := filepath.Join(repo, "deploy", "compose", "classifiers", "members.yaml")
+	return []cluster{
+		{"compose.yaml", []string{alone}, false, false},
+		{"compose.yaml with members", []string{alone, members}, true, false},
+		{"compose.yaml with classifiers", []string{alone, classifiers}, false, true},
+		{"compose.yaml with members and classifiers", []string{alone, members, classifiers, both}, true, true},
+	}
+}
+
+// mayCall says whether the design has a connection from one service to the other.
+func (c cluster) mayCall(from, to string) bool {
+	from, to = kind(from), kind(to)
+	return slices.Contains(arrows[from], to) ||
+		c.members && slices.Contains(arrowsOfMembers[from], to) ||
+		c.classifiers && slices.Contains(arrowsOfClassifiers[from], to)
+}
+
+// check loads the files of a cluster as the engine's client does, and compares it with what is promised of it.
+func (c cluster) check() error {
+	name := c.name
+	options, err := cli.NewProjectOptions(c.files, cli.WithDotEnv, cli.WithEnv([]string{"VIGIE_MODELS=/srv/models"}))
 	if err != nil {
 		return err
 	}
@@ -40,9 +78,6 @@ func checkCompose(name string, files []string, more map[string][]string) error {
 		if !holds {
 			faults = append(faults, fmt.Errorf(name+": "+format, values...))
 		}
-	}
-	mayCall := func(from, to string) bool {
-		return slices.Contains(arrows[kind(from)], kind(to)) || slices.Contains(more[kind(from)], kind(to))
 	}
 	used := map[string]bool{}
 	for name, service := range project.Services {
@@ -68,17 +103,19 @@ func checkCompose(name string, files []string, more map[string][]string) error {
 	for one, first := range project.Services {
 		for other, second := range project.Services {
 			shares := sharesNetwork(first, second)
-			calls := mayCall(one, other)
+			calls := c.mayCall(one, other)
 			if calls {
 				fault(shares, "%s calls %s, and shares no network with it", one, other)
-			} else if kind(one) < kind(other) && !mayCall(other, one) && !watches(one, other) {
+			} else if kind(one) < kind(other) && !c.mayCall(other, one) && !watches(one, other) {
 				fault(!shares, "%s and %s share a network, and neither calls the other", one, other)
 			}
 		}
 	}
+	_, runsModels := project.Services["classifier"]
+	fault(runsModels == c.classifiers, "a classifier is there: %t", runsModels)
 	test := project.Services["postgres"].HealthCheck.Test
 	fault(slices.Contains(test, "--host=127.0.0.1"), "postgres: its health is asked on the socket, on which it answers before it is ready")
-	checkSecrets(project, len(more) > 0, fault)
+	checkSecrets(project, c.members, fault)
 	if len(faults) == 0 {
 		fmt.Printf("%s holds: %d services, %d networks, images by digest, limits of memory and logs\n",
 			name, len(project.Services), len(project.Networks))
@@ -96,7 +133,7 @@ func checkSecrets(project *types.Project, members bool, fault func(bool, string,
 		}
 		slices.Sort(mounted)
 		var wanted []string
-		if role := kind(name); members && slices.Contains([]string{"gateway", "frontend", "coordinator", "matcher", "bank"}, role) {
+		if role := kind(name); members && slices.Contains([]string{"gateway", "frontend", "coordinator", "matcher", "bank", "classifier"}, role) {
 			wanted = []string{"cluster-key"}
 			key := "VIGIE__" + strings.ToUpper(role) + "__PROCESSES__CLUSTER_KEY"
 			value := service.Environment[key]

@@ -1,6 +1,6 @@
 // Rehearse builds the image without an engine: it applies .dockerignore by the rules of the engine, runs the stages of the
 // Dockerfile in folders, with `cargo check` in the place of the release build, and checks the image that results. And it loads
-// compose.yaml as the engine's client does, alone and for members, and holds it to what is promised of it.
+// compose.yaml as the engine's client does, alone, for members and with classifiers, and holds it to what is promised of it.
 //
 //	go run . -repo ../../..                       the rehearsal
 //	go run . -repo ../../.. -binaries DIR         the same, with these programs in the place of those of a release
@@ -24,13 +24,11 @@ func main() {
 	binaries := flag.String("binaries", "", "folder with `vigie` and `vigie-loadtest`, to be started from where the image has them")
 	composeOnly := flag.Bool("compose-only", false, "check compose.yaml and build nothing")
 	flag.Parse()
-	cluster := filepath.Join(*repo, "compose.yaml")
-	members := filepath.Join(*repo, "deploy", "compose", "members", "compose.yaml")
-	err := errors.Join(
-		checkCompose("compose.yaml", []string{cluster}, nil),
-		checkCompose("compose.yaml with members", []string{cluster, members}, arrowsOfMembers),
-	)
-	if err != nil {
+	var faults []error
+	for _, one := range clusters(*repo) {
+		faults = append(faults, one.check())
+	}
+	if err := errors.Join(faults...); err != nil {
 		fmt.Fprintln(os.Stderr, "FAILED:", err)
 		os.Exit(1)
 	}
