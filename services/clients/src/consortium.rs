@@ -32,7 +32,8 @@ pub use hash_types::{HashTypeClient, NewHashType};
 pub use incidents::{ClosedIncident, IncidentClient, IncidentListing, OpenedIncident};
 pub use model_cards::{ModelCardClient, ModelClass, ModelSummary, ReadModelCard};
 pub use policies::{
-    PolicyClient, PolicyFault, PolicySource, ReadPolicy, TrialCount, TriedPolicy, TriedQuery,
+    PolicyClient, PolicyFault, PolicySource, ReadPolicy, TrialCount, TriedContent, TriedPolicy, TriedQuery,
+    TriedScore,
 };
 pub use principal::{
     KeyListing, NewCredential, NewPrincipal, PrincipalCredential, PrincipalListing, PrincipalWithKey,

@@ -52,7 +52,7 @@ pub use consortium::{
     ModelClass, ModelSummary, NewCredential, NewDecision, NewHashType, NewPrincipal, OpenedIncident,
     PolicyClient, PolicyFault, PolicySource, PrincipalCredential, PrincipalListing, PrincipalWithKey,
     ReadModelCard, ReadPolicy, ReferralClient, ReferralListing, ReferralsListed, ReportClient, ReportListing,
-    TrialCount, TriedPolicy, TriedQuery, WhoAmI,
+    TrialCount, TriedContent, TriedPolicy, TriedQuery, TriedScore, WhoAmI,
 };
 pub use directory::DirectoryClient;
 pub use exchange::{AppliedPage, ExchangeClient, ExchangeLease, ExchangeListing, NewExchange, NewPage};

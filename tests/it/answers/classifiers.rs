@@ -16,10 +16,12 @@ use vigie_classifiers::conversation::Message;
 use vigie_classifiers::{
     Conversation, ConversationDraft, Label, ModelCard, ModelCardDraft, Rate, Sample, Sha256,
 };
-use vigie_clients::{Code, IdempotencyKey, MatchAnswer, ModelCardClient, PolicyClient, PolicySource};
+use vigie_clients::{
+    Code, IdempotencyKey, MatchAnswer, ModelCardClient, PolicyClient, PolicySource, TriedContent, TriedScore,
+};
 use vigie_consortium::{Policy, PolicyDraft, ScoreRuleDraft};
 use vigie_harness::in_process::{Cluster, as_of, soon};
-use vigie_model::{Content, MatchCall, Matched, ScoreFailureKind, SearchOptions, Sequence, Verdict};
+use vigie_model::{Content, Decided, MatchCall, Matched, ScoreFailureKind, SearchOptions, Sequence, Verdict};
 use vigie_pictures::{draw, encode_jpeg, encode_png};
 use vigie_proto::pb::classifier::v1 as pb;
 use vigie_proto::pb::classifier::v1::classifier_service_server::{
@@ -268,6 +270,22 @@ async fn scores_are_those_computed_by_hand_and_a_rule_asks_for_a_review_by_them(
     assert_eq!((decided.verdict, &*decided.rule, decided.by_score), (Verdict::Review, "too-blue", true));
     let below = bench.ask(blue(102), &[]).await.unwrap().decision.unwrap();
     assert_eq!((below.verdict, &*below.rule, below.by_score), (Verdict::Allow, "", false));
+    // The bank decides the same on the answer's score, and explains it.
+    let tried = |score: f32| {
+        let scores = vec![TriedScore { model: "blue".into(), class: "bad".into(), score }];
+        policies.try_policy(
+            PolicySource::Stored(0),
+            TriedContent { scores, ..TriedContent::default() },
+            soon(),
+        )
+    };
+    let above = tried(1.0).await.unwrap();
+    assert_eq!(above.decision, Decided { id: None, ..decided });
+    let threshold = bench.ask(blue(255), &["blue"]).await.unwrap().classifications[0].scores[1].threshold;
+    let threshold = threshold.unwrap().threshold;
+    assert_eq!(above.trace, [format!("score rule too-blue: 1.0000 is at least {threshold:.4}, REVIEW")]);
+    assert_eq!(tried(threshold.next_down()).await.unwrap().decision, Decided { id: None, ..below });
+    assert_eq!(tried(f32::NAN).await.unwrap_err().code(), Code::InvalidArgument);
     // Where matches ask for a review already, the score changes nothing.
     let known = bench.ask(bench.known.clone(), &[]).await.unwrap().decision.unwrap();
     assert_eq!((known.verdict, known.by_score), (Verdict::Review, false));

@@ -6,7 +6,7 @@ use tonic::metadata::MetadataValue;
 use tonic::{Request, transport};
 use vigie_clients::{
     CallError, Code, IdempotencyKey, MatchAnswer, NewCredential, NewPrincipal, PolicyClient, PolicySource,
-    TriedQuery, partial_match,
+    TriedContent, TriedQuery, partial_match,
 };
 use vigie_consortium::{
     BankRule, Capability, Charter, CharterDraft, Expiry, Policy, PolicyDraft, Role, Roles, Text, Verdict,
@@ -223,7 +223,8 @@ async fn a_verdict_follows_distance_opinions_bank_and_surface() {
     let matches = answer.results[0].as_ref().unwrap().found.matches.clone();
     let query = TriedQuery { kind: "hashes".to_owned(), ..TriedQuery::default() };
     let policies = acme.policies(&consortium);
-    let tried = policies.try_policy(PolicySource::Stored(0), matches, query, soon()).await.unwrap();
+    let content = TriedContent { matches, query, ..TriedContent::default() };
+    let tried = policies.try_policy(PolicySource::Stored(0), content, soon()).await.unwrap();
     assert_eq!(tried.decision, decision(&answer));
     assert_eq!(tried.trace, ["rule confirmed: holds, ESCALATE"]);
     consortium.cluster.stop().await.unwrap();

@@ -1,14 +1,17 @@
 //! The policy service: keeps the policies of members, and tries them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message as _;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
+use vigie_classifiers::Name;
+use vigie_classifiers::card::{Mode, State};
 use vigie_consortium::{Change, DocumentKey, DocumentKind, MemberId, Policy, PolicyVersion};
 use vigie_model::Match;
-use vigie_policy::{Budget, CompiledPolicy, MatchFacts, QueryFacts};
+use vigie_policy::{Budget, CompiledPolicy, MatchFacts, QueryFacts, ScoreFacts, try_scores};
 use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 
@@ -22,6 +25,8 @@ use crate::plan::members::MembersAction;
 const TRY_MAX: Duration = Duration::from_millis(200);
 /// The largest number of matches that a policy is tried on.
 const MATCHES_MAX: usize = 1_000;
+/// The largest number of scores that a policy is tried on.
+const SCORES_MAX: usize = 64;
 
 /// Compiles a policy on a thread that may block.
 async fn compiled(policy: Arc<Policy>) -> Result<CompiledPolicy, Status> {
@@ -123,15 +128,49 @@ impl pb::policy_service_server::PolicyService for BankGrpc {
             Ok(MatchFacts::of_match(&reading.view, member, &found, reading.called.now()))
         });
         let matches = matches.collect::<Result<Vec<_>, Invalid>>()?;
-        let policy = compiled(version.policy).await?;
+        let score_of = scores(message.scores)?;
+        let policy = compiled(Arc::clone(&version.policy)).await?;
         let tried = tokio::task::spawn_blocking(move || {
             let until = Instant::now() + TRY_MAX;
             policy.try_with_trace(&matches, &query, Budget::until(&|| Instant::now() > until))
         });
-        let (decision, trace) = tried.await.map_err(|_| Error::Broken)?;
-        let decision = Some(decision.decided(version.version).into());
-        Ok(Response::new(pb::TryPolicyResponse { decision, trace }))
+        let (decision, mut trace) = tried.await.map_err(|_| Error::Broken)?;
+        let mut decided = decision.decided(version.version);
+        let directory = reading.view.directory();
+        trace.extend(try_scores(&mut decided, version.policy.scores(), |rule| {
+            let card = directory.model_card(rule.model().as_str())?.card();
+            if card.state() == State::Retired {
+                return None;
+            }
+            let score = *score_of.get(&(rule.model().clone(), rule.class().clone()))?;
+            let threshold = rule.threshold_by(card);
+            Some(ScoreFacts { score, threshold, in_shadow: card.mode() == Mode::Shadow })
+        }));
+        Ok(Response::new(pb::TryPolicyResponse { decision: Some(decided.into()), trace }))
     }
+}
+
+/// Reads the scores on which a policy is tried.
+fn scores(messages: Vec<pb::TriedScore>) -> Result<HashMap<(Name, Name), f32>, Invalid> {
+    if messages.len() > SCORES_MAX {
+        let reason = format!("has {} entries; it must have at most {SCORES_MAX}", messages.len());
+        return Err(Invalid::new("scores", reason));
+    }
+    let mut read = HashMap::new();
+    for (at, pb::TriedScore { model, class, score }) in messages.into_iter().enumerate() {
+        let of = |field: &str| format!("scores[{at}].{field}");
+        let name = |field: &str, text: String| {
+            Name::try_from(text).map_err(|why| Invalid::new(of(field), why.to_string()))
+        };
+        let key = (name("model", model)?, name("class", class)?);
+        if !(0.0..=1.0).contains(&score) {
+            return Err(Invalid::new(of("score"), "is not from 0 to 1"));
+        }
+        if read.insert(key, score).is_some() {
+            return Err(Invalid::new(of("class"), "has a score already"));
+        }
+    }
+    Ok(read)
 }
 
 fn query_of(message: pb::PolicyQuery) -> Result<QueryFacts, Invalid> {

@@ -78,6 +78,28 @@ pub struct TriedQuery {
     pub size: u64,
 }
 
+/// A score of a content that a policy is tried on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TriedScore {
+    /// The name of the model.
+    pub model: String,
+    /// The class.
+    pub class: String,
+    /// The score, 0 to 1.
+    pub score: f32,
+}
+
+/// The content that a policy is tried on: its matches, its scores and its query.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TriedContent {
+    /// The matches, at most 1,000.
+    pub matches: Vec<Match>,
+    /// The scores of classifiers, at most 64: one for a class of a model.
+    pub scores: Vec<TriedScore>,
+    /// The properties of the query.
+    pub query: TriedQuery,
+}
+
 /// The result of trying a policy on given matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TriedPolicy {
@@ -187,22 +209,23 @@ impl PolicyClient {
         self.bank.written(read, answer.sequence)
     }
 
-    /// Tries a policy on up to 1,000 matches. Nothing is changed or counted.
+    /// Tries a policy on a content. Nothing is changed or counted.
     pub async fn try_policy(
         &self,
         source: PolicySource<'_>,
-        matches: Vec<Match>,
-        query: TriedQuery,
+        content: TriedContent,
         deadline: Instant,
     ) -> Result<TriedPolicy, CallError> {
         let (policy, version) = match source {
             PolicySource::Given(policy) => (Some(policy.into()), 0),
             PolicySource::Stored(version) => (None, version),
         };
-        let TriedQuery { quality, kind, surface, size } = query;
+        let TriedContent { matches, scores, query: TriedQuery { quality, kind, surface, size } } = content;
         let query = pb::PolicyQuery { quality: quality.map(u32::from), kind, surface, size };
         let matches = matches.into_iter().map(Into::into).collect();
-        let request = pb::TryPolicyRequest { policy, version, matches, query: Some(query) };
+        let score = |TriedScore { model, class, score }| pb::TriedScore { model, class, score };
+        let scores = scores.into_iter().map(score).collect();
+        let request = pb::TryPolicyRequest { policy, version, matches, query: Some(query), scores };
         let answer: pb::TryPolicyResponse = call!(self, deadline, try_policy, TryPolicy, request)?;
         let decision = answer.decision.ok_or_else(|| Invalid::missing("decision"));
         let decision = self.bank.checked(decision.and_then(Decided::try_from))?;

@@ -1,5 +1,5 @@
 //! Policies as members write them: bank rules, verdict rules and score rules, with bounds. `vigie-policy`
-//! compiles and applies the first two; frontends apply score rules.
+//! compiles the first two, and applies all.
 
 mod bank_rule;
 mod score_rule;

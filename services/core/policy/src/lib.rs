@@ -1,9 +1,10 @@
 //! Applies a member's policy: from the matches of one query to a verdict.
 //!
 //! The crate is pure: it has no clock, network or store. A [`Policy`](vigie_consortium::Policy) is compiled
-//! once ([`CompiledPolicy::compile`]) and decides about any number of queries. There are three layers, in
-//! this order: bank rules drop matches; allow-list banks suppress matches of other banks; verdict rules are
-//! evaluated in order, and the first whose condition is true gives the verdict.
+//! once ([`CompiledPolicy::compile`]) and decides about any number of queries. There are four layers, in this
+//! order: bank rules drop matches; allow-list banks suppress matches of other banks; verdict rules are
+//! evaluated in order, and the first whose condition is true gives the verdict; score rules raise a verdict
+//! to REVIEW at most ([`apply_scores`], where there are scores).
 //!
 //! Always true:
 //!
@@ -22,7 +23,7 @@
 //! Reading order: `facts` (the facts about a query and its matches), `described` (facts of a match),
 //! `values`, `fields` (the names that conditions use), `tree` (a checked condition), `door` (`refusal`,
 //! `scan`, `operators`, `lower`, `calls`, `loops`: the check of conditions), `evaluate`, `bank_rules` (the
-//! first two layers), `trace`, `decision`, `compiled`.
+//! first two layers), `trace`, `decision`, `compiled`, `scores` (the last layer).
 
 mod facts;
 mod described;
@@ -35,9 +36,11 @@ mod bank_rules;
 mod trace;
 mod decision;
 mod compiled;
+mod scores;
 #[cfg(test)]
 mod tests;
 
 pub use compiled::{Budget, CompileError, CompiledPolicy};
 pub use decision::Decision;
 pub use facts::{MatchFacts, QueryFacts};
+pub use scores::{ScoreFacts, apply_scores, try_scores};

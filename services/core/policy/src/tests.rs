@@ -1,5 +1,5 @@
 //! Tests: the door's bounds, the layers against slow references, conditions against the interpreter of `cel`,
-//! and fuzzed policies.
+//! fuzzed policies, and score rules.
 
 mod support;
 mod sources;
@@ -8,4 +8,5 @@ mod layers;
 mod rules;
 mod oracle;
 mod fuzz;
+mod scores;
 mod speed;

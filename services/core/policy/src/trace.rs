@@ -1,10 +1,11 @@
 //! The trace of a decision that `TryPolicy` returns, a line for each step.
 
-use vigie_consortium::Verdict;
+use vigie_consortium::{ScoreRule, Verdict};
 
 use crate::bank_rules::Standing;
 use crate::evaluate::Failure;
 use crate::facts::MatchFacts;
+use crate::scores::ScoreFacts;
 
 /// The lines of a decision, or nothing if the trace is off.
 pub(crate) enum Trace {
@@ -44,6 +45,23 @@ impl Trace {
                 self.line(|| format!("match {index} of {}: taken away by an allow-list bank", facts.bank));
             }
         }
+    }
+
+    pub(crate) fn score(&mut self, rule: &ScoreRule, seen: Option<ScoreFacts>) {
+        self.line(|| {
+            let (name, model, class) = (rule.name(), rule.model(), rule.class());
+            let Some(ScoreFacts { score, threshold, in_shadow }) = seen else {
+                return format!("score rule {name}: no score of {model} for {class}");
+            };
+            let shadow = if rule.is_shadow() || in_shadow { ", in shadow" } else { "" };
+            match threshold {
+                None => format!("score rule {name}: {score:.4}, and {model} has no threshold for {class}"),
+                Some(threshold) if score >= threshold => {
+                    format!("score rule {name}: {score:.4} is at least {threshold:.4}, REVIEW{shadow}")
+                }
+                Some(threshold) => format!("score rule {name}: {score:.4} is below {threshold:.4}{shadow}"),
+            }
+        });
     }
 
     pub(crate) fn rule(&mut self, name: &str, verdict: Verdict, result: &Result<bool, Failure>) {

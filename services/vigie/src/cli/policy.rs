@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use vigie_clients::TriedScore;
 
 use super::BankAddressArgs;
 
@@ -59,7 +60,7 @@ pub(crate) struct PolicyTryArgs {
     /// A stored version
     #[arg(long, value_name = "VERSION", value_parser = version())]
     pub(crate) version: Option<u32>,
-    /// The matches, as `vigie match --json` prints them: each line is tried by itself; `-` for standard input
+    /// The matches and scores, as `vigie match --json` prints them: each line is tried by itself; `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) matches: PathBuf,
     /// Where the content comes from, such as `avatar`: at most 64 bytes
@@ -68,6 +69,9 @@ pub(crate) struct PolicyTryArgs {
     /// What was sent [default: as the line says]
     #[arg(long, value_parser = PossibleValuesParser::new(["image", "video", "hashes", "undecoded"]))]
     pub(crate) kind: Option<String>,
+    /// A score of the content, 0 to 1, in the place of the line's for this class; may be given again
+    #[arg(long = "score", value_name = "MODEL/CLASS=SCORE", value_parser = score)]
+    pub(crate) scores: Vec<TriedScore>,
     /// PDQ's quality of the content, 0 to 100 [default: as the line says]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) quality: Option<u8>,
@@ -86,6 +90,18 @@ pub(crate) fn surface(text: &str) -> Result<Box<str>, String> {
     vigie_proto::matching_surface(text).map_err(|invalid| invalid.reason)
 }
 
+/// Reads a score of a class of a model.
+fn score(text: &str) -> Result<TriedScore, String> {
+    let wanted = "a score is MODEL/CLASS=SCORE, such as nsfw/nude=0.97";
+    let (of, score) = text.split_once('=').ok_or(wanted)?;
+    let (model, class) = of.split_once('/').ok_or(wanted)?;
+    let score = score.parse().map_err(|_| wanted)?;
+    if !(0.0..=1.0).contains(&score) {
+        return Err("a score is from 0 to 1".to_owned());
+    }
+    Ok(TriedScore { model: model.to_owned(), class: class.to_owned(), score })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -102,6 +118,7 @@ mod tests {
             "vigie policy get --version 2",
             "vigie policy try policy.toml --matches -",
             "vigie policy try --version 2 --matches m.jsonl --surface avatar --kind hashes --quality 80",
+            "vigie policy try --matches m.jsonl --score nsfw/nude=0.97 --score nsfw/neutral=0",
             "vigie match a.jpg --surface avatar",
         ] {
             assert!(check(good).is_ok(), "{good}: {}", check(good).unwrap_err());
@@ -114,6 +131,9 @@ mod tests {
             ("vigie policy try a", "--matches"),
             ("vigie policy try a --matches - --kind sound", "undecoded"),
             ("vigie policy try a --matches - --quality 101", "0..=100"),
+            ("vigie policy try a --matches - --score nsfw=0.5", "MODEL/CLASS=SCORE"),
+            ("vigie policy try a --matches - --score nsfw/nude=x", "MODEL/CLASS=SCORE"),
+            ("vigie policy try a --matches - --score nsfw/nude=NaN", "from 0 to 1"),
             (&format!("vigie match a.jpg --surface {}", "x".repeat(65)), "64 bytes"),
         ] {
             let refused = check(bad).unwrap_err().to_string();

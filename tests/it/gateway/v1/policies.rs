@@ -80,6 +80,14 @@ async fn a_policy_is_set_shown_tried_and_decides() {
     let tried = http.post("/v1/policy/try", &json!({ "matches": matches, "query": query })).await.body(200);
     assert_eq!(tried["decision"]["verdict"], "BLOCK");
     assert_eq!(tried["trace"], json!(["rule avatar: holds, BLOCK"]));
+    // So can the matches of vectors and of videos, which have more fields.
+    let mut of_video = matches[0].clone();
+    of_video["metric_distance"] = json!(0.25);
+    of_video["video"] = json!({ "frames": 3 });
+    let scores = json!([{ "model": "nsfw", "class": "nude", "score": 0.5 }]);
+    let asked = json!({ "matches": [of_video], "query": query, "scores": scores });
+    let tried = http.post("/v1/policy/try", &asked).await.body(200);
+    assert_eq!(tried["decision"]["verdict"], "BLOCK");
     let asked = json!({ "matches": matches, "query": query, "policy": wrong });
     let refused = http.post("/v1/policy/try", &asked).await;
     assert_eq!(refused.problem(400, "INVALID_ARGUMENT").as_deref(), Some("policy.rule[0].when"));

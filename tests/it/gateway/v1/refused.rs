@@ -63,6 +63,11 @@ async fn a_wrong_request_is_refused_by_its_field_and_repeats_no_hash() {
             "matches[0].hash_type",
         ),
         ("/v1/policy/try", json!({ "matches": [], "policy": { "rules": [] } }), "policy.rules"),
+        (
+            "/v1/policy/try",
+            json!({ "matches": [], "scores": [{ "model": "a", "class": "b", "score": 2.0 }], "policy": {} }),
+            "scores[0].score",
+        ),
     ] {
         let answer = http.post(path, &body).await;
         assert!(!answer.body.to_string().contains(&hash[..16]), "{}", answer.body);

@@ -1,6 +1,6 @@
 //! A score rule: a threshold on a classifier's score above which a person must review the content.
 
-use vigie_classifiers::{Name, Rate};
+use vigie_classifiers::{ModelCard, Name, Rate, choose};
 
 use crate::text::is_word;
 
@@ -95,6 +95,17 @@ impl ScoreRule {
     #[must_use]
     pub const fn at_most_one_in(&self) -> Option<u32> {
         self.at_most_one_in
+    }
+
+    /// Returns the rule's threshold by a card of its model; `None` if the class has none, or the calibration
+    /// supports none at the rule's rate.
+    #[must_use]
+    pub fn threshold_by(&self, card: &ModelCard) -> Option<f32> {
+        let Some(one_in) = self.at_most_one_in else {
+            return card.threshold(&self.class).map(|chosen| chosen.measured.threshold);
+        };
+        let table = card.calibration()?.class(&self.class)?;
+        Some(choose(table, Rate::one_in(one_in).ok()?).ok()?.measured.threshold)
     }
 
     /// Whether the rule counts only for the shadow verdict.

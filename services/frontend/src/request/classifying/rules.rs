@@ -1,14 +1,11 @@
-//! Score rules: a score above its threshold asks for a review by a person, and for nothing more.
-//!
-//! Always true of a decision to which they are applied: its verdict is unchanged, or it was below REVIEW and
-//! is now REVIEW; the same holds for the shadow verdict. No score gives BLOCK, and none lowers a verdict.
+//! Applies a member's score rules to the scores of a content, with a cache of the rules' thresholds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vigie_classifiers::{Rate, choose};
-use vigie_consortium::{CardVersion, ScoreRule};
-use vigie_model::{Decided, Verdict};
+use vigie_consortium::ScoreRule;
+use vigie_model::Decided;
+use vigie_policy::{ScoreFacts, apply_scores};
 
 use super::said::{Said, Seen};
 
@@ -29,13 +26,6 @@ struct Of {
     one_in: u32,
 }
 
-/// A rule whose score is at least its threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Holds {
-    /// Whether the rule counts toward the shadow verdict alone.
-    in_shadow: bool,
-}
-
 impl Thresholds {
     /// Returns the threshold of a rule; `None` if the class has none, or the calibration supports none at the
     /// rate.
@@ -51,7 +41,7 @@ impl Thresholds {
         if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&of) {
             return *known;
         }
-        let threshold = threshold(seen.card, rule, one_in);
+        let threshold = rule.threshold_by(seen.card.card());
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if held.len() >= THRESHOLDS_MAX {
             held.clear();
@@ -60,60 +50,25 @@ impl Thresholds {
         threshold
     }
 
-    /// Returns whether a rule holds for a score of a content.
-    fn holds(&self, rule: &ScoreRule, seen: &Seen<'_>) -> Option<Holds> {
-        let is_above = self.of(rule, seen).is_some_and(|threshold| seen.scored.score >= threshold);
-        is_above.then(|| Holds { in_shadow: rule.is_shadow() || seen.is_shadow })
+    /// Returns the score that a rule uses.
+    fn facts(&self, rule: &ScoreRule, said: &Said) -> Option<ScoreFacts> {
+        let seen = said.score(rule.model(), rule.class())?;
+        let threshold = self.of(rule, &seen);
+        Some(ScoreFacts { score: seen.scored.score, threshold, in_shadow: seen.is_shadow })
     }
-}
-
-fn threshold(card: &CardVersion, rule: &ScoreRule, one_in: u32) -> Option<f32> {
-    let table = card.card().calibration()?.class(rule.class())?;
-    Some(choose(table, Rate::one_in(one_in).ok()?).ok()?.measured.threshold)
 }
 
 /// Applies score rules to a decision of the other rules, and notes in `said` which score alone raised it to
 /// REVIEW.
 pub(crate) fn apply(decided: &mut Decided, rules: &[ScoreRule], said: &mut Said, thresholds: &Thresholds) {
-    let review = applied(decided, rules, said, thresholds);
-    if let Some((model, class)) = review {
-        said.reviewed(model, &class);
+    if let Some(rule) = apply_scores(decided, rules, |rule| thresholds.facts(rule, said)) {
+        said.reviewed(rule.model(), rule.class());
     }
 }
 
 /// Applies the rules of a trial version, without noting anything.
 pub(crate) fn try_out(decided: &mut Decided, rules: &[ScoreRule], said: &Said, thresholds: &Thresholds) {
-    let _review = applied(decided, rules, said, thresholds);
-}
-
-/// Applies the rules. Returns the index of the model and the class whose score alone gave REVIEW.
-fn applied(
-    decided: &mut Decided,
-    rules: &[ScoreRule],
-    said: &Said,
-    thresholds: &Thresholds,
-) -> Option<(usize, vigie_classifiers::Name)> {
-    let (mut by, mut by_shadow) = (None, false);
-    // Whether any rule or model is in shadow: only then is there a shadow verdict.
-    let mut is_shadow = decided.shadow_verdict.is_some();
-    for rule in rules {
-        is_shadow |= rule.is_shadow();
-        let Some(seen) = said.score(rule.model(), rule.class()) else { continue };
-        is_shadow |= seen.is_shadow;
-        match thresholds.holds(rule, &seen) {
-            Some(Holds { in_shadow: true }) => by_shadow = true,
-            Some(Holds { in_shadow: false }) => by = by.or(Some((rule, seen.model))),
-            None => {}
-        }
-    }
-    let in_shadow = decided.shadow_verdict.unwrap_or(decided.verdict);
-    let in_shadow = if by_shadow || by.is_some() { in_shadow.max(Verdict::Review) } else { in_shadow };
-    decided.shadow_verdict = is_shadow.then_some(in_shadow);
-    let (rule, model) = by.filter(|_| decided.verdict < Verdict::Review)?;
-    decided.verdict = Verdict::Review;
-    decided.rule = rule.name().into();
-    decided.by_score = true;
-    Some((model, rule.class().clone()))
+    let _rule = apply_scores(decided, rules, |rule| thresholds.facts(rule, said));
 }
 
 #[cfg(test)]

@@ -17,15 +17,13 @@ pub(crate) struct Said {
     plan: Arc<Plan>,
     /// The outcomes in the order of the plan; `None` for a model that was not asked.
     outcomes: Box<[Option<Outcome>]>,
-    /// The class whose score alone raised the content to REVIEW, with the index of its model.
-    review: Option<(usize, Name)>,
+    /// The model and the class whose score alone raised the content to REVIEW.
+    review: Option<(Name, Name)>,
 }
 
 /// A score as a rule sees it.
 #[derive(Debug)]
 pub(super) struct Seen<'a> {
-    /// The index of the score's model.
-    pub(super) model: usize,
     /// The score.
     pub(super) scored: &'a Scored,
     /// The card of the score's model.
@@ -108,18 +106,18 @@ impl Said {
         let asked = self.plan.models().get(place)?;
         let Some(Ok(scored)) = self.outcomes.get(place)? else { return None };
         let scored = scored.iter().find(|scored| scored.class == *class)?;
-        Some(Seen { model: place, scored, card: asked.card.as_deref()?, is_shadow: asked.is_shadow() })
+        Some(Seen { scored, card: asked.card.as_deref()?, is_shadow: asked.is_shadow() })
     }
 
     /// Notes which score alone raised the content to REVIEW.
-    pub(super) fn reviewed(&mut self, model: usize, class: &Name) {
-        self.review = Some((model, class.clone()));
+    pub(super) fn reviewed(&mut self, model: &Name, class: &Name) {
+        self.review = Some((model.clone(), class.clone()));
     }
 
     /// Returns the uses to count: each class of each model with a card that was asked.
     pub(crate) fn uses(&self) -> impl Iterator<Item = Use<'_>> {
-        let models = self.plan.models().iter().zip(&self.outcomes).enumerate();
-        models.flat_map(move |(place, (model, outcome))| {
+        let models = self.plan.models().iter().zip(&self.outcomes);
+        models.flat_map(move |(model, outcome)| {
             let classes = model.card.iter().flat_map(|card| card.card().output().classes());
             let outcome = outcome.as_ref();
             let of_class = move |class: &'_ Name| -> Option<Option<bool>> {
@@ -130,8 +128,10 @@ impl Said {
             };
             classes.filter_map(move |class| {
                 let is_above = of_class(&class.name)?;
-                let is_review =
-                    self.review.as_ref().is_some_and(|(at, name)| *at == place && *name == class.name);
+                let is_review = self
+                    .review
+                    .as_ref()
+                    .is_some_and(|(of, name)| *of.as_str() == *model.name && *name == class.name);
                 Some(Use {
                     model: &model.name,
                     version: model.version(),

@@ -1,6 +1,6 @@
 //! The check page: whether content is known.
 //!
-//! A single form sends pictures, videos, hashes and a URL. The page that answers has a separate result for
+//! A single form sends pictures, videos, hashes, a URL and the names of classifiers. The page that answers has a separate result for
 //! each. The server keeps none of it: the results are lost when the person leaves the page. With JavaScript
 //! (`checking.js`) the results appear on the page that has the form, beside the pictures, which only the
 //! browser holds.
@@ -18,11 +18,11 @@ use axum::extract::State;
 use axum::routing::get;
 use maud::{Markup, html};
 use vigie_consortium::rights::Method;
-use vigie_model::Content;
+use vigie_model::{Content, MatchCall};
 
 use crate::console::page::{Failed, Page};
 use crate::console::pages::check::answer::{Name, answers};
-use crate::console::pages::check::entered::{Entered, Fault, HASHES_MAX};
+use crate::console::pages::check::entered::{Entered, Fault, HASHES_MAX, NoModels};
 use crate::console::parts::{self, Field, Tone};
 use crate::console::posted::Posted;
 use crate::console::route::Route;
@@ -59,15 +59,18 @@ pub(crate) fn form(visit: &Visit) -> Markup {
 struct Filled<'a> {
     hashes: &'a str,
     url: &'a str,
+    classifiers: &'a str,
     files_fault: String,
     hashes_fault: String,
     url_fault: String,
+    classifiers_fault: String,
 }
 
 impl Filled<'_> {
     /// Returns whether the form has a fault.
     fn is_wrong(&self) -> bool {
-        [&self.files_fault, &self.hashes_fault, &self.url_fault].iter().any(|fault| !fault.is_empty())
+        let faults = [&self.files_fault, &self.hashes_fault, &self.url_fault, &self.classifiers_fault];
+        faults.iter().any(|fault| !fault.is_empty())
     }
 }
 
@@ -92,8 +95,8 @@ fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
     let hashes = if filled.hashes.len() > SHOWN_AGAIN_MAX { "" } else { filled.hashes };
     // The ids of the elements that an answer replaces, as far as the page has them.
     let renewed = match fetches {
-        true => "#check-files-fault,#check-hashes,#check-url",
-        false => "#check-files-fault,#check-hashes",
+        true => "#check-files-fault,#check-hashes,#check-classifiers,#check-url",
+        false => "#check-files-fault,#check-hashes,#check-classifiers",
     };
     let fault = Some(&filled.files_fault).filter(|fault| !fault.is_empty());
     html! {
@@ -121,6 +124,18 @@ fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
                     ..Field::default()
                 }, 3))
             }
+            details #check-classifiers open[!filled.classifiers.is_empty()] {
+                summary { (visit.t("check.classifiers.more")) }
+                (parts::field(&Field {
+                    name: "classifiers",
+                    label: visit.t("check.classifiers.label"),
+                    hint: &visit.fill("check.classifiers.hint", &[("most", &MatchCall::CLASSIFIERS_MAX)]),
+                    value: filled.classifiers,
+                    kind: "text",
+                    fault: &filled.classifiers_fault,
+                    ..Field::default()
+                }))
+            }
             @if fetches {
                 div #check-url {
                     (parts::field(&Field {
@@ -145,7 +160,17 @@ fn fields(visit: &Visit, filled: &Filled<'_>, fetches: bool) -> Markup {
 /// Checks the content of the form. Changes nothing.
 async fn check(visit: Visit, State(console): State<Console>, posted: Posted) -> Result<Page, Failed> {
     let files: Vec<_> = posted.chosen("files").collect();
-    let mut filled = Filled { hashes: posted.field("hashes"), url: posted.field("url"), ..Filled::default() };
+    let mut filled = Filled {
+        hashes: posted.field("hashes"),
+        url: posted.field("url"),
+        classifiers: posted.field("classifiers"),
+        ..Filled::default()
+    };
+    let classifiers = entered::classifiers(filled.classifiers).unwrap_or_else(|NoModels| {
+        filled.classifiers_fault =
+            visit.fill("check.classifiers.wrong", &[("most", &MatchCall::CLASSIFIERS_MAX)]);
+        Vec::new()
+    });
     let entered = entered::read(filled.hashes).unwrap_or_else(|fault| {
         filled.hashes_fault = explained(&visit, &fault);
         Vec::new()
@@ -182,7 +207,7 @@ async fn check(visit: Visit, State(console): State<Console>, posted: Posted) -> 
         names.push(Name::Hash { line, types });
         contents.push(content);
     }
-    let outcomes = asking::ask(&visit, contents).await;
+    let outcomes = asking::ask(&visit, contents, &classifiers).await;
     let answers = answers(&visit, &console, &names, &outcomes);
     Ok(page(&visit, &console, &filled, answers))
 }

@@ -5,12 +5,12 @@ pub(crate) mod objects;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use vigie_clients::{CallError, PolicySource, TriedQuery};
+use vigie_clients::{CallError, PolicySource, TriedContent, TriedQuery};
 
 use crate::problem::Problem;
 use crate::v1::faults::at_most;
 use crate::v1::matching::DecisionObject;
-use crate::v1::members::policies::objects::{PolicyObject, TriedMatch};
+use crate::v1::members::policies::objects::{PolicyObject, TriedMatch, TriedScoreObject};
 use crate::v1::request::{Call, Once, Sent};
 
 /// Which policy is asked for.
@@ -79,6 +79,11 @@ pub(crate) struct TryAsked {
     #[serde(deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(max_items = 1000)]
     matches: Vec<TriedMatch>,
+    /// The scores of classifiers, at most 64, one for a class of a model. Score rules are applied to them by
+    /// the cards of now.
+    #[serde(default, deserialize_with = "at_most::<_, _, 64>")]
+    #[schema(max_items = 64)]
+    scores: Vec<TriedScoreObject>,
     /// The query.
     #[serde(default)]
     query: QueryAsked,
@@ -150,7 +155,7 @@ pub(crate) async fn set_policy(
     Ok(Json(WrittenPolicy { version: set.value, trial, sequence: set.sequence.0 }))
 }
 
-/// Tries a policy on matches
+/// Tries a policy on matches and scores
 ///
 /// Nothing is changed or counted.
 #[utoipa::path(
@@ -158,7 +163,7 @@ pub(crate) async fn set_policy(
     responses((status = 200, description = "What the policy says, and why", body = TriedObject))
 )]
 pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<TriedObject>, Problem> {
-    let TryAsked { policy: asked, version, matches, query } = sent.asked;
+    let TryAsked { policy: asked, version, matches, scores, query } = sent.asked;
     if asked.is_some() && version.is_some() {
         return Err(Problem::field("version", "is given beside a policy; there is one of the two"));
     }
@@ -172,7 +177,8 @@ pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<
     let matches = matches.collect::<Result<Vec<_>, _>>()?;
     let QueryAsked { quality, kind, surface, size } = query;
     let query = TriedQuery { quality, kind, surface, size };
-    let tried = call.caller.policies().try_policy(source, matches, query, call.deadline()).await;
+    let content = TriedContent { matches, scores: scores.into_iter().map(Into::into).collect(), query };
+    let tried = call.caller.policies().try_policy(source, content, call.deadline()).await;
     let tried = tried.map_err(|error| of_policy("policy.", &asked.unwrap_or_default(), error))?;
     Ok(Json(TriedObject { decision: (&tried.decision).into(), trace: tried.trace }))
 }

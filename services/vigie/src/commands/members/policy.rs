@@ -5,7 +5,7 @@ mod matches;
 
 use std::cmp::Ordering;
 
-use vigie_clients::{Deadline, IdempotencyKey, PolicyClient, PolicySource, TriedQuery};
+use vigie_clients::{Deadline, IdempotencyKey, PolicyClient, PolicySource, TriedContent, TriedQuery};
 
 use crate::cli::{BankAddressArgs, PolicyCommand, PolicySetArgs, PolicyTryArgs};
 use crate::commands::bank_address::{network, patience};
@@ -128,8 +128,10 @@ async fn try_on(args: PolicyTryArgs, output: &mut Output) -> anyhow::Result<Exit
             surface: args.surface.to_string(),
             size: 0,
         };
+        let scores = matches::with(line.scores, &args.scores);
+        let content = TriedContent { matches: line.matches, scores, query };
         let source = source(file.as_ref(), args.version);
-        let tried = client.try_policy(source, line.matches, query, deadline(args.address.timeout_ms)).await;
+        let tried = client.try_policy(source, content, deadline(args.address.timeout_ms)).await;
         let tried = tried.map_err(|error| match &file {
             Some(file) => file.error(error),
             None => error.into(),

@@ -157,7 +157,14 @@ async fn an_example_shows_the_verdict_its_rule_and_why() {
         [("bank", "known"), ("hash_type", "pdq"), ("positives", "2"), ("which", "text"), ("text", opinion)];
     let answer = browser.send(&opened, TRY, &example).await.ok();
     assert!(answer.text().contains("ESCALATE"), "{}", answer.text());
+    let score = "[[score]]\nname = \"nude\"\nmodel = \"nsfw\"\nclass = \"nude\"\n";
+    let scored = [("scores", "nsfw/nude=0.97"), ("which", "text"), ("text", score)];
+    let answer = browser.send(&opened, TRY, &scored).await.ok();
+    // There is no card of the model, so its scores count for nothing.
+    assert!(answer.text().contains("score rule nude: no score of nsfw for nude"), "{}", answer.text());
     for (name, value, words) in [
+        ("scores", "nsfw=0.97", "a score is written as in"),
+        ("scores", "nsfw/nude=1.5", "a score is written as in"),
         ("distance", "near", "no number that fits"),
         ("bank", "a b", "a bank is called"),
         ("which", "trial", "no version is tried"),

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use vigie_classifiers::{Kind, Mode, Scored};
 use vigie_clients::CountedScores;
-use vigie_consortium::{MemberPolicies, Policy, PolicyDraft, ScoreRuleDraft};
-use vigie_model::{MemberId, ScoreFailure, ScoreFailureKind};
+use vigie_consortium::{CardVersion, MemberPolicies, Policy, PolicyDraft, ScoreRuleDraft};
+use vigie_model::{MemberId, ScoreFailure, ScoreFailureKind, Verdict};
 
 use super::*;
 use crate::request::classifying::cards::{self, CLASS, ONE_IN};

@@ -29,8 +29,9 @@ pub(super) struct Found {
 /// The result of a content, or the reason for which it was not checked.
 pub(super) type Outcome = Result<Found, Problem>;
 
-/// Searches contents. Returns the outcomes in the same order.
-pub(super) async fn ask(visit: &Visit, contents: Vec<Content>) -> Vec<Outcome> {
+/// Searches contents, and asks these classifiers about the pictures among them. Returns the outcomes in the
+/// same order.
+pub(super) async fn ask(visit: &Visit, contents: Vec<Content>, classifiers: &[Box<str>]) -> Vec<Outcome> {
     // The deadline starts anew here: reading the form and fetching have limits of their own.
     visit.caller.begin_anew();
     let within = visit.deadline().saturating_duration_since(Instant::now());
@@ -42,12 +43,17 @@ pub(super) async fn ask(visit: &Visit, contents: Vec<Content>) -> Vec<Outcome> {
             _ => calls.push(vec![content]),
         }
     }
-    let asked = calls.into_iter().map(|call| ask_together(visit, call, within));
+    let asked = calls.into_iter().map(|call| ask_together(visit, call, classifiers, within));
     let outcomes: Vec<Vec<Outcome>> = stream::iter(asked).buffered(CALLS_MAX).collect().await;
     outcomes.into_iter().flatten().collect()
 }
 
-async fn ask_together(visit: &Visit, contents: Vec<Content>, within: Duration) -> Vec<Outcome> {
+async fn ask_together(
+    visit: &Visit,
+    contents: Vec<Content>,
+    classifiers: &[Box<str>],
+    within: Duration,
+) -> Vec<Outcome> {
     let count = contents.len();
     let options = SearchOptions {
         limit: Limit::new(MATCHES_MAX).unwrap_or_default(),
@@ -56,12 +62,13 @@ async fn ask_together(visit: &Visit, contents: Vec<Content>, within: Duration) -
         ..SearchOptions::default()
     };
     let is_video = matches!(contents[..], [Content::Video(_)]);
+    let is_image = matches!(contents[..], [Content::Image(_)]);
     let call = MatchCall {
         contents,
         options,
         quality_floor: None,
         surface: SURFACE.into(),
-        classifiers: Vec::new(),
+        classifiers: if is_image { classifiers.to_vec() } else { Vec::new() },
     };
     let (frontends, deadline) = (visit.caller.frontends(), Instant::now() + within);
     let answered = match is_video {

@@ -13,7 +13,7 @@
 //! makes a vector.
 
 use vigie_hashes::frames::text::is_line;
-use vigie_model::{Content, Hash, HashType, Quality, QueryHash, Variant};
+use vigie_model::{Content, Hash, HashType, MatchCall, Quality, QueryHash, Variant};
 
 /// The most hashes in a form.
 pub(super) const HASHES_MAX: usize = 64;
@@ -38,6 +38,26 @@ pub(super) enum Fault {
     Lines(Vec<usize>),
     /// The text has more than [`HASHES_MAX`] hashes.
     TooMany,
+}
+
+/// The text is not a list of at most [`MatchCall::CLASSIFIERS_MAX`] names of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoModels;
+
+/// Parses names of models, separated by commas or spaces. Returns each name once.
+pub(super) fn classifiers(text: &str) -> Result<Vec<Box<str>>, NoModels> {
+    let mut names: Vec<Box<str>> = Vec::new();
+    for name in text.split([',', ' ']).filter(|name| !name.is_empty()) {
+        let name: vigie_classifiers::Name = name.parse().map_err(|_| NoModels)?;
+        if names.iter().any(|known| **known == *name.as_str()) {
+            continue;
+        }
+        if names.len() == MatchCall::CLASSIFIERS_MAX {
+            return Err(NoModels);
+        }
+        names.push(name.as_str().into());
+    }
+    Ok(names)
 }
 
 /// Parses the hashes of a text. Skips empty lines.
@@ -133,6 +153,17 @@ mod tests {
 
     fn types(text: &str) -> Vec<Vec<HashType>> {
         read(text).unwrap().into_iter().map(|entered| entered.types).collect()
+    }
+
+    #[test]
+    fn classifiers_are_named_once_each() {
+        let read = |text: &str| classifiers(text).map(|names| names.join("+"));
+        assert_eq!(read(""), Ok(String::new()));
+        assert_eq!(read(" nsfw, gore,nsfw "), Ok("nsfw+gore".to_owned()));
+        assert_eq!(read("NSFW"), Err(NoModels));
+        let many = |count: usize| (0..count).map(|at| format!("m{at}")).collect::<Vec<_>>().join(",");
+        assert!(read(&many(MatchCall::CLASSIFIERS_MAX)).is_ok());
+        assert_eq!(read(&many(MatchCall::CLASSIFIERS_MAX + 1)), Err(NoModels));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Policies and the matches that they are tried on, in JSON.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
-use vigie_clients::PolicyFault;
+use vigie_clients::{PolicyFault, TriedScore};
 use vigie_consortium::{BankRule, Policy, PolicyDraft, ScoreRuleDraft, VerdictRuleDraft};
 use vigie_model::{
     BankId, Distance, Facts, ItemId, Match, MatchRatio, OpinionKind, Rendition, UnixMillis, Variant, Way,
@@ -96,6 +97,41 @@ pub(crate) struct ScoreRuleObject {
     shadow: bool,
 }
 
+/// A score of a content, on which a policy is tried.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TriedScoreObject {
+    /// The name of the model.
+    model: String,
+    /// The class.
+    class: String,
+    /// The score, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
+    score: f32,
+}
+
+impl From<TriedScoreObject> for TriedScore {
+    fn from(TriedScoreObject { model, class, score }: TriedScoreObject) -> Self {
+        Self { model, class, score }
+    }
+}
+
+/// A value of any kind that is accepted and not read.
+#[derive(Debug, Default)]
+struct NotRead;
+
+impl<'de> Deserialize<'de> for NotRead {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|IgnoredAny| Self)
+    }
+}
+
+impl Serialize for NotRead {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
 /// A match as a lookup answers it. Fields that no policy sees may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -110,8 +146,14 @@ pub(crate) struct TriedMatch {
     labels: Vec<String>,
     /// The type of the hash that matched.
     hash_type: String,
-    /// Differing bits.
+    /// Differing bits, or of vectors millionths of the metric.
     distance: u32,
+    /// The same of a vector in its metric, which is not read.
+    #[schema(value_type = Option<f64>)]
+    metric_distance: NotRead,
+    /// The evidence of a video, which no policy sees.
+    #[schema(value_type = Option<Object>)]
+    video: NotRead,
     variant: Option<String>,
     exact: bool,
     other_matches: u32,

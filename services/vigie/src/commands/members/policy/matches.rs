@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 use serde::Deserialize;
+use vigie_clients::TriedScore;
 use vigie_model::{BankId, Distance, HashType, ItemId, Match, Rendition, UnixMillis, Variant, Way};
 
 use super::file::{input_name, read_input};
@@ -19,6 +20,8 @@ pub(super) struct TriedLine {
     pub(super) name: String,
     /// Matches of the content.
     pub(super) matches: Vec<Match>,
+    /// Scores of classifiers; none of models in shadow, whose scores are never printed.
+    pub(super) scores: Vec<TriedScore>,
     /// PDQ's quality, if the line contains it.
     pub(super) quality: Option<u8>,
     /// The kind of query: `image`, `hashes` or `undecoded`.
@@ -40,6 +43,8 @@ struct Line {
     name: Option<String>,
     matches: Option<Vec<Found>>,
     #[serde(default)]
+    classifications: Vec<Classified>,
+    #[serde(default)]
     quality: Option<u8>,
     #[serde(default)]
     decode_failure: Option<serde_json::Value>,
@@ -47,6 +52,21 @@ struct Line {
     limit_reached: bool,
     #[serde(default)]
     error: Option<serde_json::Value>,
+}
+
+/// The fields of a classification that a policy needs.
+#[derive(Debug, Deserialize)]
+struct Classified {
+    model: String,
+    #[serde(default)]
+    scores: Vec<Score>,
+}
+
+/// The fields of a score that a policy needs.
+#[derive(Debug, Deserialize)]
+struct Score {
+    class: String,
+    score: f32,
 }
 
 /// The fields of a match that a policy needs.
@@ -85,6 +105,13 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Vec<TriedLine>> {
     lines.with_context(|| input_name(path))
 }
 
+/// Returns the scores of a line with `given` ones in the place of those for the same class.
+pub(super) fn with(mut scores: Vec<TriedScore>, given: &[TriedScore]) -> Vec<TriedScore> {
+    scores.retain(|one| !given.iter().any(|new| (&new.model, &new.class) == (&one.model, &one.class)));
+    scores.extend_from_slice(given);
+    scores
+}
+
 fn parse(text: &str) -> anyhow::Result<Vec<TriedLine>> {
     let mut lines = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -109,10 +136,18 @@ fn tried(line: &str, at: usize) -> anyhow::Result<TriedLine> {
         .into_iter()
         .enumerate()
         .map(|(number, found)| found.read().with_context(|| format!("matches[{number}]")));
+    let of_model = |one: Classified| {
+        one.scores.into_iter().map(move |Score { class, score }| TriedScore {
+            model: one.model.clone(),
+            class,
+            score,
+        })
+    };
     let is_undecoded = line.decode_failure.is_some();
     Ok(TriedLine {
         name: subject.in_errors(),
         matches: matches.collect::<Result<_, _>>()?,
+        scores: line.classifications.into_iter().flat_map(of_model).collect(),
         quality: line.quality,
         kind: match (is_undecoded, is_image) {
             (true, _) => "undecoded",
@@ -206,6 +241,19 @@ mod tests {
                 ("line 4 (b)", None, "undecoded", true)
             ]
         );
+    }
+
+    #[test]
+    fn scores_are_read_and_given_ones_take_their_place() {
+        let line = r#"{"file":"a.jpg","matches":[],"classifications":[
+            {"model":"nsfw","version":2,"shadow":false,"scores":[{"class":"nude","score":0.25,"threshold":null},
+             {"class":"other","score":0.75}],"unavailable":null},
+            {"model":"gore","version":1,"shadow":true,"scores":[],"unavailable":null}]}"#;
+        let [line] = &parse(&line.replace('\n', " ")).unwrap()[..] else { panic!() };
+        let score = |class: &str, score| TriedScore { model: "nsfw".into(), class: class.into(), score };
+        assert_eq!(line.scores, [score("nude", 0.25), score("other", 0.75)]);
+        let given = [score("nude", 0.5)];
+        assert_eq!(with(line.scores.clone(), &given), [score("other", 0.75), score("nude", 0.5)]);
     }
 
     #[test]

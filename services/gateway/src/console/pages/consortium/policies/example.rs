@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use maud::{Markup, html};
-use vigie_clients::TriedQuery;
+use vigie_clients::{TriedQuery, TriedScore};
 use vigie_model::{
     BankId, BankRef, Distance, Facts, HashType, ItemId, Match, OpinionKind, Rendition, Variant, Way,
 };
@@ -85,6 +85,7 @@ pub(super) fn fields(visit: &Visit, entered: Entered<'_>) -> Markup {
             (field("surface", "text"))
             (field("quality", "number"))
             (field("size", "number"))
+            (field("scores", "text"))
         }
     }
 }
@@ -159,6 +160,18 @@ fn facts(visit: &Visit, posted: &Posted) -> Result<Facts, Refused> {
         probation: is("probation"),
         classes: words(visit, posted, "classes")?.into_vec().into_iter().collect(),
     })
+}
+
+/// Returns the scores of the example.
+pub(super) fn scores(visit: &Visit, posted: &Posted) -> Result<Vec<TriedScore>, Refused> {
+    let read = words(visit, posted, "scores")?.into_iter().map(|word| {
+        let (of, score) = word.split_once('=')?;
+        let (model, class) = of.split_once('/')?;
+        let score = score.trim().parse().ok().filter(|score| (0.0..=1.0).contains(score))?;
+        Some(TriedScore { model: model.trim().to_owned(), class: class.trim().to_owned(), score })
+    });
+    let read: Option<Vec<_>> = read.collect();
+    read.ok_or_else(|| Refused::field("scores", visit.t("policies.example.no_score")))
 }
 
 /// Returns the query of the example.

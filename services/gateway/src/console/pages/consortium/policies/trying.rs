@@ -4,7 +4,7 @@
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use maud::{Markup, html};
-use vigie_clients::{PolicySource, TriedPolicy};
+use vigie_clients::{PolicySource, TriedContent, TriedPolicy};
 use vigie_consortium::Policy;
 use vigie_consortium::rights::Method;
 
@@ -165,9 +165,12 @@ impl From<Refused> for Fault {
 }
 
 async fn attempt(visit: &Visit, posted: &Posted) -> Result<Result<TriedPolicy, Fault>, Failed> {
-    let read =
-        || -> Result<_, Fault> { Ok((example::found(visit, posted)?, example::query(visit, posted)?)) };
-    let (found, query) = match read() {
+    let read = || -> Result<_, Fault> {
+        let matches = example::found(visit, posted)?.into_iter().collect();
+        let scores = example::scores(visit, posted)?;
+        Ok(TriedContent { matches, scores, query: example::query(visit, posted)? })
+    };
+    let content = match read() {
         Ok(read) => read,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -180,7 +183,7 @@ async fn attempt(visit: &Visit, posted: &Posted) -> Result<Result<TriedPolicy, F
         Tried::Text(_, policy) => PolicySource::Given(policy),
     };
     let policies = visit.caller.policies();
-    match policies.try_policy(source, found.into_iter().collect(), query, visit.deadline()).await {
+    match policies.try_policy(source, content, visit.deadline()).await {
         Ok(tried) => Ok(Ok(tried)),
         Err(error) => {
             let of_text = match &tried {
