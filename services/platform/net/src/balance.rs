@@ -373,13 +373,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn that_an_endpoint_is_left_out_and_that_it_is_back_is_told_once() {
+    async fn that_an_endpoint_is_left_out_and_that_it_is_back_is_reported_once() {
         let (load, mut now) = (Load::default(), Instant::now());
         let fail = |now| load.begin(now).end(CallEnd::Failed, now);
         assert_eq!([fail(now), fail(now), fail(now), fail(now)], [None, None, Some(Turn::LeftOut), None]);
         for _ in 0..5 {
             now += LEFT_OUT_MAX;
-            assert_eq!(fail(now), None, "it has been told");
+            assert_eq!(fail(now), None, "it has been reported");
         }
         let answer = |now| load.begin(now).end(CallEnd::Answered, now);
         assert_eq!([answer(now), answer(now)], [Some(Turn::Back), None]);
