@@ -55,7 +55,7 @@ pub enum StartError {
     },
 }
 
-/// How the process of an image ended.
+/// The way in which the process of an image ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WorkerDeath {
     /// Ended by a signal, an exit, or after an invalid answer.
