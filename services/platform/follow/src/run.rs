@@ -245,7 +245,7 @@ where
             let part = parts.next_within(self.limits.silence_max).await?;
             let begun = loading.take();
             let loaded = self.work.start(move |state| state.load(begun, part)).await.await;
-            let loaded = loaded.map_err(|panic| NotLoaded(format!("it failed: {panic}")))?;
+            let loaded = loaded.map_err(|panic| NotLoaded(format!("loading it failed: {panic}")))?;
             match loaded? {
                 Loaded::Part { loading: begun, through } => {
                     loading = Some(begun);

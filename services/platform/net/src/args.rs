@@ -39,7 +39,7 @@ pub enum TlsArgsError {
     /// The endpoint breaks the rule about plain text.
     #[error(
         "{0} is on another machine, and would be called in plain text: write https:// (and --ca, --certificate and --key as \
-         needed), or allow it by --allow-plaintext: everybody on the way may then read and change the calls"
+         needed), or allow it with --allow-plaintext: everybody on the way may then read and change the calls"
     )]
     PlaintextOffLoopback(String),
     /// The credential cannot be read or used.

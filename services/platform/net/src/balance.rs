@@ -58,8 +58,10 @@ impl Turn {
     /// Logs the change for an endpoint, with the reason of the last failure.
     pub fn log(self, endpoint: &str, reason: &str) {
         match self {
-            Self::LeftOut => tracing::warn!(endpoint, reason, "left out for a while: its calls fail"),
-            Self::Back => tracing::info!(endpoint, "no longer left out: it answers again"),
+            Self::LeftOut => {
+                tracing::warn!(endpoint, reason, "an endpoint is left out for a while: its calls fail")
+            }
+            Self::Back => tracing::info!(endpoint, "an endpoint is no longer left out: it answers again"),
         }
     }
 }

@@ -177,10 +177,10 @@ impl Target {
         self.failed(Status::new(code, message))
     }
 
-    /// Returns the error of an answer that breaks the contract in this way.
+    /// Returns the error of an answer that is invalid in this way.
     #[must_use]
     pub fn unreadable(&self, fault: &dyn Display) -> CallError {
-        self.failed(Status::internal(format!("the answer breaks the contract: {fault}")))
+        self.failed(Status::internal(format!("the answer is invalid: {fault}")))
     }
 }
 

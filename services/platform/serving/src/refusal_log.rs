@@ -94,7 +94,7 @@ impl RefusalLog {
             && refused.is_a_visit()
         {
             let peer = peer.map(tracing::field::display);
-            tracing::debug!(peer, %reason, "a connection came to nothing");
+            tracing::debug!(peer, %reason, "a connection ended during its handshake");
             return;
         }
         let now = Instant::now();

@@ -67,14 +67,14 @@ where
             Ok(Err(fault)) => {
                 note(false);
                 if last.is_new(Some(&fault)) {
-                    tracing::warn!(%fault, "cannot take the new certificates: those before stay in use");
+                    tracing::warn!(%fault, "cannot use the new certificates: the previous ones stay in use");
                 }
             }
             Err(error) if error.is_panic() => {
                 note(false);
                 // The panic's message may repeat what was read.
                 if last.is_new(None) {
-                    tracing::error!("reading the certificates panicked: those before stay in use");
+                    tracing::error!("reading the certificates panicked: the previous ones stay in use");
                 }
             }
             // The runtime is ending.

@@ -145,7 +145,7 @@ impl Refused {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotValidYet,
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                Self::BadCertificate("it is not one for clients".to_owned())
+                Self::BadCertificate("it is not for clients".to_owned())
             }
             // The texts of the others name the broken rule; they contain nothing of the certificate itself.
             other => Self::BadCertificate(other.to_string()),
@@ -167,7 +167,7 @@ const fn words(alert: AlertDescription) -> &'static str {
             "its certificate is not valid for the name that was called"
         }
         AlertDescription::ProtocolVersion => "no version of TLS is common to both",
-        AlertDescription::CloseNotify | AlertDescription::UserCanceled => "it changed its mind",
-        _ => "it does not say why",
+        AlertDescription::CloseNotify | AlertDescription::UserCanceled => "it closed the connection",
+        _ => "it gave no reason",
     }
 }

@@ -135,11 +135,11 @@ fn bearer(kind: Kind, text: &str, source: &str) -> Result<Bearer, CredentialErro
         }
         (Kind::ApiKey, false) => {
             let is_token = text.matches('.').count() == 2;
-            let hint = is_token.then_some("a token is named by --token-file or VIGIE_TOKEN");
+            let hint = is_token.then_some("pass a token with --token-file or VIGIE_TOKEN");
             Err(malformed(KeyFault::Prefix.into(), hint))
         }
         (Kind::Token, true) => {
-            let hint = "this begins as an API key, which is named by --api-key-file or VIGIE_API_KEY";
+            let hint = "this begins like an API key: pass it with --api-key-file or VIGIE_API_KEY";
             Err(malformed(BearerFault::Token, Some(hint)))
         }
     }

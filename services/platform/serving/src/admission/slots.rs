@@ -244,5 +244,5 @@ impl Drop for Request<'_> {
 }
 
 pub(crate) fn too_late() -> Status {
-    Status::deadline_exceeded("the call's time was spent before it could be worked on")
+    Status::deadline_exceeded("the call's deadline passed before it could be worked on")
 }

@@ -119,7 +119,7 @@ async fn a_certificate_that_is_not_for_clients_is_refused_and_the_log_says_so() 
     let leaf = leaf_for(ExtendedKeyUsagePurpose::ClientAuth);
     server.takes(&server.client(Some(&leaf))).await.0.unwrap();
     let leaf = leaf_for(ExtendedKeyUsagePurpose::ServerAuth);
-    server.check_refused(Some(&leaf), "it is not one for clients", "").await;
+    server.check_refused(Some(&leaf), "it is not for clients", "").await;
     server.stop().await;
 }
 
