@@ -152,7 +152,7 @@ impl Access {
             return Admission::default();
         };
         let directories = Arc::clone(&self.directories);
-        Admission::telling(move |code| {
+        Admission::reporting(move |code| {
             let is_counted = code == Code::Ok && method.audited() == Audited::Counted;
             if is_counted || is_refusal(code) && !is_process {
                 tally.count(who, method, code, 0, directories.now());

@@ -135,7 +135,7 @@ pub(crate) async fn run(
         erase_failures,
     };
     let begun = opening.begin().await?;
-    telemetry.tell_condition(move || condition(&current, &waiting));
+    telemetry.set_condition(move || condition(&current, &waiting));
     tracing::info!(address = ?listener.address(), "the bank answers");
 
     // The term outlives the server: accepted writes are committed and answered before it ends.

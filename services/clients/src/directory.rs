@@ -65,9 +65,9 @@ impl DirectoryClient {
                     }
                     Err(Status::unavailable("the directory broke off"))
                 });
-                let read = read
-                    .await
-                    .unwrap_or_else(|_| Err(Status::deadline_exceeded("the directory did not come in time")));
+                let read = read.await.unwrap_or_else(|_| {
+                    Err(Status::deadline_exceeded("the directory did not arrive in time"))
+                });
                 let parts = read.map_err(|status| target.failed(status))?;
                 let parts = parts.into_iter().map(DirectoryPart::try_from).collect::<Result<_, _>>();
                 parts.map_err(|invalid| target.unreadable(&invalid))

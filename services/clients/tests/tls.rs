@@ -136,8 +136,8 @@ async fn the_name_in_the_certificate_reaches_the_handler_and_the_access_log() {
     let server = Server::of(&ca, &leaf).await;
     let platform = ca.client("the-first-platform", Validity::days(1)).unwrap();
     let client = server.client(&network(&ca, &platform));
-    let told = client.describe(soon()).await.unwrap().unready_reason.unwrap();
-    assert_eq!(told, "spiffe://vigie.dev/the-first-platform");
+    let name = client.describe(soon()).await.unwrap().unready_reason.unwrap();
+    assert_eq!(name, "spiffe://vigie.dev/the-first-platform");
     // A service uses the certificate that it serves with as its client certificate.
     let service = server.client(&network(&ca, &leaf));
     assert_eq!(service.describe(soon()).await.unwrap().unready_reason.unwrap(), "localhost");
@@ -148,7 +148,7 @@ async fn the_name_in_the_certificate_reaches_the_handler_and_the_access_log() {
     assert_eq!(failed.code(), Code::Aborted);
     let deadline = soon();
     while logged("the-first-platform").len() < 2 {
-        assert!(Instant::now() < deadline, "the calls are not told");
+        assert!(Instant::now() < deadline, "the calls are not logged");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let lines = logged("the-first-platform");
@@ -186,7 +186,7 @@ async fn a_client_checks_the_authority_and_the_name_of_a_server() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_told_at_once_and_not_at_the_deadline() {
+async fn a_certificate_that_is_not_trusted_is_reported_at_once_and_not_at_the_deadline() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [ca, other] = [&folders[0], &folders[1]].map(|folder| DevCa::open(folder.path()).unwrap());
     let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
@@ -221,7 +221,7 @@ impl Connect for Closing {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told_with_the_last_attempt() {
+async fn a_server_that_is_not_there_is_reported_with_the_last_attempt() {
     let nobody = BankClient::new("http://127.0.0.1:1").unwrap();
     let refused = nobody.log_head(Instant::now() + Duration::from_secs(1)).await.unwrap_err();
     assert!(

@@ -76,7 +76,7 @@ async fn run_on(
             .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let looking = Arc::clone(&coordinator);
-    telemetry.tell_condition(move || Condition::starting(looking.unready_reason()));
+    telemetry.set_condition(move || Condition::starting(looking.unready_reason()));
     tracing::info!(matchers = config.matchers.len(), "starting");
     let health = routes.health();
     let serving =

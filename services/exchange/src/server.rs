@@ -83,7 +83,7 @@ pub async fn run_on<B: Bank, F: Fetch>(
     });
     let standing = Arc::new(Standing::default());
     let told = Arc::clone(&standing);
-    telemetry.tell_condition(move || told.condition());
+    telemetry.set_condition(move || told.condition());
     supervise(shared, config.pace(), standing, shutdown).await;
     Ok(())
 }

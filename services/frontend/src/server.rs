@@ -163,7 +163,7 @@ async fn run_on(
             .among(config.local.clone());
     telemetry.register(|registry| routes.load().register(registry));
     let (told, followed) = (searcher.clone(), members.followed().cloned());
-    telemetry.tell_condition(move || {
+    telemetry.set_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
         Condition::starting(told.unready_reason().or(directory))
     });

@@ -98,7 +98,7 @@ pub async fn run_with(
     };
     let gateway = Gateway { entry: Arc::new(entry), routes: routes(shared, console, metrics) };
     let (followed, seen) = (members.followed().cloned(), cluster.clone());
-    telemetry.tell_condition(move || {
+    telemetry.set_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
         Condition::starting(directory.or(seen.unready_reason()).map(ToOwned::to_owned))
     });

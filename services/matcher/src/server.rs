@@ -107,7 +107,7 @@ async fn run_on(
         register_gauge(registry, name, help, move || figure(hours));
     });
     let told = Arc::clone(&replica);
-    telemetry.tell_condition(move || Condition::starting(told.unready_reason()));
+    telemetry.set_condition(move || Condition::starting(told.unready_reason()));
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),

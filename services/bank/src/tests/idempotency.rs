@@ -41,7 +41,7 @@ async fn a_key_that_comes_with_another_request_is_refused(bed: Bed) {
     served.add_with_key("a", items(0..3), "k").await.unwrap();
     for other in [items(0..2), items(1..4)] {
         let refusal = served.add_with_key("a", other, "k").await;
-        refused(refusal, Code::InvalidArgument, "idempotency_key: came before with another request");
+        refused(refusal, Code::InvalidArgument, "idempotency_key: was used before with another request");
     }
     let other = pb::DeleteBankRequest { name: "a".into(), idempotency_key: "k".into() };
     refused(served.bank.clone().delete_bank(other).await, Code::InvalidArgument, "idempotency_key");

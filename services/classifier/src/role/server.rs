@@ -96,7 +96,7 @@ async fn run_on(
             .traced_by(telemetry.tracer());
     telemetry.register(|registry| routes.load().register(registry));
     let looking = Arc::clone(&followed);
-    telemetry.tell_condition(move || Condition::starting(looking.unready_reason()));
+    telemetry.set_condition(move || Condition::starting(looking.unready_reason()));
     let health = routes.health();
     let serving =
         vigie_serving::serve(listener, routes, MESSAGE_BYTES_MAX, &config.serving, shutdown.clone());

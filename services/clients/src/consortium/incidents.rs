@@ -25,9 +25,9 @@ pub struct IncidentListing {
     pub of: IncidentType,
     /// Its title.
     pub title: String,
-    /// When it was opened.
+    /// The time at which it was opened.
     pub opened_at: UnixMillis,
-    /// Why it was opened.
+    /// The reason for which it was opened.
     pub opened_reason: String,
     /// The end of the incident; `None` while it is open.
     pub closed: Option<ClosedIncident>,

@@ -55,7 +55,7 @@ pub enum StartError {
     },
 }
 
-/// How the process of an image ended.
+/// The way in which the process of an image ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WorkerDeath {
     /// Ended by a signal, an exit, or after an invalid answer.
@@ -114,10 +114,10 @@ impl WorkerDeath {
             }
             Self::OutOfMemory => "decoding this image needs more memory than a decoder process may have",
             Self::RefusedCall => {
-                "the decoder tried on this image what it has no right to do: it was stopped, and the image was not hashed"
+                "the decoder made a forbidden system call on this image: it was stopped, and the image was not hashed"
             }
             Self::ProcessorTime => "decoding this image took more processor time than one image may have",
-            Self::Deadline => "decoding this image took more time than it had",
+            Self::Deadline => "the deadline of this image passed while it was decoded",
         }
     }
 }

@@ -127,7 +127,7 @@ impl Shared {
         let error: &dyn std::error::Error = error;
         tracing::warn!(
             error,
-            "no decoder process can be had: images are decoded in this process until one can"
+            "cannot start a decoder process: images are decoded in this process until one starts"
         );
         let shared = Arc::downgrade(self);
         let thread = std::thread::Builder::new().name("decoder-retry".to_owned());
@@ -145,7 +145,7 @@ fn retry(shared: &Weak<Shared>, ended: &Receiver<()>) {
         let Some(shared) = shared.upgrade() else { return };
         match shared.try_process() {
             Ok(posture) => {
-                tracing::info!(%posture, "decoder processes can be had: images are decoded in them from now on");
+                tracing::info!(%posture, "decoder processes can start: images are decoded in them from now on");
                 return;
             }
             // A process that was itself started as a decoder must never start one.

@@ -1,4 +1,4 @@
-//! One decoder process and its pipes.
+//! A decoder process and its pipes.
 
 use std::io::Read as _;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio};

@@ -31,7 +31,9 @@ impl StateStream {
     pub async fn next_within(&mut self, silence_max: Duration) -> Result<StatePart, CallError> {
         match tokio::time::timeout(silence_max, self.next()).await {
             Ok(next) => next,
-            Err(_) => Err(self.target.failed(Status::unavailable("the state has stopped coming"))),
+            Err(_) => Err(self
+                .target
+                .failed(Status::unavailable("the next part of the state did not arrive in time"))),
         }
     }
 

@@ -55,7 +55,7 @@ impl MatchClient {
             return Err(self.refused(Code::InvalidArgument, "classifiers read no videos"));
         }
         let [Content::Video(file)] = &contents[..] else {
-            return Err(self.refused(Code::InvalidArgument, "one video is asked about in a call"));
+            return Err(self.refused(Code::InvalidArgument, "a call holds one video"));
         };
         let start = pb::MatchVideoStart {
             options: Some(options.into()),

@@ -18,7 +18,7 @@ pub type Md5Hash = [u8; 16];
 /// The 32 bytes of a SHA-256 digest.
 pub type Sha256Hash = [u8; 32];
 
-/// One fingerprint: a hash type and bytes. A hash of a known type has one of the lengths of its row; a hash
+/// A fingerprint: a hash type and bytes. A hash of a known type has one of the lengths of its row; a hash
 /// of an unknown type has 1 to [`Hash::LEN_MAX`] bytes.
 ///
 /// Hashes are ordered by type, then by bytes.

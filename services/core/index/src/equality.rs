@@ -1,9 +1,9 @@
 //! An index of digests that finds those equal to a query, and can be searched while it is written to.
 //!
-//! It uses the same segments, tails and tombstones as the radius index, without the tables. In a segment
-//! digests are sorted; a directory of prefixes leads to a run of about 32 rows, in which a binary search
-//! finds the digest. In a tail digests are found by lists. Digests that were chosen to share a prefix only
-//! lengthen the binary search, logarithmically: 22 steps if all of a hundred million rows share one.
+//! The index has the same segments, tails and tombstones as the radius index, without the tables. In a
+//! segment digests are sorted; a directory of prefixes leads to a run of about 32 rows, in which a binary
+//! search finds the digest. In a tail digests are found by lists. Digests that were chosen to share a prefix
+//! only lengthen the binary search, logarithmically: 22 steps if all of a hundred million rows share one.
 
 use std::fmt;
 use std::hash::RandomState;

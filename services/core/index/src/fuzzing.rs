@@ -65,7 +65,7 @@ pub fn segment_search(data: &[u8]) {
     let mut scratch = Scratch::new();
     for radius in [0, 3, 10, 64] {
         let mut found = |_: usize, row: u32, distance: u32| {
-            assert!(distance <= radius, "nothing beyond the radius is told");
+            assert!(distance <= radius, "nothing beyond the radius is reported");
             std::hint::black_box((segment.entry(row as usize), segment.dead.contains(row as usize)));
         };
         let outcome = match segment.tables() {

@@ -103,7 +103,7 @@ impl<const BYTES: usize> RadiusIndex<BYTES> {
     /// Applies the edits in their order and makes them visible to searches all at once. Returns how many
     /// changed something: new pairs, and removed pairs.
     ///
-    /// One call with many hashes is faster than one call for each hash.
+    /// A call with many edits is faster than a call for each edit.
     pub fn apply(&self, edits: &[Edit<BYTES>]) -> usize {
         self.apply_each(edits.iter().copied())
     }

@@ -29,7 +29,7 @@ impl HashedPicture {
 #[derive(Debug)]
 pub(crate) struct Forms<'a> {
     forms: &'a [PictureForm],
-    /// One for each form; none before the frame was shown.
+    /// The resized frame for each form, `None` where that failed; empty before the frame was shown.
     pixels: Vec<Option<RgbPicture>>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Forms<'a> {
         Self { forms, pixels: Vec::new() }
     }
 
-    /// Whether a frame has to be shown yet.
+    /// Returns whether a frame still has to be shown.
     pub(crate) const fn are_wanted(&self) -> bool {
         self.pixels.len() < self.forms.len()
     }
@@ -54,15 +54,15 @@ impl<'a> Forms<'a> {
         self.pixels = self.forms.iter().map(resized).collect();
     }
 
-    /// One for each form.
+    /// Returns the resized frame for each form, or `None` where there is none.
     pub(crate) fn finish(mut self) -> Vec<Option<RgbPicture>> {
         self.pixels.resize(self.forms.len(), None);
         self.pixels
     }
 }
 
-/// Whether there is so much memory. Where a process has a bound of memory, its end must not be the price of a
-/// form.
+/// Returns whether this much memory is available. In a process with a memory limit, a form must not end the
+/// process.
 fn has_memory(bytes: usize) -> bool {
     let mut probe = Vec::<u8>::new();
     let is_there = probe.try_reserve_exact(bytes).is_ok();

@@ -68,13 +68,14 @@ pub fn picture(content: &[u8], limits: &Limits, ways: Ways) -> Result<PictureFin
     Ok(picture_in_forms(content, limits, ways, &[])?.fingerprint)
 }
 
-/// The same, with the first frame as pixels in each of these forms: those of [`fn@decode`], resized. The
-/// hashes are the same ones, whatever forms are asked for.
+/// Hashes an image as [`fn@picture`] does, and returns the first frame as pixels in each of these forms: the
+/// pixels of [`fn@decode`], resized. The hashes do not depend on the forms.
 ///
-/// A large JPEG is decoded a second time then, exactly.
+/// With forms, a large JPEG is decoded a second time, exactly.
 ///
 /// # Errors
-/// As [`fn@picture`]. A form that cannot be had is no error.
+///
+/// Those of [`fn@picture`]. A form that cannot be made is no error.
 pub fn picture_in_forms(
     content: &[u8],
     limits: &Limits,

@@ -9,7 +9,7 @@ use crate::query::{QueryHash, QueryMatches, SearchOptions};
 use crate::verdict::Decided;
 use vigie_hashes::{Distance, HashType};
 
-/// One piece of content in a request.
+/// A piece of content in a request.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// An image file, which the frontend decodes and hashes.

@@ -104,7 +104,7 @@ pub enum VideoRulesError {
 #[error("unknown rule: use clip_of_known, contains_known or threatexchange")]
 pub struct UnknownVideoRule;
 
-/// One side of a match: its size, and the part that matches.
+/// The query's side or the item's side of a match: its size, and the part that matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct VideoSide {
     /// The number of usable distinct hashes.

@@ -1,4 +1,4 @@
-//! What an approximate index is told, and its limits.
+//! The parameters of an approximate index, and their limits.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,15 +22,15 @@ pub struct HnswConfig {
     /// Threads that build a graph, 1 to 64. Searches have the other cores to themselves.
     #[schemars(range(min = 1, max = 64))]
     pub build_threads: usize,
-    /// New hashes are scanned until they are this many, 1 or more; then a graph is built of them.
+    /// The number of new hashes of which a graph is built, 1 or more. Until then they are scanned.
     #[schemars(range(min = 1, max = ROWS_MAX))]
     pub list_rows_build: usize,
-    /// At this many hashes that no graph holds yet, writers wait for the build that goes on: it bounds what a
-    /// search has to scan. At least `list_rows_build`.
+    /// The most hashes that are in no graph yet, at least `list_rows_build`. At this number writers wait for
+    /// the build in progress, which bounds what a search has to scan.
     #[schemars(range(min = 1, max = ROWS_MAX))]
     pub list_rows_max: usize,
-    /// A graph is passed by, and its hashes are scanned, where there are at most this many for each candidate
-    /// of the search. A scan is exact, and up to there the quicker of the two. 0 never scans.
+    /// The largest number of a graph's hashes, for each candidate of the search, at which they are scanned
+    /// instead. A scan is exact, and up to about this number faster than the graph. 0 never scans.
     #[schemars(range(max = 1 << 20))]
     pub scan_rows_per_ef: usize,
 }
@@ -50,7 +50,7 @@ impl Default for HnswConfig {
 }
 
 impl HnswConfig {
-    /// Every fault of these values, each as `field: what is wrong`.
+    /// Returns every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_defaults_have_no_fault_and_every_fault_is_told() {
+    fn the_defaults_have_no_fault_and_every_fault_is_reported() {
         assert_eq!(HnswConfig::default().faults(), Vec::<String>::new());
         let wrong = HnswConfig {
             max_nb_connection: 256,

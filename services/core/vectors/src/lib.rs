@@ -3,7 +3,7 @@
 //!
 //! The method is the navigable small-world graph in layers (HNSW; Malkov and Yashunin, IEEE TPAMI 42(4),
 //! 2020), from the crate `hnsw_rs`. The crate has no removals, and nothing can be inserted during a search.
-//! It is therefore used for graphs that are built once:
+//! The crate is therefore used for graphs that are built once:
 //!
 //! - New rows are in a list that is scanned, until a thread of the index has built a graph of them.
 //! - Removed rows are stamped, and excluded by a filter inside the search. A graph is rebuilt when more than

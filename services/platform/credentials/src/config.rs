@@ -16,23 +16,23 @@ const ISSUERS_MAX: usize = 16;
 const TEXT_BYTES_MAX: usize = 1_024;
 const WEEK_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
-/// Which credentials a server takes.
+/// The credentials that a server accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CredentialsConfig {
-    /// The trust domains whose certificates `spiffe://<domain>/member/<name>/<workload>` are members', at
-    /// most 16. Such a certificate of another domain is refused.
+    /// The trust domains of members' certificates, `spiffe://<domain>/member/<name>/<workload>`, at most 16.
+    /// Such a certificate of another domain is refused.
     #[schemars(length(max = TRUST_DOMAINS_MAX))]
     pub trust_domains: Vec<String>,
-    /// The identity providers whose tokens (JWTs) are taken, at most 16.
+    /// The identity providers whose tokens (JWTs) are accepted, at most 16.
     #[schemars(length(max = ISSUERS_MAX))]
     pub issuers: Vec<IssuerConfig>,
-    /// Calls with wrong credentials that one host (an IPv4 address, or a /64 of IPv6) may make at once.
-    /// Beyond it all its calls with an API key or token fail with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// How many calls with wrong credentials one host (an IPv4 address, or a /64 of IPv6) may make at once.
+    /// Beyond that, all its calls with an API key or token fail with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     /// Behind a proxy all clients are one host.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub failed_attempts_burst: u32,
-    /// Further calls with wrong credentials of one host in a minute.
+    /// How many further calls with wrong credentials one host may make in a minute.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub failed_attempts_per_minute: u32,
     /// Hosts whose failed attempts are remembered, of about 50 bytes each. With more of them the least
@@ -41,17 +41,17 @@ pub struct CredentialsConfig {
     pub failed_attempts_hosts_max: usize,
 }
 
-/// An identity provider whose tokens are taken.
+/// An identity provider whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
     /// The claim `iss` of its tokens, byte for byte.
     pub issuer: String,
-    /// The name of this deployment, which the claim `aud` of a token has to hold.
+    /// The name of this deployment, which the claim `aud` of a token must contain.
     pub audience: String,
     /// The address of its keys (JWKS). HTTPS, or plain HTTP on loopback.
     pub jwks_url: String,
-    /// The algorithms that its tokens may be signed with.
+    /// The algorithms with which its tokens may be signed.
     #[serde(default = "Algorithm::all")]
     pub algorithms: Vec<Algorithm>,
     /// The claim that lists the groups of its subjects; without it groups are not read.
@@ -90,7 +90,7 @@ impl Default for CredentialsConfig {
 }
 
 impl CredentialsConfig {
-    /// Every fault of the values, each beginning with its key.
+    /// Returns every fault of the values, each beginning with its key.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -174,8 +174,8 @@ impl IssuerConfig {
     }
 }
 
-/// Whether nobody on the way can read or change what comes from an address: HTTPS, or plain HTTP on loopback.
-/// Addresses with a user are refused: they end up in logs.
+/// Returns whether nobody on the way can read or change what comes from an address: HTTPS, or plain HTTP on
+/// loopback. Addresses with a user are refused: they end up in logs.
 #[must_use]
 pub fn is_safe_address(text: &str) -> bool {
     let Ok(address) = text.parse::<http::Uri>() else { return false };

@@ -144,14 +144,14 @@ impl Course {
 
     /// Notes that a range was applied. Returns whether the state became ready.
     pub fn applied(&mut self, stretch: &Stretch, proof: Proof) -> bool {
-        let (applied, told) = (stretch.through, stretch.head);
+        let (applied, head) = (stretch.through, stretch.head);
         let is_from = self.feed.ready_from.is_some_and(|ready_from| applied >= ready_from);
         self.feed.is_proven |= proof == Proof::Equal && is_from;
         self.at = applied;
         let became_ready = !self.progress.ready && self.feed.is_proven;
         let ready = self.progress.ready || became_ready;
         self.was_ready |= ready;
-        self.progress = Progress { applied, head: told.max(applied), ready, level: applied >= told };
+        self.progress = Progress { applied, head: head.max(applied), ready, level: applied >= head };
         became_ready
     }
 

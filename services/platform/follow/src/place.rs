@@ -62,12 +62,12 @@ pub struct Stretch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Disjoint {
     /// The stretch is of another log.
-    #[error("the feed is of the log {told}, and the state is of {own}")]
+    #[error("the feed is of the log {received}, and the state is of {own}")]
     OtherLog {
         /// The log that was followed.
         own: LogId,
         /// The log of the stretch.
-        told: LogId,
+        received: LogId,
     },
     /// Changes are missing, or occur twice.
     #[error("the feed continues after {after}, but {reached} was reached")]
@@ -124,9 +124,9 @@ impl Reached {
     /// Moves to the end of a stretch, if the stretch continues this position.
     pub fn take(&mut self, stretch: &Stretch) -> Result<(), Disjoint> {
         let Self { log, position, chain } = *self;
-        let Stretch { log: told, after, through, chain: told_chain, .. } = *stretch;
-        if let Some(own) = log.filter(|own| *own != told) {
-            return Err(Disjoint::OtherLog { own, told });
+        let Stretch { log: received, after, through, chain: received_chain, .. } = *stretch;
+        if let Some(own) = log.filter(|own| *own != received) {
+            return Err(Disjoint::OtherLog { own, received });
         }
         if after != position {
             return Err(Disjoint::Gap { after, reached: position });
@@ -134,15 +134,15 @@ impl Reached {
         if through < after {
             return Err(Disjoint::Backwards { after, through });
         }
-        let mut next = told_chain;
+        let mut next = received_chain;
         if through == position {
-            if chain.zip(told_chain).is_some_and(|(known, told)| known != told) {
+            if chain.zip(received_chain).is_some_and(|(known, received)| known != received) {
                 return Err(Disjoint::OtherChain { at: position });
             }
             // A heartbeat may omit a chain that is known already.
-            next = told_chain.or(chain);
+            next = received_chain.or(chain);
         }
-        *self = Self { log: Some(told), position: through, chain: next };
+        *self = Self { log: Some(received), position: through, chain: next };
         Ok(())
     }
 }
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_stretch_of_another_log_is_refused() {
-        let other = Disjoint::OtherLog { own: LogId(1), told: LogId(2) };
+        let other = Disjoint::OtherLog { own: LogId(1), received: LogId(2) };
         check(None, &[stretch(1, 0, 4, None), stretch(2, 4, 6, None)], Err(other));
         check(place(4, None), &[stretch(2, 4, 6, None)], Err(other));
         assert!(other.is_final());

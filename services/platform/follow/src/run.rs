@@ -193,7 +193,7 @@ where
         let mut ranges = self.source.watch(from, Instant::now() + self.limits.open_max).await?;
         let settled = self.state().settled();
         self.course.opened(from, settled);
-        let mut fault_told = None;
+        let mut reported_fault = None;
         loop {
             let range = tokio::select! {
                 biased;
@@ -204,9 +204,9 @@ where
             self.course.received(&stretch)?;
             let proof = self.apply(range).await?;
             let fault = self.state().fault();
-            if fault != fault_told {
+            if fault != reported_fault {
                 self.companion.hear(Event::Fault(fault.clone())).await;
-                fault_told = fault;
+                reported_fault = fault;
             }
             let became_ready = self.course.applied(&stretch, proof);
             self.show();
@@ -240,16 +240,16 @@ where
     async fn load(&mut self) -> Result<(), Broken> {
         let mut parts = self.source.load(Instant::now() + self.limits.open_max).await?;
         let mut loading = None;
-        let mut told = None;
+        let mut reported = None;
         loop {
             let part = parts.next_within(self.limits.silence_max).await?;
             let begun = loading.take();
             let loaded = self.work.start(move |state| state.load(begun, part)).await.await;
-            let loaded = loaded.map_err(|panic| NotLoaded(format!("it failed: {panic}")))?;
+            let loaded = loaded.map_err(|panic| NotLoaded(format!("loading it failed: {panic}")))?;
             match loaded? {
                 Loaded::Part { loading: begun, through } => {
                     loading = Some(begun);
-                    if told.replace(through) != Some(through) {
+                    if reported.replace(through) != Some(through) {
                         self.course.loading(through);
                         self.show();
                         self.companion.hear(Event::Loading(through)).await;

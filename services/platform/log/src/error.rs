@@ -9,13 +9,13 @@ use crate::position::{LogId, Sequence};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum WriteRefused {
     /// The key was used before, with another request.
-    #[error("came before with another request; a new request needs a new key")]
+    #[error("was used before with another request; a new request needs a new key")]
     KeyReused,
     /// The queue of writes is full.
     #[error("too many writes are waiting; try again later")]
     QueueFull,
     /// The deadline passed before the write began.
-    #[error("the call's time was over before the write began; nothing was written")]
+    #[error("the call's deadline passed before the write began; nothing was written")]
     TooLate,
     /// Other writers moved the head at every attempt.
     #[error("other writers moved the log each time this write was tried; nothing was written")]
@@ -25,14 +25,14 @@ pub enum WriteRefused {
     NotWritten,
     /// The store failed during the commit.
     #[error(
-        "the store failed while it committed: the write may be done or not; repeat it with the same idempotency key"
+        "the store failed while it committed: the write may or may not be stored; repeat it with the same idempotency key"
     )]
     OutcomeUnknown,
     /// The log accepts no more writes.
     #[error("the log is stopping; nothing was written")]
     Stopping,
     /// The writer ended because of a fault of its own.
-    #[error("the log is at fault")]
+    #[error("the log has an internal fault")]
     Broken,
 }
 
@@ -51,7 +51,7 @@ pub enum FollowError {
     },
     /// The log no longer keeps the changes after the cursor.
     #[error(
-        "the log keeps only what follows {floor}, and the cursor is {cursor}: load the state, and go on from there"
+        "the log keeps only the changes after {floor}, and the cursor is {cursor}: load the state, and continue from there"
     )]
     CursorBeforeFloor {
         /// The follower's position.
@@ -60,7 +60,9 @@ pub enum FollowError {
         floor: Sequence,
     },
     /// The follower needs a change whose bytes were purged.
-    #[error("change {purged} was purged, and the cursor is {cursor}: load the state, and go on from there")]
+    #[error(
+        "change {purged}, which follows the cursor {cursor}, was purged: load the state, and continue from there"
+    )]
     Purged {
         /// The follower's position.
         cursor: Sequence,
@@ -69,7 +71,7 @@ pub enum FollowError {
     },
     /// The follower has followed another log.
     #[error(
-        "the cursor is of the log {cursor}, and this one is {own}: nothing that was built from it goes on here"
+        "the cursor is of the log {cursor}, and this one is {own}: a state that was built from it cannot continue here"
     )]
     AnotherLog {
         /// The follower's log.
@@ -79,7 +81,7 @@ pub enum FollowError {
     },
     /// The follower has followed the same log, which has since continued differently.
     #[error(
-        "the log has another chain at {cursor} than the cursor: it was restored from a backup and has gone another way"
+        "the log has another chain at {cursor} than the cursor: it was restored from a backup and has continued differently"
     )]
     Diverged {
         /// The follower's position.
@@ -95,7 +97,7 @@ pub enum FollowError {
     #[error("the log is stopping")]
     Stopping,
     /// An invariant does not hold: the store is damaged, or a task ended because of a fault.
-    #[error("the log is at fault")]
+    #[error("the log has an internal fault")]
     Broken,
 }
 

@@ -256,7 +256,7 @@ impl<A: Application> Leader<A> {
             (Ok(None), _) => {}
             (Err(error), term) => {
                 if !self.lost_sight {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot tell who leads");
+                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot find the leader");
                 }
                 if term.is_some() && !in_reach {
                     tracing::warn!("the store is out of reach: standing by");
@@ -286,8 +286,9 @@ struct Tasks<A: Application> {
     term: Arc<Term<A>>,
     stop: Shutdown,
     look: Arc<Notify>,
-    /// One task each. Dropping the set aborts it.
+    /// The task that writes. Dropping the set aborts it.
     writer: JoinSet<()>,
+    /// The task that sweeps. Dropping the set aborts it.
     sweeper: JoinSet<()>,
 }
 

@@ -142,7 +142,7 @@ pub struct Batch<R> {
     pub rows: R,
 }
 
-/// One change as the log stores it.
+/// A change as the log stores it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredChange {
     /// The change's position.

@@ -13,7 +13,7 @@ pub use credential::{CredentialArgs, CredentialError};
 use crate::endpoint::is_plaintext_off_loopback;
 use crate::network::Network;
 
-/// How the cluster is reached, and as whom.
+/// The TLS files and the credential with which a command calls the cluster.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsArgs {
     /// The authorities of the servers at https:// addresses [default: those of the system]
@@ -25,10 +25,10 @@ pub struct TlsArgs {
     /// The private key of the certificate
     #[arg(long, env = "VIGIE_KEY", value_name = "FILE", requires = "certificate")]
     pub key: Option<PathBuf>,
-    /// Speak plain text to other machines, too, where an address says http://
+    /// Allow plain text (http://) to other machines, too: everybody on the way may read and change it
     #[arg(long, env = "VIGIE_ALLOW_PLAINTEXT")]
     pub allow_plaintext: bool,
-    /// As whom
+    /// The credential of the calls
     #[command(flatten)]
     pub credential: CredentialArgs,
 }
@@ -39,7 +39,7 @@ pub enum TlsArgsError {
     /// The endpoint breaks the rule about plain text.
     #[error(
         "{0} is on another machine, and would be called in plain text: write https:// (and --ca, --certificate and --key as \
-         it needs), or --allow-plaintext where everybody on the way may read and change what is said"
+         needed), or allow it with --allow-plaintext: everybody on the way may then read and change the calls"
     )]
     PlaintextOffLoopback(String),
     /// The credential cannot be read or used.

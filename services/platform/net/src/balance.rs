@@ -58,8 +58,10 @@ impl Turn {
     /// Logs the change for an endpoint, with the reason of the last failure.
     pub fn log(self, endpoint: &str, reason: &str) {
         match self {
-            Self::LeftOut => tracing::warn!(endpoint, reason, "left out for a while: its calls fail"),
-            Self::Back => tracing::info!(endpoint, "no longer left out: it answers again"),
+            Self::LeftOut => {
+                tracing::warn!(endpoint, reason, "an endpoint is left out for a while: its calls fail")
+            }
+            Self::Back => tracing::info!(endpoint, "an endpoint is no longer left out: it answers again"),
         }
     }
 }
@@ -373,13 +375,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn that_an_endpoint_is_left_out_and_that_it_is_back_is_told_once() {
+    async fn that_an_endpoint_is_left_out_and_that_it_is_back_is_reported_once() {
         let (load, mut now) = (Load::default(), Instant::now());
         let fail = |now| load.begin(now).end(CallEnd::Failed, now);
         assert_eq!([fail(now), fail(now), fail(now), fail(now)], [None, None, Some(Turn::LeftOut), None]);
         for _ in 0..5 {
             now += LEFT_OUT_MAX;
-            assert_eq!(fail(now), None, "it has been told");
+            assert_eq!(fail(now), None, "it has been reported");
         }
         let answer = |now| load.begin(now).end(CallEnd::Answered, now);
         assert_eq!([answer(now), answer(now)], [Some(Turn::Back), None]);

@@ -154,7 +154,7 @@ impl<C: Carry> Lane<C> {
         }
         if search.is_costly() {
             let Ok(Ok(_costly)) = timeout_at(search.deadline(), shared.costly.acquire()).await else {
-                let text = "too many costly searches were before it";
+                let text = "too many costly searches are ahead of it";
                 return Err(shared.carrier.refused(Code::DeadlineExceeded, text));
             };
             return shared.carry(one, search.deadline()).await;

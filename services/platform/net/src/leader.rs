@@ -3,7 +3,7 @@
 //! Calls go to the endpoint that answered last. If that one cannot be reached or is not available, the next
 //! is tried at once; when all have been tried, they are tried again after a pause.
 //!
-//! One endpoint may belong to several servers: a name with an address for each. If a server answers that it
+//! An endpoint may belong to several servers: a name with an address for each. If a server answers that it
 //! does not serve, the next attempt opens a new connection, to any address of the name.
 
 use std::future::Future;
@@ -28,7 +28,7 @@ pub enum Patience {
     Deadline,
     /// Until its deadline, but no longer than this while nothing at any endpoint has ever answered.
     Connecting(Duration),
-    /// One attempt at each endpoint.
+    /// For a single attempt at each endpoint.
     Once,
 }
 

@@ -189,7 +189,7 @@ impl Network {
             return Ok(io);
         }
         let Some(tls) = &self.tls else {
-            let why = "the endpoint asks for TLS, of which nothing is configured";
+            let why = "the endpoint asks for TLS, and no TLS is configured";
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         };
         let name = self.server_name.as_deref().unwrap_or(host);

@@ -1,4 +1,4 @@
-//! One endpoint of a service, and calls to it with deadlines.
+//! An endpoint of a service, and calls to it with deadlines.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -18,7 +18,7 @@ use crate::error::{CallError, with_causes};
 use crate::network::Network;
 use crate::notice::{Notice, Wait};
 
-/// One service at one endpoint. It connects at the first call, and again whenever the connection is lost.
+/// A service at one endpoint. Connects at the first call, and again whenever the connection is lost.
 #[derive(Debug, Clone)]
 pub struct Target {
     service: &'static str,
@@ -177,10 +177,10 @@ impl Target {
         self.failed(Status::new(code, message))
     }
 
-    /// Returns the error of an answer that breaks the contract in this way.
+    /// Returns the error of an answer that is invalid in this way.
     #[must_use]
     pub fn unreadable(&self, fault: &dyn Display) -> CallError {
-        self.failed(Status::internal(format!("the answer breaks the contract: {fault}")))
+        self.failed(Status::internal(format!("the answer is invalid: {fault}")))
     }
 }
 

@@ -17,7 +17,7 @@ pub enum CallEnd {
     Refused,
 }
 
-/// One row of the table.
+/// The row of a code in the table.
 #[derive(Debug, Clone, Copy)]
 struct Meaning {
     word: &'static str,

@@ -49,7 +49,7 @@ pub async fn within<T>(
 ) -> Result<T, Status> {
     tokio::time::timeout_at(deadline, work)
         .await
-        .unwrap_or_else(|_| Err(Status::deadline_exceeded("the call's time is spent")))
+        .unwrap_or_else(|_| Err(Status::deadline_exceeded("the call's deadline passed")))
 }
 
 /// Reads a `grpc-timeout`: up to eight digits and a unit (gRPC over HTTP/2, "Timeout").

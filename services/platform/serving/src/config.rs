@@ -12,61 +12,62 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServingConfig {
-    /// How many calls are worked on at once: `"adaptive"`, as many as the server learns to be good for it,
-    /// from how long calls take; or a number, which never changes. One call more is refused with
-    /// `RESOURCE_EXHAUSTED` and `RetryInfo`, bulk calls from three quarters of it on.
+    /// How many calls the server works on at once: `"adaptive"`, a limit that it learns from how long calls
+    /// take, or a number, which never changes. A call beyond the limit is refused with `RESOURCE_EXHAUSTED`
+    /// and `RetryInfo`; a bulk call is refused beyond three quarters of the limit.
     pub concurrency: Concurrency,
-    /// The most calls that are worked on at once: neither a learned limit nor a fixed one is larger.
+    /// The upper bound of `concurrency`, learned or fixed, in calls.
     #[schemars(range(min = 1))]
     pub calls_in_flight_max: usize,
-    /// The least that a learned limit may be, unless the most is less. A fixed limit ignores it.
+    /// The lower bound of a learned limit, in calls. `calls_in_flight_max` is used instead if it is smaller.
+    /// A fixed limit ignores this key.
     #[schemars(range(min = 1))]
     pub calls_in_flight_min: usize,
-    /// A mean latency that is never too long, in milliseconds. Calls that take longer may take twice what
-    /// they take on an idle server before a learned limit shrinks. A fixed limit ignores it.
+    /// A mean latency that never shrinks a learned limit, in milliseconds. Calls that take longer may take
+    /// twice their time on an idle server before the limit shrinks. A fixed limit ignores this key.
     #[schemars(range(min = 1))]
     pub latency_ms_target: u64,
-    /// Bytes of requests that have arrived and are read or worked on at once, at least three messages of the
-    /// largest size. A message for which there is no room is refused with `RESOURCE_EXHAUSTED` and
-    /// `RetryInfo`, a stream waits. A third is kept for clients that have less than their share.
+    /// The most bytes of requests that have arrived and are being read or worked on, at least three messages
+    /// of the largest size. Beyond it a message is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, and a
+    /// stream waits. A third is kept for clients that have less than their share.
     #[schemars(range(min = 1))]
     pub bytes_in_flight_max: usize,
-    /// The rate at which a message has to arrive, in bytes per second, after `body_grace_ms`; 0 stands for
+    /// The lowest rate at which a message may arrive, in bytes per second, after `body_grace_ms`; 0 allows
     /// any rate. A call whose message arrives more slowly ends with `DEADLINE_EXCEEDED`.
     pub body_bytes_per_second_min: u32,
-    /// How long a message may be waited for before its rate counts, in milliseconds. Without a rate it is of
-    /// no meaning.
+    /// How long the server waits for a message before `body_bytes_per_second_min` applies, in milliseconds.
+    /// Ignored if that is 0.
     pub body_grace_ms: u64,
-    /// Bytes of answers that are built or sent at once, from before an answer is built until the client has
-    /// taken it. One client gets half of them at most, and beyond that half clients within their share no
-    /// more than they leave free. A further answer waits within its deadline, and a stream is read no
-    /// further.
+    /// The most bytes of answers that are being built or sent. An answer counts from before it is built until
+    /// the client has taken it. One client gets at most half of the bytes; once half are in use, a client
+    /// within its share gets no more of the rest than it leaves free. A further answer waits within its
+    /// deadline, and a stream is not read meanwhile.
     #[schemars(range(min = 33_554_432))]
     pub answer_bytes_in_flight_max: usize,
-    /// Connections; one more is closed as it comes. Three quarters of the files that the process may have
-    /// open, if that is less.
+    /// The most connections, or three quarters of the files that the process may have open, if that is less.
+    /// A further connection is closed at once.
     #[schemars(range(min = 1))]
     pub connections_max: usize,
-    /// Connections of one host (an IPv4 address, or a /64 of IPv6); one more is closed as it comes. Never
-    /// more than three quarters of all. Behind a proxy all clients are one host.
+    /// The most connections of one host (an IPv4 address, or a /64 of IPv6), never more than three quarters
+    /// of all. A further one is closed at once. Behind a proxy all clients are one host.
     #[schemars(range(min = 1))]
     pub connections_per_host_max: usize,
-    /// Connections of clients with the same name in their certificates; one more is closed after its
-    /// handshake. Never more than three quarters of all.
+    /// The most connections of clients with the same name in their certificates, never more than three
+    /// quarters of all. A further one is closed after its handshake.
     #[schemars(range(min = 1))]
     pub connections_per_identity_max: usize,
-    /// How long a connection may have no call, in milliseconds, at least 1,000; then its client is told to
-    /// open another one for its next call (GOAWAY), and it is closed.
+    /// How long a connection may have no call, in milliseconds, at least 1,000. Then the server sends GOAWAY,
+    /// so that the client opens another connection for its next call, and closes this one.
     #[schemars(range(min = 1_000))]
     pub connection_idle_ms_max: u64,
-    /// How old a connection becomes, in milliseconds, at least 1,000, or 0 for any age; then its client is
-    /// told to open another one for its next call (GOAWAY), which a balancer of connections may send
-    /// elsewhere. Its open calls and streams go on to their ends. A tenth more or less, so that clients do
-    /// not come back all at once; later, while a client has calls in waiting. For servers behind such a
-    /// balancer: a client that chooses between endpoints itself needs none.
+    /// The age at which a connection ends, in milliseconds, at least 1,000; 0 for no such age. The server
+    /// sends GOAWAY, so that the client opens another connection for its next call, which a load balancer may
+    /// send elsewhere; open calls and streams go on to their ends. The age varies by a tenth, so that clients
+    /// do not reconnect all at once, and a connection whose client has calls waiting ends later. For servers
+    /// behind a balancer of connections: clients that choose between endpoints themselves do not need it.
     #[schemars(extend("anyOf" = [{ "const": 0 }, { "type": "integer", "minimum": 1_000 }]))]
     pub connection_age_ms_max: u64,
-    /// Streams of one connection; one more waits in the client.
+    /// The most streams of one connection; a further one waits in the client.
     #[schemars(range(min = 1))]
     pub streams_per_connection_max: u32,
     /// The time that a call without a deadline gets, in milliseconds.
@@ -75,24 +76,24 @@ pub struct ServingConfig {
     /// The longest time that a call gets, in milliseconds; a longer deadline is cut to it.
     #[schemars(range(min = 1))]
     pub deadline_ms_max: u64,
-    /// How long `NOT_SERVING` is said before new calls are refused, in milliseconds, so that balancers
-    /// notice.
+    /// How long a stopping server reports `NOT_SERVING` before it refuses new calls, in milliseconds, so that
+    /// balancers notice.
     pub lame_duck_ms: u64,
-    /// How long accepted calls may take to end after that, in milliseconds; then they are cut off.
+    /// How long accepted calls may take to end after `lame_duck_ms`, in milliseconds; then they are cut off.
     pub drain_ms_max: u64,
 }
 
-/// How the limit of calls in flight is found.
+/// The limit of calls in flight: learned, or fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Concurrency {
-    /// It is learned. Written as `"adaptive"`.
+    /// Learned from how long calls take. Written as `"adaptive"`.
     #[default]
     Adaptive,
-    /// It is this number. Written as the number.
+    /// This number, which never changes. Written as the number.
     Fixed(usize),
 }
 
-/// Room for a few of the largest answers: one may have a quarter.
+/// Enough for a few of the largest answers, each of which may have a quarter.
 const ANSWER_BYTES_MIN: usize = 32 << 20;
 
 const ADAPTIVE: &str = "adaptive";
@@ -181,20 +182,20 @@ impl Default for ServingConfig {
 }
 
 impl ServingConfig {
-    /// The same for a server that nobody has to be warned of: it stops as soon as what it has accepted is
-    /// answered.
+    /// Returns the same limits for a server that stops as soon as its accepted calls are answered, because no
+    /// balancer has to notice.
     #[must_use]
     pub const fn without_lame_duck(self) -> Self {
         Self { lame_duck_ms: 0, ..self }
     }
 
-    /// The same with no more connections than this.
+    /// Returns the same limits with at most this many connections.
     #[must_use]
     pub fn with_connections_at_most(self, connections: usize) -> Self {
         Self { connections_max: self.connections_max.min(connections), ..self }
     }
 
-    /// Every fault of these values, each as `field: what is wrong`.
+    /// Returns every fault of these values, each as `field: what is wrong`.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -239,7 +240,7 @@ impl ServingConfig {
         Duration::from_millis(self.connection_idle_ms_max)
     }
 
-    /// `None`: connections may become as old as they like.
+    /// The age at which connections end; `None` if they may have any age.
     pub(crate) const fn connection_age_max(&self) -> Option<Duration> {
         match self.connection_age_ms_max {
             0 => None,

@@ -23,19 +23,19 @@ const WINDOW: Duration = Duration::from_secs(1);
 pub(crate) enum Reason {
     #[error(transparent)]
     Handshake(#[from] Refused),
-    #[error("there are {max} connections, as many as there may be")]
+    #[error("the server has {max} connections, its limit (connections_max)")]
     Connections { max: usize },
-    #[error("its host has {max} connections, as many as one host may have")]
+    #[error("its host has {max} connections, the limit of one host (connections_per_host_max)")]
     ConnectionsOfHost { max: usize },
-    #[error("the client {name} has {max} connections, as many as one name may have")]
+    #[error("the client {name} has {max} connections, the limit of one name (connections_per_identity_max)")]
     ConnectionsOfIdentity { name: Arc<str>, max: usize },
-    #[error("the system gave no connection: {0}")]
+    #[error("the system returned an error: {0}")]
     Accept(io::Error),
-    #[error("{arrived} bytes of its body arrived in {seconds:.1} s; {rate_min} a second are the least")]
+    #[error("{arrived} bytes of its body arrived in {seconds:.1} s; the lowest rate is {rate_min} bytes/s")]
     Slow { arrived: usize, seconds: f64, rate_min: u32 },
-    #[error("there are {max} {what}, as many as there may be")]
+    #[error("the server has {max} {what}, its limit")]
     Streams { what: &'static str, max: usize },
-    #[error("its client has {max} {what}, as many as one client may have")]
+    #[error("its client has {max} {what}, the limit of one client")]
     StreamsOfClient { what: &'static str, max: usize },
 }
 
@@ -94,7 +94,7 @@ impl RefusalLog {
             && refused.is_a_visit()
         {
             let peer = peer.map(tracing::field::display);
-            tracing::debug!(peer, %reason, "a connection came to nothing");
+            tracing::debug!(peer, %reason, "a connection ended during its handshake");
             return;
         }
         let now = Instant::now();
@@ -120,7 +120,7 @@ impl RefusalLog {
     }
 
     /// Logs how many refusals were left out when their window ends, for as long as this is polled.
-    pub(crate) async fn tell_left_out(&self) {
+    pub(crate) async fn log_left_out(&self) {
         loop {
             self.inner.left_out.notified().await;
             // A refusal of another window that is left out meanwhile notifies once more.
@@ -140,7 +140,7 @@ impl Windows {
         self.0.retain(|_, window| {
             let goes_on = now < window.begun + WINDOW;
             if !goes_on {
-                window.tell();
+                window.log();
             }
             goes_on
         });
@@ -148,17 +148,17 @@ impl Windows {
 }
 
 impl Window {
-    fn tell(&self) {
+    fn log(&self) {
         if let Some((peer, reason)) = &self.last {
             let (left_out, peer) = (self.left_out, peer.map(tracing::field::display));
-            tracing::warn!(peer, %reason, left_out, "{}, and more, which have no lines of their own", reason.message());
+            tracing::warn!(peer, %reason, left_out, "{}, and others that are not logged one by one", reason.message());
         }
     }
 }
 
 impl Drop for Windows {
     fn drop(&mut self) {
-        self.0.values().for_each(Window::tell);
+        self.0.values().for_each(Window::log);
     }
 }
 
@@ -169,16 +169,16 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn each_reason_has_its_lines_and_what_is_left_out_is_told_when_the_second_ends() {
+    async fn each_reason_has_its_lines_and_what_is_left_out_is_logged_when_the_second_ends() {
         let log = CapturedLog::default();
         let lines = tracing_subscriber::fmt().with_ansi(false);
         let _here = tracing::subscriber::set_default(lines.with_writer(log.clone()).finish());
-        let told = RefusalLog::default();
+        let refusals = RefusalLog::default();
         for _ in 0..1_000 {
-            told.add(None, Refused::NotTls);
+            refusals.add(None, Refused::NotTls);
         }
-        told.add(None, Refused::Expired);
-        told.add(Some(([192, 0, 2, 1], 7).into()), Reason::ConnectionsOfHost { max: 3 });
+        refusals.add(None, Refused::Expired);
+        refusals.add(Some(([192, 0, 2, 1], 7).into()), Reason::ConnectionsOfHost { max: 3 });
         assert_eq!((log.lines("does not speak TLS").len(), log.lines("has expired").len()), (10, 1));
         let of_host = log.lines("refused a connection");
         assert!(of_host.len() == 1 && of_host[0].contains("its host has 3 connections"), "{of_host:?}");
@@ -194,8 +194,8 @@ mod tests {
         };
         tokio::select! {
             () = ended => {}
-            () = told.tell_left_out() => {}
-            () = tokio::time::sleep(Duration::from_secs(5)) => panic!("it is not told"),
+            () = refusals.log_left_out() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => panic!("left-out refusals are not logged"),
         }
         assert!(begun.elapsed() < WINDOW + Duration::from_millis(100));
         let left_out = log.lines("left_out");
@@ -207,10 +207,10 @@ mod tests {
 
         // The next window has its own lines, and the end of the server logs what is left.
         for _ in 0..12 {
-            told.add(None, Refused::NotTls);
+            refusals.add(None, Refused::NotTls);
         }
         assert_eq!(log.lines("does not speak TLS").len(), 10 + 1 + 10);
-        drop(told);
+        drop(refusals);
         assert!(log.lines("left_out=2").len() == 1, "{:?}", log.lines("left_out"));
     }
 }

@@ -47,7 +47,7 @@ pub enum ServeError {
     #[error("cannot offer reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// The service descriptors, from which the list of methods is made, do not decode.
-    #[error("cannot tell the methods of the server")]
+    #[error("cannot list the methods of the server")]
     Descriptors(#[from] prost::DecodeError),
 }
 
@@ -311,7 +311,7 @@ async fn serve_any(
     };
     tokio::select! {
         () = serving => {}
-        () = refusals.tell_left_out() => {}
+        () = refusals.log_left_out() => {}
     }
     Ok(())
 }

@@ -73,7 +73,7 @@ pub async fn serve_http<S>(
     };
     tokio::select! {
         () = serving => {}
-        () = refusals.tell_left_out() => {}
+        () = refusals.log_left_out() => {}
     }
 }
 

@@ -26,17 +26,17 @@ use blobs::{Blob, BlobClient};
 use server::{FAILS, MESSAGE_BYTES_MAX, Server, blob, until};
 
 #[tokio::test]
-async fn a_health_watcher_is_told_and_does_not_hold_the_drain_up() {
+async fn a_health_watcher_is_notified_and_does_not_hold_the_drain_up() {
     let server = Server::start(ServingConfig::default().without_lame_duck()).await;
     let mut client = HealthClient::new(server.channel().await);
     let request = HealthCheckRequest { service: String::new() };
     let mut watch = client.watch(request).await.unwrap().into_inner();
-    let told = watch.next().await.unwrap().unwrap().status;
-    assert_eq!(told, i32::from(ServingStatus::Serving));
+    let status = watch.next().await.unwrap().unwrap().status;
+    assert_eq!(status, i32::from(ServingStatus::Serving));
 
     server.shutdown.cancel();
-    let told = watch.next().await.unwrap().unwrap().status;
-    assert_eq!(told, i32::from(ServingStatus::NotServing));
+    let status = watch.next().await.unwrap().unwrap().status;
+    assert_eq!(status, i32::from(ServingStatus::NotServing));
     assert_eq!(watch.next().await.unwrap().unwrap_err().code(), Code::Unavailable);
     server.ends_within(Duration::from_secs(2)).await;
 }
@@ -195,7 +195,7 @@ async fn one_host_does_not_have_all_connections_and_its_refusals_are_logged() {
     drop(greedy);
     until("the host's are free", || server.load.connections() <= 1).await;
     BlobClient::new(server.channel_from(2).await).ping().await.unwrap();
-    until("the rest is told", || !log.lines("left_out=37").is_empty()).await;
+    until("the rest is logged", || !log.lines("left_out=37").is_empty()).await;
 }
 
 #[tokio::test]
@@ -371,7 +371,7 @@ async fn a_body_that_does_not_arrive_ends_its_call_and_one_that_arrives_slowly_d
     assert_eq!((server.load.refused().slow, server.load.bytes()), (1, 0));
     let lines = log.lines("ended a call");
     assert!(lines.len() == 1 && lines[0].contains("peer=127.0.0.2:"), "{lines:?}");
-    assert!(lines[0].contains("2000 a second are the least"), "{lines:?}");
+    assert!(lines[0].contains("the lowest rate is 2000 bytes/s"), "{lines:?}");
 
     let (status, took) = put(100, 100).await;
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
@@ -395,7 +395,7 @@ async fn a_call_without_a_deadline_has_the_default_one() {
 }
 
 #[tokio::test]
-async fn a_call_without_its_message_is_told_so() {
+async fn a_call_without_its_message_is_refused_with_that_reason() {
     let server = Server::start(ServingConfig::default()).await;
     let channel = server.channel().await;
     for (body, text) in [(&b""[..], "no message"), (b"\0\0\0\0\x09and", "within its message")] {
@@ -445,7 +445,7 @@ async fn a_compressed_message_is_read_and_one_that_grows_too_large_is_refused() 
     assert_eq!(answered.code(), Code::Ok, "{answered}");
     let (refused, _) = send(&server, blobs::PING, "gzip", compressed_zeros(MESSAGE_BYTES_MAX + 1)).await;
     assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().contains("65536 bytes when it is inflated"), "{refused}");
+    assert!(refused.message().contains("more than the limit of 65536 bytes"), "{refused}");
     let (unread, headers) = send(&server, blobs::PING, "zstd", vec![1, 0, 0, 0, 1, 7]).await;
     assert_eq!(unread.code(), Code::Unimplemented);
     assert_eq!(headers["grpc-accept-encoding"], "gzip,identity");

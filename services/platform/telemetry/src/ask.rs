@@ -31,7 +31,7 @@ pub enum AskError {
     #[error("{0} is no address of a probe, such as http://127.0.0.1:9464/readyz")]
     Address(String),
     /// No answer came in time.
-    #[error("nothing answers at {0} in time")]
+    #[error("{0} did not answer in time")]
     TooLate(String),
     /// Nothing listens there.
     #[error("cannot reach {0}")]

@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TelemetryConfig {
-    /// Where metrics and probes are served by plain HTTP; nowhere by default.
+    /// The address where metrics and probes are served by plain HTTP; not served by default.
     #[schemars(extend("x-value" = "ADDRESS:PORT"))]
     pub listen: Option<SocketAddr>,
     /// The collector of traces, by OTLP over gRPC, such as `http://collector:4317`; empty for none.
     #[schemars(extend("x-value" = "URL"))]
     pub otlp_endpoint: String,
-    /// The share of traces that is kept whatever becomes of them, 0 to 1.
+    /// The share of traces that is kept whatever their outcome and duration, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub trace_ratio: f64,
-    /// A trace that takes longer is always kept; milliseconds.
+    /// The duration beyond which a trace is always kept, in milliseconds.
     #[schemars(range(min = 1))]
     pub trace_slow_ms: u64,
 }
@@ -82,9 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told() {
-        let told = faults("otlp_endpoint = 'collector'\ntrace_ratio = 1.5\ntrace_slow_ms = 0");
-        assert_eq!(told.len(), 3, "{told:?}");
+    fn every_fault_is_reported() {
+        let found = faults("otlp_endpoint = 'collector'\ntrace_ratio = 1.5\ntrace_slow_ms = 0");
+        assert_eq!(found.len(), 3, "{found:?}");
         for wrong in
             ["http://collector", "https://collector:1", "http://user@collector:1", "http://c:1/v1/traces"]
         {

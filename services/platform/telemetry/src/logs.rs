@@ -16,7 +16,7 @@ use crate::trace;
 pub enum LogFormat {
     /// Text, for a person at a terminal.
     Text,
-    /// One JSON object a line, for a collector.
+    /// JSON, one object on each line, for a collector.
     Json,
 }
 

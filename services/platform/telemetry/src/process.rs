@@ -31,24 +31,29 @@ struct Figures {
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut tell = |name: &str, help: &str, figure: &dyn Figure| figure.tell(&mut encoder, name, help);
+        let mut write =
+            |name: &str, help: &str, figure: &dyn Figure| figure.write_to(&mut encoder, name, help);
         if let Some(figures) = Figures::now() {
-            tell("process_cpu_seconds", "Processor time spent.", &ConstCounter::new(figures.cpu_seconds))?;
-            tell(
+            write("process_cpu_seconds", "Processor time spent.", &ConstCounter::new(figures.cpu_seconds))?;
+            write(
                 "process_resident_memory_bytes",
                 "Resident memory.",
                 &ConstGauge::new(figures.resident_bytes),
             )?;
-            tell("process_virtual_memory_bytes", "Virtual memory.", &ConstGauge::new(figures.virtual_bytes))?;
+            write(
+                "process_virtual_memory_bytes",
+                "Virtual memory.",
+                &ConstGauge::new(figures.virtual_bytes),
+            )?;
             let began = ConstGauge::new(figures.start_time_seconds);
-            tell("process_start_time_seconds", "When the process began, since 1970.", &began)?;
-            tell("process_threads", "Threads.", &ConstGauge::new(figures.threads))?;
+            write("process_start_time_seconds", "When the process began, since 1970.", &began)?;
+            write("process_threads", "Threads.", &ConstGauge::new(figures.threads))?;
         }
         if let Some(open) = open_files() {
-            tell("process_open_fds", "Open files and sockets.", &ConstGauge::new(open))?;
+            write("process_open_fds", "Open files and sockets.", &ConstGauge::new(open))?;
         }
         if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
-            tell("process_max_fds", "Files and sockets that may be open.", &ConstGauge::new(most))?;
+            write("process_max_fds", "Files and sockets that may be open.", &ConstGauge::new(most))?;
         }
         Ok(())
     }
@@ -56,11 +61,11 @@ impl Collector for Process {
 
 /// A metric that is created at each scrape.
 trait Figure {
-    fn tell(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> fmt::Result;
+    fn write_to(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> fmt::Result;
 }
 
 impl<M: Metric> Figure for M {
-    fn tell(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> fmt::Result {
+    fn write_to(&self, encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str) -> fmt::Result {
         self.encode(encoder.encode_descriptor(name, help, None, self.metric_type())?)
     }
 }
@@ -121,7 +126,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_process_tells_its_memory_its_time_and_its_files() {
+    fn the_process_reports_its_memory_its_time_and_its_files() {
         let telemetry = Telemetry::default();
         telemetry.register(register);
         let written = telemetry.exposition().unwrap();

@@ -69,7 +69,7 @@ impl fmt::Debug for Sampled {
 }
 
 impl Sampled {
-    fn tell(&self, sample: &mut MetricEncoder<'_>, figure: f64) -> fmt::Result {
+    fn encode_figure(&self, sample: &mut MetricEncoder<'_>, figure: f64) -> fmt::Result {
         if matches!(self.kind, MetricType::Counter) {
             return sample.encode_counter::<NoLabelSet, _, f64>(&figure, None);
         }
@@ -83,9 +83,9 @@ impl Collector for Sampled {
         let mut metric = encoder.encode_descriptor(self.name, &help, None, self.kind)?;
         for (value, figure) in (self.read)() {
             if self.label.is_empty() {
-                self.tell(&mut metric, figure)?;
+                self.encode_figure(&mut metric, figure)?;
             } else {
-                self.tell(&mut metric.encode_family(&[(self.label, value)])?, figure)?;
+                self.encode_figure(&mut metric.encode_family(&[(self.label, value)])?, figure)?;
             }
         }
         Ok(())
@@ -101,7 +101,7 @@ mod tests {
     use crate::telemetry::Telemetry;
 
     #[test]
-    fn a_gauge_tells_what_is_there_at_each_scrape() {
+    fn a_gauge_reports_what_is_there_at_each_scrape() {
         let (telemetry, length) = (Telemetry::default(), Arc::new(AtomicU32::new(3)));
         let read = Arc::clone(&length);
         telemetry.register(|registry| {
@@ -116,12 +116,12 @@ mod tests {
             telemetry.exposition().unwrap().contains("# HELP queue Waiting.\n# TYPE queue gauge\nqueue 3")
         );
         length.store(4, Ordering::Relaxed);
-        let told = telemetry.exposition().unwrap();
+        let text = telemetry.exposition().unwrap();
         for line in ["queue 4", "replicas{state=\"ready\"} 2", "replicas{state=\"lost\"} 1"] {
-            assert!(told.contains(line), "{line} in {told}");
+            assert!(text.contains(line), "{line} in {text}");
         }
-        assert!(told.contains("# TYPE reloads counter\nreloads_total{outcome=\"ok\"} 5"), "{told}");
+        assert!(text.contains("# TYPE reloads counter\nreloads_total{outcome=\"ok\"} 5"), "{text}");
         // The metric is described, and has no value.
-        assert!(told.contains("# TYPE end gauge\n") && !told.contains("\nend "), "{told}");
+        assert!(text.contains("# TYPE end gauge\n") && !text.contains("\nend "), "{text}");
     }
 }

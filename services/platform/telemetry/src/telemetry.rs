@@ -35,7 +35,8 @@ impl Condition {
 
 /// The registry of a role's metrics, and the function that returns its condition. Clones share the state.
 ///
-/// It is passed to a role when the role is built. Nothing of it is visible until [`crate::serve`] serves it.
+/// A role gets its telemetry when the role is built. Nothing of it is visible until [`crate::serve`] serves
+/// it.
 #[derive(Clone, Default)]
 pub struct Telemetry {
     shared: Arc<Shared>,
@@ -76,9 +77,9 @@ impl Telemetry {
     }
 
     /// Sets the function that returns the role's condition. Every probe calls it, so it has to be quick.
-    pub fn tell_condition(&self, condition: impl Fn() -> Condition + Send + Sync + 'static) {
-        let mut told = self.shared.condition.write().unwrap_or_else(PoisonError::into_inner);
-        *told = Some(Box::new(condition));
+    pub fn set_condition(&self, condition: impl Fn() -> Condition + Send + Sync + 'static) {
+        let mut current = self.shared.condition.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(Box::new(condition));
     }
 
     /// Adds a line to the answer of a probe when the role is ready: an ability of the role, or a missing one.
@@ -103,8 +104,9 @@ impl Telemetry {
         if self.shared.is_stopping.load(Ordering::Relaxed) {
             return Condition::Unready("shutting down".into());
         }
-        let told = self.shared.condition.read().unwrap_or_else(PoisonError::into_inner);
-        let condition = told.as_ref().map_or(Condition::Starting("starting".into()), |condition| condition());
+        let current = self.shared.condition.read().unwrap_or_else(PoisonError::into_inner);
+        let condition =
+            current.as_ref().map_or(Condition::Starting("starting".into()), |condition| condition());
         if !matches!(condition, Condition::Starting(_)) {
             self.shared.has_started.store(true, Ordering::Relaxed);
         }
@@ -142,7 +144,7 @@ mod tests {
         assert!(!telemetry.has_started());
         let now = Arc::new(RwLock::new(Condition::Starting("loading".into())));
         let asked = Arc::clone(&now);
-        telemetry.tell_condition(move || asked.read().unwrap().clone());
+        telemetry.set_condition(move || asked.read().unwrap().clone());
         assert!(!telemetry.has_started());
         *now.write().unwrap() = Condition::Ready;
         assert!(telemetry.has_started());
@@ -154,15 +156,15 @@ mod tests {
     #[test]
     fn who_waits_for_something_has_started_and_is_not_ready() {
         let telemetry = Telemetry::default();
-        telemetry.tell_condition(|| Condition::Unready("waits".into()));
+        telemetry.set_condition(|| Condition::Unready("waits".into()));
         assert!(telemetry.has_started());
         assert_eq!(telemetry.condition(), Condition::Unready("waits".into()));
     }
 
     #[test]
-    fn who_is_told_to_stop_is_not_ready_whatever_the_role_says() {
+    fn a_role_that_is_stopping_is_not_ready_whatever_its_condition_is() {
         let telemetry = Telemetry::default();
-        telemetry.tell_condition(|| Condition::Ready);
+        telemetry.set_condition(|| Condition::Ready);
         assert_eq!(telemetry.condition(), Condition::Ready);
         telemetry.stopping();
         assert_eq!(telemetry.condition(), Condition::Unready("shutting down".into()));

@@ -28,7 +28,7 @@ impl Shown {
     #[must_use]
     pub fn of_process() -> Self {
         let process = Telemetry::default();
-        process.tell_condition(|| Condition::Ready);
+        process.set_condition(|| Condition::Ready);
         Self::from(process)
     }
 
@@ -96,7 +96,7 @@ impl Shown {
     }
 }
 
-/// One metric family. It is written once, however many roles have it.
+/// A metric family, which is written once, however many roles have it.
 #[derive(Default)]
 struct Family {
     /// The lines `HELP`, `TYPE` and `UNIT` of the first role that has the family.
@@ -190,14 +190,14 @@ mod tests {
         let shown = Shown::of_process()
             .with(&[("role", "bank")], bank.clone())
             .with(&[("role", "matcher"), ("of_shard", "1")], matcher.clone());
-        bank.tell_condition(|| Condition::Unready("standing by".into()));
-        matcher.tell_condition(|| Condition::Starting("loading".into()));
+        bank.set_condition(|| Condition::Unready("standing by".into()));
+        matcher.set_condition(|| Condition::Starting("loading".into()));
         assert_eq!(shown.condition(), Condition::Starting("role=matcher,of_shard=1: loading".into()));
         assert!(!shown.has_started());
-        matcher.tell_condition(|| Condition::Ready);
+        matcher.set_condition(|| Condition::Ready);
         assert_eq!(shown.condition(), Condition::Unready("role=bank: standing by".into()));
         assert!(shown.has_started());
-        bank.tell_condition(|| Condition::Ready);
+        bank.set_condition(|| Condition::Ready);
         assert_eq!(shown.condition(), Condition::Ready);
     }
 }

@@ -1,4 +1,4 @@
-//! Which files there are, and what is asked of clients.
+//! The files of TLS, and the requirements on clients.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,36 +15,37 @@ const CLIENT_NAMES_MAX: usize = 1_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
-    /// The certificate of this process and those between it and its authority, in this order. With it the
-    /// process answers, and by it, it is known to those whom it calls.
+    /// The certificate of this process, followed by the intermediate ones up to its authority. The process
+    /// shows it to its clients and to the servers that it calls.
     #[schemars(extend("x-value" = "FILE"))]
     pub certificate: Option<PathBuf>,
     /// The private key of the certificate.
     #[schemars(extend("x-value" = "FILE"))]
     pub key: Option<PathBuf>,
-    /// The authorities of the servers that this process calls; without it, those of the system. By default
-    /// also those of its clients.
+    /// The authorities of the servers that this process calls, by default those of the system. Also the
+    /// authorities of its clients, unless `client_ca` is set.
     #[schemars(extend("x-value" = "FILE"))]
     pub ca: Option<PathBuf>,
-    /// The authorities of its clients, if they are others than `ca`.
+    /// The authorities of the clients, if they differ from `ca`.
     #[schemars(extend("x-value" = "FILE"))]
     pub client_ca: Option<PathBuf>,
     /// Whether clients have to show a certificate.
     pub client_certificates: ClientCertificates,
     /// The clients that may connect, by the names in their certificates: SPIFFE IDs, and DNS names in lower
-    /// case. Empty: everybody for whom an authority has signed. It is asked once, when a connection is made.
+    /// case. An empty list allows every client with a certificate of an authority. Checked once, when a
+    /// connection is made.
     #[schemars(length(max = CLIENT_NAMES_MAX), extend("x-value" = "NAME"))]
     pub client_names: Vec<String>,
-    /// How often the files are looked at, in milliseconds. If they have changed they are read again.
+    /// How often the files are checked for changes, in milliseconds. Changed files are read again.
     #[schemars(range(min = 10))]
     pub reload_ms: u64,
-    /// How long it may take from a connection to the first bytes of HTTP/2 on it, the handshake and the
-    /// refusal of a peer included, in milliseconds; then it is closed.
+    /// The longest time from accepting a connection to the first bytes of HTTP/2 on it, in milliseconds,
+    /// including the handshake and the refusal of a peer; then the connection is closed.
     #[schemars(range(min = 1))]
     pub handshake_ms_max: u64,
-    /// Handshakes that may be under way at once; one more is closed as it comes. Of one host (of IPv6, one
-    /// /64) there may be an eighth of them, and one at least. What they wait for are peers, so there are more
-    /// of them than there is work.
+    /// The most handshakes in progress; a further connection is closed. One host (of IPv6, one /64) may have
+    /// an eighth of them, and at least one. Handshakes mostly wait for their peers, so many of them cause
+    /// little work.
     #[schemars(range(min = 1))]
     pub handshakes_max: usize,
 }
@@ -53,21 +54,21 @@ pub struct TlsConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClientCertificates {
-    /// They have to.
+    /// Clients must show a certificate.
     #[default]
     Required,
-    /// They may. One that is shown has to be good.
+    /// Clients may show a certificate, which must then be valid.
     Optional,
-    /// They are not asked.
+    /// Clients are not asked for a certificate.
     None,
 }
 
 /// The sides of TLS that a process takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sides {
-    /// It is called, and calls.
+    /// A server, which also makes calls.
     ServerAndClient,
-    /// It only calls; it may do without a certificate.
+    /// A client only, which needs no certificate.
     Client,
 }
 
@@ -129,7 +130,7 @@ impl TlsConfig {
         faults
     }
 
-    /// The field and the file of the authorities of clients.
+    /// Returns the field and the file of the authorities of clients.
     pub(crate) fn client_authorities(&self) -> Option<(&'static str, &PathBuf)> {
         let own = self.client_ca.as_ref().map(|file| ("client_ca", file));
         own.or_else(|| self.ca.as_ref().map(|file| ("ca", file)))
@@ -139,7 +140,7 @@ impl TlsConfig {
         Duration::from_millis(self.reload_ms)
     }
 
-    /// How long a handshake may take.
+    /// The longest time that a handshake may take.
     #[must_use]
     pub const fn handshake_max(&self) -> Duration {
         Duration::from_millis(self.handshake_ms_max)

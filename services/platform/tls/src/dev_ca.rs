@@ -44,7 +44,7 @@ pub enum DevCaError {
     #[error("{}: {}", .0.display(), .1)]
     Authority(PathBuf, &'static str),
     /// Two names of this run belong to the same file.
-    #[error("{} was written already: two names stand for it", .0.display())]
+    #[error("{} was already written for another name: two of the names give the same file name", .0.display())]
     Twice(PathBuf),
     /// The name cannot be in a certificate.
     #[error("`{0}` is no name that a certificate can hold")]

@@ -13,7 +13,7 @@ use crate::config::{Sides, TlsConfig};
 use crate::files::{self, FileFault, Material};
 
 /// The interval at which a lasting fault is logged again, so that any hour of the log contains it.
-const TELL_EVERY: Duration = Duration::from_secs(60 * 60);
+const LOG_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// The state that all handles of one [`Tls`](crate::Tls) share.
 #[derive(Debug)]
@@ -53,28 +53,28 @@ async fn repeat<Look>(every: Duration, next: impl Fn() -> Option<Look>, note: im
 where
     Look: FnOnce() -> Result<bool, FileFault> + Send + 'static,
 {
-    let mut told = LastLogged::default();
+    let mut last = LastLogged::default();
     loop {
         tokio::time::sleep(every).await;
         let Some(look) = next() else { return };
         match tokio::task::spawn_blocking(look).await {
-            Ok(Ok(false)) => told.0 = None,
+            Ok(Ok(false)) => last.0 = None,
             Ok(Ok(true)) => {
-                told.0 = None;
+                last.0 = None;
                 note(true);
                 tracing::info!("certificates and authorities were read again: new connections use them");
             }
             Ok(Err(fault)) => {
                 note(false);
-                if told.is_new(Some(&fault)) {
-                    tracing::warn!(%fault, "cannot take the new certificates: those before stay in use");
+                if last.is_new(Some(&fault)) {
+                    tracing::warn!(%fault, "cannot use the new certificates: the previous ones stay in use");
                 }
             }
             Err(error) if error.is_panic() => {
                 note(false);
                 // The panic's message may repeat what was read.
-                if told.is_new(None) {
-                    tracing::error!("reading the certificates panicked: those before stay in use");
+                if last.is_new(None) {
+                    tracing::error!("reading the certificates panicked: the previous ones stay in use");
                 }
             }
             // The runtime is ending.
@@ -91,7 +91,7 @@ impl LastLogged {
     /// Returns whether this fault, or a panic if `None`, has to be logged now.
     fn is_new(&mut self, fault: Option<&FileFault>) -> bool {
         let now = Instant::now();
-        if self.0.as_ref().is_some_and(|(last, at)| last.as_ref() == fault && now < *at + TELL_EVERY) {
+        if self.0.as_ref().is_some_and(|(last, at)| last.as_ref() == fault && now < *at + LOG_EVERY) {
             return false;
         }
         self.0 = Some((fault.cloned(), now));
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     /// Returns the log lines of this many checks, one a minute.
-    async fn told(
+    async fn logged(
         looks: u32,
         look: impl Fn(u32) -> Result<bool, FileFault> + Copy + Send + 'static,
     ) -> Vec<String> {
@@ -136,8 +136,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_panic_is_told_as_an_error_and_what_comes_after_it_is_read() {
-        let lines = told(10, |number| {
+    async fn a_panic_is_logged_as_an_error_and_what_comes_after_it_is_read() {
+        let lines = logged(10, |number| {
             assert!(number >= 5, "a picture of a panic");
             Ok(number == 5)
         });
@@ -148,8 +148,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_fault_that_lasts_is_told_every_hour_and_another_one_at_once() {
-        let lines = told(130, |number| {
+    async fn a_fault_that_lasts_is_logged_every_hour_and_another_one_at_once() {
+        let lines = logged(130, |number| {
             let fault = if number == 125 { "another" } else { "the first" };
             Err(FileFault::new("key", Path::new("tls.key"), fault))
         });

@@ -69,13 +69,13 @@ pub enum Refused {
     #[error("the client's certificate is not valid yet")]
     NotValidYet,
     /// The client's certificate has another fault.
-    #[error("the client's certificate is not good: {0}")]
+    #[error("the client's certificate is not valid: {0}")]
     BadCertificate(String),
     /// The certificate is valid, but its holder may not connect.
     #[error("the client is not among client_names: its certificate says {0}")]
     NotAmongNames(String),
     /// The client offers only TLS 1.1 or older.
-    #[error("the client speaks no version of TLS from 1.2 on")]
+    #[error("the client does not support TLS 1.2 or later")]
     OldVersion,
     /// The client does not offer HTTP/2 (ALPN `h2`): it offers other protocols, or none.
     #[error("the client does not offer HTTP/2")]
@@ -96,10 +96,10 @@ pub enum Refused {
         ms: u64,
     },
     /// The limit of handshakes in progress is reached.
-    #[error("too many handshakes are under way")]
+    #[error("too many handshakes are in progress (handshakes_max)")]
     TooMany,
     /// The limit of handshakes in progress of one host is reached.
-    #[error("too many handshakes of its host are under way")]
+    #[error("too many handshakes of its host are in progress (an eighth of handshakes_max)")]
     TooManyOfHost,
     /// This process has no certificate with which to answer.
     #[error("this process is a client only")]
@@ -145,7 +145,7 @@ impl Refused {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotValidYet,
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                Self::BadCertificate("it is not one for clients".to_owned())
+                Self::BadCertificate("it is not for clients".to_owned())
             }
             // The texts of the others name the broken rule; they contain nothing of the certificate itself.
             other => Self::BadCertificate(other.to_string()),
@@ -164,10 +164,10 @@ const fn words(alert: AlertDescription) -> &'static str {
         AlertDescription::UnknownCA => "it does not know the authority of its certificate",
         AlertDescription::CertificateExpired => "its certificate has expired",
         AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
-            "its certificate is not good for the name that was called"
+            "its certificate is not valid for the name that was called"
         }
         AlertDescription::ProtocolVersion => "no version of TLS is common to both",
-        AlertDescription::CloseNotify | AlertDescription::UserCanceled => "it changed its mind",
-        _ => "it does not say why",
+        AlertDescription::CloseNotify | AlertDescription::UserCanceled => "it closed the connection",
+        _ => "it gave no reason",
     }
 }

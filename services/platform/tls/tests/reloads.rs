@@ -14,7 +14,7 @@ async fn wait_until(what: &str, holds: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn the_end_of_the_certificate_in_use_is_told_and_what_became_of_those_after_it() {
+async fn the_end_of_the_certificate_in_use_is_reported_and_what_became_of_those_after_it() {
     let folder = tempfile::tempdir().unwrap();
     let names = ["localhost".to_owned()];
     // Each authority writes a file only once.
@@ -43,7 +43,7 @@ async fn the_end_of_the_certificate_in_use_is_told_and_what_became_of_those_afte
 
     std::fs::write(&leaf.key, "no key").unwrap();
     let before = tls.reloads();
-    wait_until("the fault is told at each look", || tls.reloads().failed > before.failed + 1).await;
+    wait_until("the fault is counted at each look", || tls.reloads().failed > before.failed + 1).await;
     assert_eq!((days_left(&tls), tls.reloads().ok), (30, before.ok));
 
     // The certificate that ends first counts: an authority in the chain, for example.

@@ -110,7 +110,7 @@ async fn a_cursor_before_the_floor_is_sent_to_load_the_state(bed: Bed) {
     for cursor in [0, 5] {
         let refusal = old.follow(cursor).await.map(drop).unwrap_err();
         assert_eq!(refusal.code(), Code::OutOfRange);
-        assert!(refusal.to_string().contains("keeps only what follows 6"), "{refusal}");
+        assert!(refusal.to_string().contains("keeps only the changes after 6"), "{refusal}");
     }
     let mut followed = old.follow(6).await.unwrap();
     followed.next().await.unwrap();

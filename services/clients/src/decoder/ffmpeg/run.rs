@@ -1,4 +1,4 @@
-//! One run of the program: for one picture, or for the list of its decoders.
+//! A run of the program: for one picture, or for the list of its decoders.
 
 use std::ffi::OsString;
 use std::io::{PipeReader, Read as _};

@@ -35,7 +35,7 @@ pub struct FfmpegReport {
     pub posture: Posture,
 }
 
-/// How videos are decoded, for a log and for health.
+/// The programs that decode videos, for a log and for health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VideoReport {
     /// The program `ffmpeg`.

@@ -1,6 +1,6 @@
 //! The regularised incomplete beta function and its inverse, for whole parameters up to ten million.
 //!
-//! It uses the continued fraction of DLMF 8.17.22 with the modified Lentz method. The number of steps is
+//! Both use the continued fraction of DLMF 8.17.22 with the modified Lentz method. The number of steps is
 //! about the square root of the larger parameter. The crate `statrs` 0.19.1 was tried: it stops after a fixed
 //! number of steps, so `beta_reg(5e6, 5e6, 0.50001)` is 0.4979 and not 0.5252, and its inverse did not end
 //! for (1, 1e7).

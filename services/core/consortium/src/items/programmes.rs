@@ -133,9 +133,9 @@ mod tests {
         let content = ContentDigest::of(BankId(1), &[Hash::md5([1; 16])]);
         let own = ItemRecord::new(content, Details::default(), by_hand(1)).with(by_hand(2)).unwrap();
         let followed = own.with(of_programme.clone()).unwrap();
-        let told = followed.clone().with_foreign_opinions(UnixMillis(5), Sequence(7));
-        assert_eq!(told, followed);
-        assert_eq!((told.confirmations(), told.negatives()), (2, 0));
+        let unchanged = followed.clone().with_foreign_opinions(UnixMillis(5), Sequence(7));
+        assert_eq!(unchanged, followed);
+        assert_eq!((unchanged.confirmations(), unchanged.negatives()), (2, 0));
         // The order does not matter: an earlier opinion is withdrawn when the member's people submit the
         // item.
         let first = record(&[(1, "a", of_programme.foreign.clone())]);

@@ -35,7 +35,7 @@ pub fn taxonomies() -> &'static BTreeMap<String, Taxonomy> {
     &TAXONOMIES
 }
 
-/// One class of a classification: a value of a dimension of a taxonomy.
+/// A class of a classification: a value of a dimension of a taxonomy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Class {
     taxonomy: Box<str>,

@@ -118,7 +118,7 @@ impl TokenSubject {
 pub enum Credential {
     /// A client certificate.
     Certificate(SpiffeId),
-    /// One or two API keys.
+    /// API keys, one or two.
     ApiKeys(Box<ApiKeys>),
     /// A token of an identity provider.
     Token(TokenSubject),

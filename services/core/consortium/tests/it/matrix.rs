@@ -380,7 +380,7 @@ fn the_sentences_speak_of_every_method() {
 /// Banks that are not shared, were deleted or never existed give the same code, text and size, for every
 /// caller and method. So do banks with expired grants.
 #[test]
-fn what_is_not_shared_cannot_be_told_from_what_never_was() {
+fn what_is_not_shared_cannot_be_distinguished_from_what_never_was() {
     let world = World::new();
     let view = world.view();
     let mut compared = 0;

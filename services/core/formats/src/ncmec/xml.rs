@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn torn_deep_and_malformed_documents_are_told_apart() {
+    fn torn_deep_and_malformed_documents_are_distinguished() {
         for torn in ["", " ", "<a>", "<a><b></b>", "<a", "<a b=\"", "<!-- "] {
             assert_eq!(parse(torn.as_bytes()), Err(Fault::Torn), "{torn}");
         }

@@ -39,7 +39,7 @@ impl fmt::Debug for HashText {
     }
 }
 
-/// One row of a programme's table: its word for a type, the type's number, and the media that the word
+/// A row of a programme's table: its word for a type, the type's number, and the media that the word
 /// implies.
 ///
 /// The row has a number and not a type, because a programme may share a type for which this build has no row.

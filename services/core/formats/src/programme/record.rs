@@ -10,7 +10,7 @@ use super::hash_text::{HashText, Reading};
 use super::key::Key;
 use super::media::Media;
 
-/// One record of a programme, in words that all programmes share. A later record with the same key replaces
+/// A record of a programme, in words that all programmes share. A later record with the same key replaces
 /// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

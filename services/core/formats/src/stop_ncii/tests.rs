@@ -40,7 +40,7 @@ fn a_page_in_the_programmes_shape_is_read_and_a_bad_record_costs_itself() {
 }
 
 #[test]
-fn a_withdrawal_is_told_by_the_status_or_by_all_cases() {
+fn a_withdrawal_is_recognised_by_the_status_or_by_all_cases() {
     let (records, tally) = records(&parse(PAGE.as_bytes()).unwrap());
     assert_eq!(tally, Tally { bad_values: 1, unknown_types: 1, ..Tally::default() });
     let withdrawn: Vec<bool> = records.iter().map(|record| record.withdrawn).collect();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_a_frame_is_told_from_one_of_a_picture() {
+    fn a_line_of_a_frame_is_distinguished_from_one_of_a_picture() {
         for frame in [format!("0,100,{ONE},0"), format!("{ONE},100,0.0"), format!("{ONE},100,1e+02")] {
             assert!(is_line(&frame), "{frame}");
         }

@@ -260,7 +260,7 @@ impl<const BYTES: usize> Drop for Store<BYTES> {
             drop(self.shared.lock_even_broken());
             self.shared.work.notify_one();
             // The panic hook has already reported a panic of that thread.
-            let _told = merger.join();
+            let _reported = merger.join();
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Entry {
     pub bank: BankId,
 }
 
-/// One hash found by a query. An item with several hashes may be found by each of them.
+/// A hash found by a query. An item with several hashes may be found by each of them.
 ///
 /// Hits are ordered by distance, then by item, then by bank: the order of every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -24,7 +24,7 @@ const PAGE_ENTRIES: usize = 1_024;
 /// A set of rows that only grows, one bit for each row: the rows of an immutable file that died after it was
 /// written.
 ///
-/// One thread adds rows while any number of threads read the set.
+/// A single thread adds rows while any number of threads read the set.
 #[derive(Debug)]
 pub struct DeadRows {
     words: Box<[AtomicU64]>,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_tells_what_was_removed_from_any_number_on() {
+    fn the_log_returns_what_was_removed_from_any_number_on() {
         let mut end = LogEnd::new();
         let first = Arc::clone(end.page());
         let mut pages = vec![(0, first)];
@@ -208,9 +208,9 @@ mod tests {
         }
         for (begins, page) in &pages {
             for since in [*begins, begins + 1, 2_500, 2_999, 3_000] {
-                let told: Vec<Removal> = page.since(u64::from(since)).collect();
+                let removed: Vec<Removal> = page.since(u64::from(since)).collect();
                 let expected: Vec<Removal> = (since..3_000).map(removal).collect();
-                assert_eq!(told, expected, "since {since}");
+                assert_eq!(removed, expected, "since {since}");
             }
         }
     }

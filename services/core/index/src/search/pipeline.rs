@@ -87,7 +87,7 @@ impl<const BYTES: usize> Task for Search<'_, '_, '_, BYTES> {
         }
         self.settle(kernel);
         self.verify(kernel);
-        self.tell()
+        self.report()
     }
 }
 
@@ -335,7 +335,7 @@ impl<const BYTES: usize> Search<'_, '_, '_, BYTES> {
 
     /// Reports the hits, except those of queries that were given up.
     #[inline(always)]
-    fn tell(&mut self) -> Result<(), Cancelled> {
+    fn report(&mut self) -> Result<(), Cancelled> {
         let Self { scratch, budget, found, checkpoint, .. } = self;
         for (query, row, distance) in scratch.hits.drain(..) {
             checkpoint.spend(COMPARISONS_PER_HIT)?;

@@ -360,15 +360,15 @@ fn a_damaged_or_missing_file_is_named_and_a_new_start_is_possible() {
 }
 
 #[test]
-fn a_disk_that_takes_no_files_is_told_loses_nothing_and_is_forgotten_when_it_does() {
+fn a_disk_that_takes_no_files_is_reported_loses_nothing_and_is_forgotten_when_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let index = RadiusIndex::<32>::begin(folder.path(), IndexOptions::default()).unwrap();
     fs::remove_dir_all(folder.path()).unwrap();
     // More rows than a tail holds.
     index.apply(&inserts(0..6_000));
-    let wait_for = |is_told: bool| {
+    let wait_for = |is_reported: bool| {
         for _ in 0..3_000 {
-            if index.footprint().fault.is_some() == is_told {
+            if index.footprint().fault.is_some() == is_reported {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
@@ -430,7 +430,7 @@ fn a_merge_that_fails_loses_nothing() {
     let elsewhere = folder.path().join("gone");
     fs::rename(&place, &elsewhere).unwrap();
     index.apply(&inserts(100..6_000));
-    wait_until("the fault is told", || index.footprint().fault.is_some());
+    wait_until("the fault is reported", || index.footprint().fault.is_some());
     assert!(index.merge().is_err());
     check_holds(&index, 0..6_000);
     fs::rename(&elsewhere, &place).unwrap();

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_told_apart_by_their_first_bytes() {
+    fn formats_are_distinguished_by_their_first_bytes() {
         for (content, expected) in [
             (b"\0\0\0\x0cjP  \r\n\x87\n and on".to_vec(), Some("JPEG 2000")),
             (b"\xff\x4f\xff\x51 and on".to_vec(), Some("JPEG 2000")),

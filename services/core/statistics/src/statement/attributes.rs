@@ -10,9 +10,9 @@ pub(super) enum Shape {
     Text(usize),
     /// An address of at most this many characters.
     Url(usize),
-    /// One of these words.
+    /// Exactly one of these words.
     Word(&'static [&'static str]),
-    /// One or more of these words.
+    /// At least one of these words.
     Words(&'static [&'static str]),
     /// A day, not before this one and not after 2038-01-01.
     Date(&'static str),

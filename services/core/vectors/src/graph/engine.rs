@@ -2,7 +2,7 @@
 //! the thread that builds.
 //!
 //! The thread belongs to the index. It ends when the index is dropped, within the time of linking one node.
-//! It runs one job at a time, so at most one segment exists twice during a build. The thread also drops
+//! The thread runs one job at a time, so at most one segment exists twice during a build. It also drops
 //! replaced segments, instead of the last search that read them, because freeing a graph of a million nodes
 //! takes seconds.
 

@@ -1,7 +1,7 @@
 //! The distance of two vectors.
 //!
-//! One engine serves bits and numbers; this module has the differences. A distance is an `f32` that is never
-//! negative and never NaN, whatever the vectors, because the graph library ends the process on either.
+//! The same engine serves bits and numbers; this module has the differences. A distance is an `f32` that is
+//! never negative and never NaN, whatever the vectors, because the graph library ends the process on either.
 //! Vectors of numbers are therefore checked when they enter.
 
 use std::cmp::Ordering;

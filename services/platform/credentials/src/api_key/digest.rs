@@ -125,7 +125,7 @@ pub enum KeyRefused {
         id: KeyId,
     },
     /// The key with this id has another secret.
-    #[error("the secret of the API key {id} is another")]
+    #[error("the secret of the API key {id} is wrong")]
     Secret {
         /// The public id.
         id: KeyId,

@@ -63,19 +63,19 @@ pub enum TokenRefused {
         issuer: Arc<str>,
     },
     /// The issuer has no such key.
-    #[error("the token's key is none of {issuer}")]
+    #[error("{issuer} has no key of the id that the token names")]
     KeyUnknown {
         /// The issuer.
         issuer: Arc<str>,
     },
     /// The header names no key, and the issuer does not have exactly one.
-    #[error("the token names no key, and {issuer} has not exactly one")]
+    #[error("the token names no key, and {issuer} does not have exactly one")]
     KeyNotNamed {
         /// The issuer.
         issuer: Arc<str>,
     },
     /// The key with this name is of another algorithm than the header's.
-    #[error("the token's algorithm is not the one of its key of {issuer}")]
+    #[error("the token's algorithm is not that of the key of {issuer} that it names")]
     KeyOfOtherAlgorithm {
         /// The issuer.
         issuer: Arc<str>,
@@ -89,7 +89,7 @@ pub enum TokenRefused {
         why: UnusableKey,
     },
     /// Another key signed the token, or it was changed.
-    #[error("the token's signature is wrong by the key of {issuer}")]
+    #[error("the token's signature does not verify with the key of {issuer}")]
     Signature {
         /// The issuer.
         issuer: Arc<str>,
@@ -107,7 +107,7 @@ pub enum TokenRefused {
     #[error("the token is issued in the future: compare the clocks of this server and the issuer")]
     IssuedInFuture,
     /// The token is valid for longer than an hour.
-    #[error("the token is good for {seconds} s, more than {max_seconds} s")]
+    #[error("the token is valid for {seconds} s, longer than the limit of {max_seconds} s")]
     LifetimeTooLong {
         /// The time from `iat` to `exp`, in seconds.
         seconds: u64,

@@ -146,7 +146,7 @@ fn what_contradicts_the_state_drops_it() {
         let heard = heard.lock().unwrap();
         assert_eq!(heard[..3], once);
         assert!(
-            matches!(&heard[3], Dropping(told, why) if *told == reason && why.starts_with(text)),
+            matches!(&heard[3], Dropping(received, why) if *received == reason && why.starts_with(text)),
             "{heard:?}"
         );
         assert_eq!(heard[4..7], once);

@@ -1,4 +1,4 @@
-//! One follower: the next range for it, and when it gets that.
+//! A follower of the feed: its next range, and the time at which it gets that range.
 
 use std::fmt;
 use std::sync::Arc;

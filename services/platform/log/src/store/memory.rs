@@ -1,7 +1,7 @@
 //! A log in memory, for tests and simulations: the data, and the operations of a store on it.
 //!
-//! It is not itself a [`crate::LogStore`]. A store in memory keeps it next to the application's rows under
-//! the same lock, so that both change together.
+//! The log is not itself a [`crate::LogStore`]. A store in memory keeps the log and the application's rows
+//! under the same lock, so that both change together.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Included, Unbounded};

@@ -1,7 +1,8 @@
 //! The writer: collects the writes that wait, and commits them together.
 //!
-//! It takes the writes that queued while it committed the group before, plans them, commits one transaction,
-//! and only then answers. A single write does not wait for others; under load one flush serves many.
+//! The writer takes the writes that queued while it committed the previous group, plans them, commits one
+//! transaction, and only then answers. A single write does not wait for others; under load one flush serves
+//! many.
 //!
 //! Always true: an answered write is committed and flushed; a refused write had no effect, unless its error
 //! is that the outcome is unknown.

@@ -19,28 +19,29 @@ use crate::bearer::{Bearer, BearerFault};
 const API_KEY: &str = "VIGIE_API_KEY";
 const TOKEN: &str = "VIGIE_TOKEN";
 
-/// The credential of calls, besides a certificate. A file counts before the environment's text; without both,
-/// calls carry none.
+/// The credential of calls, besides a certificate. A file takes precedence over the text in the environment;
+/// without both, calls carry none.
 #[derive(Debug, Clone, Default, Args)]
 pub struct CredentialArgs {
-    /// A file with nothing but the API key to call with [default: the key in VIGIE_API_KEY, if it is set]
+    /// A file with the API key of the calls and nothing else [default: the key in VIGIE_API_KEY, if set]
     #[arg(long, env = "VIGIE_API_KEY_FILE", value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
-    /// Or a file with a token (JWT) of an identity provider [default: the token in VIGIE_TOKEN, if it is set]
+    /// A file with a token (JWT) of an identity provider, instead of an API key [default: the token in
+    /// VIGIE_TOKEN, if set]
     #[arg(long, env = "VIGIE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// Read once: a pipe can be read no second time, and a warning is enough once.
+    /// The credential once it is read: a pipe cannot be read a second time, and one warning is enough.
     #[arg(skip)]
     read: Arc<OnceLock<Bearer>>,
 }
 
-/// Why there is no credential where one is named. Repeats no part of it.
+/// The reasons why a named credential cannot be used. They repeat no part of it.
 #[derive(Debug, Error)]
 pub enum CredentialError {
-    /// A key and a token.
+    /// Both a key and a token are set.
     #[error("{0} and {1} are both set, and a call carries one credential: leave one of them out")]
     Two(&'static str, &'static str),
-    /// A file.
+    /// The file cannot be read.
     #[error("cannot read the credential of {}: {error}", .file.display())]
     Unreadable {
         /// The file.
@@ -48,14 +49,14 @@ pub enum CredentialError {
         /// The system's reason.
         error: io::Error,
     },
-    /// A text that is no such credential.
+    /// The text is no such credential.
     #[error("{source_name}: {fault}{}", .hint.map(|hint| format!("; {hint}")).unwrap_or_default())]
     Malformed {
-        /// Where the text is from.
+        /// The file or the variable that holds the text.
         source_name: String,
         /// The fault.
         fault: BearerFault,
-        /// The way out, where the other kind is meant.
+        /// The argument to use instead, if the text looks like the other kind.
         hint: Option<&'static str>,
     },
 }
@@ -66,7 +67,7 @@ enum Kind {
     Token,
 }
 
-/// Where a credential is, and of which kind.
+/// The place of a credential, and its kind.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
     File(Kind, PathBuf),
@@ -134,17 +135,17 @@ fn bearer(kind: Kind, text: &str, source: &str) -> Result<Bearer, CredentialErro
         }
         (Kind::ApiKey, false) => {
             let is_token = text.matches('.').count() == 2;
-            let hint = is_token.then_some("a token is named by --token-file or VIGIE_TOKEN");
+            let hint = is_token.then_some("pass a token with --token-file or VIGIE_TOKEN");
             Err(malformed(KeyFault::Prefix.into(), hint))
         }
         (Kind::Token, true) => {
-            let hint = "this begins as an API key, which is named by --api-key-file or VIGIE_API_KEY";
+            let hint = "this begins like an API key: pass it with --api-key-file or VIGIE_API_KEY";
             Err(malformed(BearerFault::Token, Some(hint)))
         }
     }
 }
 
-/// The beginning of a file, more of it than any credential has, and whether others than its owner may use it.
+/// Returns the beginning of a file, longer than any credential, and whether others than its owner may use it.
 fn contents(file: &Path) -> io::Result<(Zeroizing<String>, bool)> {
     let file = File::open(file)?;
     let metadata = file.metadata()?;

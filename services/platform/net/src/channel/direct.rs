@@ -38,7 +38,7 @@ const HEADER_LIST_BYTES_MAX: u32 = 16 << 10;
 #[derive(Clone)]
 pub struct DirectChannel(Arc<Link>);
 
-/// One endpoint, and the connection to it.
+/// An endpoint, and the connection to it.
 struct Link {
     endpoint: Uri,
     network: Network,

@@ -10,7 +10,7 @@ use vigie_rpc::Priority;
 use super::carry::{Carry, Reply, Search as _};
 use super::pace::{Load, Pace};
 
-/// One call in this many is for bulk, if bulk waits.
+/// The number of calls of which one is for bulk, if bulk waits.
 const BULK_TURN: u64 = 8;
 /// The least time between two sweeps of the whole queue.
 const SWEEP_EVERY: Duration = Duration::from_millis(5);

@@ -94,8 +94,8 @@ impl Budget {
         }
         drop(ledger);
         // Without the lock: sending to a receiver that has gone drops the bytes, which takes the lock again.
-        for (tell, portion) in next {
-            drop(tell.send(self.held(portion)));
+        for (channel, portion) in next {
+            drop(channel.send(self.held(portion)));
         }
     }
 }

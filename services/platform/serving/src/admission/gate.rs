@@ -53,7 +53,7 @@ pub(crate) struct Want {
 }
 
 impl Want {
-    /// One slot, for work that has none.
+    /// A single slot, for work that has none.
     pub(crate) const ONE: Self = Self { slots: 1, has_one: false };
 }
 
@@ -63,7 +63,7 @@ struct Waiter<T> {
     number: u64,
     client: Client,
     want: Want,
-    tell: T,
+    channel: T,
 }
 
 /// The outcome of asking for a slot that may be waited for.
@@ -162,7 +162,7 @@ impl<T> Gate<T> {
         now: Duration,
         client: Client,
         want: Want,
-        tell: T,
+        channel: T,
     ) -> Result<Asked, Refusal> {
         let (client, mut own) = self.clients.meet(client, now);
         if want.has_one {
@@ -182,7 +182,7 @@ impl<T> Gate<T> {
         }
         self.waiters += 1;
         *self.waiting_of.entry(client.clone()).or_default() += 1;
-        self.waiting.push_back(Waiter { number: self.waiters, client, want, tell });
+        self.waiting.push_back(Waiter { number: self.waiters, client, want, channel });
         Ok(Asked::Later(self.waiters))
     }
 
@@ -211,10 +211,10 @@ impl<T> Gate<T> {
             self.limit.reached(now, Priority::Bulk);
             return None;
         }
-        let Waiter { tell, want, .. } = self.take_out(at)?;
+        let Waiter { channel, want, .. } = self.take_out(at)?;
         // The client may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
-        Some((tell, self.enter(client, want, Priority::Bulk)))
+        Some((channel, self.enter(client, want, Priority::Bulk)))
     }
 
     /// Withdraws the request of this number.

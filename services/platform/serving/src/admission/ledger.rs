@@ -138,7 +138,7 @@ struct Waiter<T> {
     bytes: usize,
     /// Whether the message has overdrawn bytes already.
     overdraws: bool,
-    tell: T,
+    channel: T,
 }
 
 /// The outcome of asking for memory that may be waited for.
@@ -219,7 +219,7 @@ impl<T> Ledger<T> {
         client: &Client,
         bytes: usize,
         overdraws: bool,
-        tell: T,
+        channel: T,
     ) -> Asked {
         let (client, own) = self.clients.meet(client.clone(), now);
         if self.fits(own, bytes) {
@@ -229,7 +229,7 @@ impl<T> Ledger<T> {
             return Asked::Now(self.enter(client, bytes, bytes));
         }
         self.waiters += 1;
-        self.waiting.push_back(Waiter { number: self.waiters, client, bytes, overdraws, tell });
+        self.waiting.push_back(Waiter { number: self.waiters, client, bytes, overdraws, channel });
         Asked::Later(self.waiters)
     }
 
@@ -240,10 +240,10 @@ impl<T> Ledger<T> {
         let fitting = self.first_that_fits();
         let at = fitting.or_else(|| self.waiting.iter().take(CHOSEN_FROM).position(overdrawing))?;
         let overdraws = fitting.is_none();
-        let Waiter { client, bytes, tell, .. } = self.waiting.remove(at)?;
+        let Waiter { client, bytes, channel, .. } = self.waiting.remove(at)?;
         // The client may have been forgotten while it waited.
         let (client, _) = self.clients.meet(client, now);
-        Some((tell, self.enter(client, bytes, if overdraws { bytes } else { 0 })))
+        Some((channel, self.enter(client, bytes, if overdraws { bytes } else { 0 })))
     }
 
     /// Returns the first waiter whose bytes can be reserved. However many waiters one client has, those of

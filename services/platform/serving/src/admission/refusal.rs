@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    fn told(response: &Response<Body>) -> (Code, Duration) {
+    fn code_and_pause(response: &Response<Body>) -> (Code, Duration) {
         let status = Status::from_header_map(response.headers()).unwrap();
         (status.code(), retry_after(&status).unwrap())
     }
@@ -107,7 +107,7 @@ mod tests {
     fn a_refusal_says_when_to_come_back() {
         let refusals = Refusals::new(1);
         for refusal in REASONS {
-            let (code, pause) = told(&refusals.response(refusal, 1.0));
+            let (code, pause) = code_and_pause(&refusals.response(refusal, 1.0));
             assert_eq!(code, Code::ResourceExhausted);
             assert!((PAUSE / 2..=PAUSE * 2).contains(&pause), "{pause:?}");
         }
@@ -120,13 +120,13 @@ mod tests {
         let refusals = Refusals::new(1);
         let mean = |overload| {
             let pauses: Vec<_> =
-                (0..200).map(|_| told(&refusals.response(Refusal::Full, overload)).1).collect();
+                (0..200).map(|_| code_and_pause(&refusals.response(Refusal::Full, overload)).1).collect();
             let distinct: std::collections::HashSet<_> = pauses.iter().collect();
             assert!(distinct.len() >= 4, "{distinct:?}");
             pauses.iter().sum::<Duration>() / 200
         };
         let (little, much) = (mean(1.0), mean(10.0));
         assert!(much > little * 8 && much < little * 12, "{little:?}, {much:?}");
-        assert_eq!(told(&refusals.response(Refusal::Full, f64::INFINITY)).1, PAUSE_MAX);
+        assert_eq!(code_and_pause(&refusals.response(Refusal::Full, f64::INFINITY)).1, PAUSE_MAX);
     }
 }

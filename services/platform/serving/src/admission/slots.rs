@@ -185,8 +185,8 @@ impl Slots {
         inner.show(&gate);
         drop(gate);
         // Without the lock: sending to a receiver that has gone drops the slot, which takes the lock again.
-        for (tell, held) in next {
-            drop(tell.send(self.slot(held)));
+        for (channel, held) in next {
+            drop(channel.send(self.slot(held)));
         }
     }
 }
@@ -205,7 +205,7 @@ impl Inner {
     }
 }
 
-/// One slot of a server, or several of a costly call.
+/// The slot that a call holds, or several slots if the call is costly.
 #[derive(Debug)]
 pub(crate) struct Slot {
     slots: Slots,
@@ -244,5 +244,5 @@ impl Drop for Request<'_> {
 }
 
 pub(crate) fn too_late() -> Status {
-    Status::deadline_exceeded("the call's time was spent before it could be worked on")
+    Status::deadline_exceeded("the call's deadline passed before it could be worked on")
 }

@@ -40,11 +40,11 @@ pub type Decision<'a> = Pin<Box<dyn Future<Output = Result<Admission, Status>> +
 pub struct Admission(Option<Box<dyn FnOnce(Code) + Send>>);
 
 impl Admission {
-    /// Lets the call in, and has `told` called when its answer begins: with the code of a call that fails
-    /// there, otherwise with `OK`. `told` is not called if the caller has gone by then.
+    /// Lets the call in, and calls `report` when its answer begins: with the code of a call that fails
+    /// there, otherwise with `OK`. `report` is not called if the caller has gone by then.
     #[must_use]
-    pub fn telling(told: impl FnOnce(Code) + Send + 'static) -> Self {
-        Self(Some(Box::new(told)))
+    pub fn reporting(report: impl FnOnce(Code) + Send + 'static) -> Self {
+        Self(Some(Box::new(report)))
     }
 }
 
@@ -102,14 +102,14 @@ where
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let origin = parts.extensions.get::<Peer>().map(Origin::of).unwrap_or_default();
-            let Admission(told) = match guard.admit(&mut parts, origin).await {
+            let Admission(report) = match guard.admit(&mut parts, origin).await {
                 Ok(admission) => admission,
                 Err(status) => return Ok(status.into_http()),
             };
             let answer = inner.call(Request::from_parts(parts, body)).await?;
-            if let Some(told) = told {
+            if let Some(report) = report {
                 let code = answer.headers().get(Status::GRPC_STATUS);
-                told(code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes())));
+                report(code.map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes())));
             }
             Ok(answer)
         })

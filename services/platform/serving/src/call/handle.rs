@@ -328,7 +328,7 @@ impl Call {
         let served = self.served.as_ref()?;
         // A call whose deadline passed before it had arrived was slow itself.
         let never_came = code == Code::DeadlineExceeded && !served.arrived.load(Ordering::Relaxed);
-        if !tells(code) || never_came || served.not_load.load(Ordering::Relaxed) {
+        if !is_evidence(code) || never_came || served.not_load.load(Ordering::Relaxed) {
             return None;
         }
         let waited = Duration::from_nanos(served.waited_nanos.load(Ordering::Relaxed));
@@ -355,7 +355,7 @@ impl Served {
     }
 }
 
-const fn tells(code: Code) -> bool {
+const fn is_evidence(code: Code) -> bool {
     matches!(code, Code::Ok | Code::DeadlineExceeded)
 }
 
@@ -402,7 +402,7 @@ impl Work {
     pub fn end<T>(mut self, outcome: &Result<T, Status>) {
         let code = outcome.as_ref().err().map_or(Code::Ok, Status::code);
         let (Some((slot, _room)), Some(served)) = (self.held.take(), &self.call.served) else { return };
-        if tells(code) && !served.not_load.load(Ordering::Relaxed) {
+        if is_evidence(code) && !served.not_load.load(Ordering::Relaxed) {
             let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
             slot.leave(class(served.path.path(), bytes, true), self.begun.elapsed());
         }

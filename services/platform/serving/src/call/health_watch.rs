@@ -103,8 +103,8 @@ impl http_body::Body for Watch {
             return Poll::Ready(None);
         }
         // A pending status is sent first.
-        if let Poll::Ready(told) = Pin::new(&mut self.body).poll_frame(context) {
-            return Poll::Ready(told);
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            return Poll::Ready(frame);
         }
         ready!(self.draining.as_mut().poll(context));
         self.ended = true;

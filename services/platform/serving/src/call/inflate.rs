@@ -104,8 +104,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Status> {
         None | Some(b"identity") => Ok(false),
         Some(b"gzip") => Ok(true),
         Some(_) => {
-            let mut status =
-                Status::unimplemented("messages may be compressed with gzip, and in no other way");
+            let mut status = Status::unimplemented("gzip is the only supported compression of messages");
             let accepted = tonic::metadata::MetadataValue::from_static("gzip,identity");
             status.metadata_mut().insert(ACCEPTED, accepted);
             Err(status)
@@ -209,8 +208,7 @@ impl Inflating {
             }
             if inflated + read > limits.bytes_max {
                 return Poll::Ready(Err(Status::invalid_argument(format!(
-                    "the compressed message has more than {} bytes when it is inflated, the most that are accepted: send \
-                     less in one message",
+                    "the compressed message inflates to more than the limit of {} bytes: send less in one message",
                     limits.bytes_max
                 ))));
             }

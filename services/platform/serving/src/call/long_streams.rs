@@ -41,7 +41,7 @@ pub enum TooManyStreams {
         what: &'static str,
     },
     /// The client has as many streams as one client may have.
-    #[error("this client has {max} {what}, as many as one may have")]
+    #[error("this client has {max} {what}, the limit of one client")]
     OfClient {
         /// The kind of stream, as [`LongStreamLimits::what`].
         what: &'static str,

@@ -174,7 +174,7 @@ impl LimitedBody {
         self.call.end_slow();
         self.refusals.add(self.call.caller().address, Reason::Slow { arrived, seconds, rate_min });
         Status::deadline_exceeded(format!(
-            "the message did not arrive: {arrived} bytes in {seconds:.1} seconds; {rate_min} a second are the least"
+            "the message did not arrive: {arrived} bytes in {seconds:.1} seconds; the lowest rate is {rate_min} bytes/s"
         ))
     }
 

@@ -141,11 +141,11 @@ mod tests {
         }
         let mut registry = Registry::default();
         durations.register(&mut registry);
-        let mut told = String::new();
-        prometheus_client::encoding::text::encode(&mut told, &registry).unwrap();
-        assert_eq!(told.lines().filter(|line| line.contains("_count{")).count(), 17);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert_eq!(text.lines().filter(|line| line.contains("_count{")).count(), 17);
         let line = "rpc_server_call_duration_seconds_count{rpc_system_name=\"grpc\",rpc_method=\"_OTHER\",\
                     rpc_response_status_code=\"OK\"}";
-        assert!(told.contains(line), "{told}");
+        assert!(text.contains(line), "{text}");
     }
 }

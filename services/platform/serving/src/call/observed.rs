@@ -68,14 +68,14 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let method = self.to.methods.at(request.uri().path());
-        let told = CallRecord::of(&request, method, &self.to);
+        let record = CallRecord::of(&request, method, &self.to);
         // The layers that read the body have to know whether there must be a message in it.
         request.extensions_mut().insert(method.has_one_message);
         if method.has_one_message == HasOneMessage(false) {
             request.extensions_mut().insert(self.to.durations.stream_requests(&method.name));
         }
-        let context = told.span.context().cloned();
-        ObservedFuture { call: trace::scope(context, self.inner.call(request)), told: Some(told) }
+        let context = record.span.context().cloned();
+        ObservedFuture { call: trace::scope(context, self.inner.call(request)), record: Some(record) }
     }
 }
 
@@ -152,8 +152,8 @@ impl Drop for CallRecord {
             let (method, ms) = (&*self.method, took.as_secs_f64() * 1e3);
             let client = client.as_ref().map(|client| &*client.0);
             let peer = peer.address.map(tracing::field::display);
-            let tell = || tracing::debug!(target: TARGET, method, ?code, ms, client, peer, "call");
-            self.span.context().map_or_else(tell, |context| context.enter(tell));
+            let log = || tracing::debug!(target: TARGET, method, ?code, ms, client, peer, "call");
+            self.span.context().map_or_else(log, |context| context.enter(log));
         }
     }
 }
@@ -167,7 +167,7 @@ pin_project_lite::pin_project! {
     {
         #[pin]
         call: Scoped<F>,
-        told: Option<CallRecord>,
+        record: Option<CallRecord>,
     }
 }
 
@@ -180,17 +180,17 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let answered = ready!(this.call.poll(context));
-        let Some(mut told) = this.told.take() else { return Poll::Ready(answered) };
+        let Some(mut record) = this.record.take() else { return Poll::Ready(answered) };
         Poll::Ready(answered.map(|answer| {
-            told.ended_with(answer.headers());
-            answer.map(|body| Body::new(ObservedBody { body, told }))
+            record.ended_with(answer.headers());
+            answer.map(|body| Body::new(ObservedBody { body, record }))
         }))
     }
 }
 
 struct ObservedBody {
     body: Body,
-    told: CallRecord,
+    record: CallRecord,
 }
 
 impl http_body::Body for ObservedBody {
@@ -205,10 +205,10 @@ impl http_body::Body for ObservedBody {
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
-                    self.told.ended_with(trailers);
+                    self.record.ended_with(trailers);
                 }
             }
-            Some(Err(status)) => self.told.code = Some(status.code()),
+            Some(Err(status)) => self.record.code = Some(status.code()),
             None => {}
         }
         Poll::Ready(frame)
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_without_an_end_is_told_by_why_it_has_none() {
+    async fn a_call_without_an_end_is_recorded_with_the_reason() {
         let layer = layer();
         let call = |waits_ms: u64, panics: bool| {
             let silent = layer.layer(tower::service_fn(move |_: Request<Body>| async move {

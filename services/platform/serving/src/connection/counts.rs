@@ -48,7 +48,7 @@ impl<K: Hash + Eq + Clone> Counts<K> {
     }
 }
 
-/// One unit of a key's count, until this is dropped.
+/// A unit of a key's count, which is subtracted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Entered<K: Hash + Eq> {
     key: K,

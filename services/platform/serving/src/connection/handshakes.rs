@@ -85,7 +85,7 @@ where
                         this.log.add(peer, refused);
                     }
                     // The task was aborted with the runtime, or it panicked. Its connection is closed.
-                    Err(error) => tracing::error!(%error, "a handshake did not end"),
+                    Err(error) => tracing::error!(%error, "a handshake was aborted or panicked"),
                 }
             }
             let Some(incoming) = &mut this.incoming else {

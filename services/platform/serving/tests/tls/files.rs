@@ -12,20 +12,20 @@ use vigie_tls::{ClientCertificates, Sides, TlsConfig};
 use crate::server::{Server, ca, config, logged, until};
 
 #[tokio::test]
-async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
+async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_logged_once() {
     let server = Server::strict().await;
     let leaf = server.ca.client("platform", Validity::days(1)).unwrap();
     let client = server.client(Some(&leaf));
     let certificate = server.leaf.certificate.display().to_string();
-    let told = |fault: &str| logged(&certificate).iter().filter(|line| line.contains(fault)).count();
+    let warnings = |fault: &str| logged(&certificate).iter().filter(|line| line.contains(fault)).count();
 
     // A certificate of another key: the replacement is half done.
     replace(&server.leaf.certificate, &std::fs::read(&leaf.certificate).unwrap());
-    until("the warning", || told("does not belong to the certificate") == 1).await;
+    until("the warning", || warnings("does not belong to the certificate") == 1).await;
     server.takes(&client).await.0.unwrap();
     // Another fault is logged too.
     replace(&server.leaf.certificate, b"nothing of the kind");
-    until("the warning", || told("holds no certificate in PEM") == 1).await;
+    until("the warning", || warnings("holds no certificate in PEM") == 1).await;
     server.takes(&client).await.0.unwrap();
     // A certificate that has expired, and one that is not valid yet.
     let signed = |validity: Validity| {
@@ -34,14 +34,14 @@ async fn a_broken_new_certificate_leaves_the_old_one_in_use_and_is_told_once() {
         replace(&server.leaf.certificate, &std::fs::read(&leaf.certificate).unwrap());
     };
     signed(Validity::expired());
-    until("the warning", || told("holds a certificate that has expired") == 1).await;
+    until("the warning", || warnings("holds a certificate that has expired") == 1).await;
     server.takes(&client).await.0.unwrap();
     let from = SystemTime::now() + Duration::from_secs(3_600);
     signed(Validity { from, until: from + Duration::from_secs(3_600) });
-    until("the warning", || told("holds a certificate that is not valid yet") == 1).await;
+    until("the warning", || warnings("holds a certificate that is not valid yet") == 1).await;
     server.takes(&client).await.0.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let all = [told("holds no certificate"), told("has expired"), told("not valid yet")];
+    let all = [warnings("holds no certificate"), warnings("has expired"), warnings("not valid yet")];
     assert_eq!(all, [1, 1, 1], "at each look again");
     // A valid certificate is taken.
     let renewed = ca(server.folder.path()).server(&["localhost".to_owned()], Validity::days(2)).unwrap();

@@ -119,7 +119,7 @@ async fn a_certificate_that_is_not_for_clients_is_refused_and_the_log_says_so() 
     let leaf = leaf_for(ExtendedKeyUsagePurpose::ClientAuth);
     server.takes(&server.client(Some(&leaf))).await.0.unwrap();
     let leaf = leaf_for(ExtendedKeyUsagePurpose::ServerAuth);
-    server.check_refused(Some(&leaf), "it is not one for clients", "").await;
+    server.check_refused(Some(&leaf), "it is not for clients", "").await;
     server.stop().await;
 }
 
@@ -183,7 +183,7 @@ async fn a_client_that_speaks_tls_1_1_only_gets_an_alert_and_the_log_says_so() {
         read.expect("it is not closed").unwrap();
         // A record of the type alert, with a fatal alert.
         assert_eq!((answer[0], &answer[5..]), (21, [2, alert].as_slice()), "{answer:?}");
-        server.check_logged(here, "no version of TLS from 1.2 on").await;
+        server.check_logged(here, "does not support TLS 1.2 or later").await;
     }
     server.stop().await;
 }

@@ -115,13 +115,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(told: impl FnOnce(&mut TlsConfig), serving: ServingConfig) -> Self {
+    pub(crate) async fn start(configure: impl FnOnce(&mut TlsConfig), serving: ServingConfig) -> Self {
         LazyLock::force(&LOG);
         let folder = tempfile::tempdir().unwrap();
         let ca = ca(folder.path());
         let leaf = ca.server(&["localhost".to_owned()], Validity::days(1)).unwrap();
         let mut config = config(&ca, &leaf);
-        told(&mut config);
+        configure(&mut config);
         let tls = Tls::start(config, Sides::ServerAndClient).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

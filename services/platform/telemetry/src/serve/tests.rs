@@ -45,7 +45,7 @@ impl Served {
 }
 
 #[tokio::test]
-async fn metrics_are_told_as_openmetrics_with_the_figures_of_the_process() {
+async fn metrics_are_served_as_openmetrics_with_the_figures_of_the_process() {
     let served = served().await;
     let counter = Counter::<u64>::default();
     served.telemetry.register(|registry| registry.register("vigie_things", "Things", counter.clone()));
@@ -60,13 +60,13 @@ async fn metrics_are_told_as_openmetrics_with_the_figures_of_the_process() {
 }
 
 #[tokio::test]
-async fn probes_tell_what_the_role_tells() {
+async fn probes_answer_with_the_condition_of_the_role() {
     let served = served().await;
     assert_eq!(served.asked("/livez").await.unwrap(), Readiness::Ready(Vec::new()));
     for probe in ["/readyz", "/startupz"] {
         assert_eq!(served.asked(probe).await.unwrap(), Readiness::Unready("starting".to_owned()));
     }
-    served.telemetry.tell_condition(|| Condition::Ready);
+    served.telemetry.set_condition(|| Condition::Ready);
     assert_eq!(served.asked("/startupz").await.unwrap(), Readiness::Ready(Vec::new()));
     assert_eq!(served.asked("/readyz").await.unwrap(), Readiness::Ready(Vec::new()));
     served.telemetry.stopping();

@@ -77,7 +77,8 @@ fn a_chosen_trace_is_kept_with_its_tree() {
     assert_eq!(below.parent_span_id, whole.span_context.span_id());
     assert_eq!((&*whole.name, &*below.name), (METHOD, "a.B/C"));
     assert!(whole.start_time <= below.start_time && below.end_time <= whole.end_time);
-    let told: Vec<_> = below.attributes.iter().map(|one| format!("{}={}", one.key, one.value)).collect();
+    let attributes: Vec<_> =
+        below.attributes.iter().map(|one| format!("{}={}", one.key, one.value)).collect();
     for expected in [
         "rpc.system.name=grpc",
         "rpc.method=a.B/C",
@@ -85,7 +86,7 @@ fn a_chosen_trace_is_kept_with_its_tree() {
         "server.address=127.0.0.1",
         "server.port=7750",
     ] {
-        assert!(told.iter().any(|one| one == expected), "{expected} in {told:?}");
+        assert!(attributes.iter().any(|one| one == expected), "{expected} in {attributes:?}");
     }
 }
 
@@ -130,8 +131,8 @@ fn one_in_so_many_traces_is_chosen_and_that_goes_with_the_call() {
         .map(|_| {
             let whole = tracer.serve(&METHOD.into(), &HeaderMap::new(), false);
             let context = whole.context().unwrap().clone();
-            let told = context.traceparent();
-            assert!(told.to_str().unwrap().ends_with(if context.is_chosen() { "-01" } else { "-00" }));
+            let traceparent = context.traceparent();
+            assert!(traceparent.to_str().unwrap().ends_with(if context.is_chosen() { "-01" } else { "-00" }));
             usize::from(context.is_chosen())
         })
         .sum();
@@ -173,9 +174,9 @@ fn who_records_nothing_passes_on_what_came() {
     headers.insert("tracestate", "a=1".parse().unwrap());
     let whole = off.serve(&METHOD.into(), &headers, false);
     let below = whole.context().unwrap().child("work");
-    let mut told = HeaderMap::new();
-    below.context().unwrap().write(&mut told);
-    assert_eq!(told, headers);
+    let mut sent = HeaderMap::new();
+    below.context().unwrap().write(&mut sent);
+    assert_eq!(sent, headers);
 }
 
 #[tokio::test]

@@ -82,9 +82,7 @@ impl VideoFault {
             ),
             RunFault::Died(WorkerDeath::RefusedCall) => (
                 DecodeFailureKind::RefusedCall,
-                format!(
-                    "ffmpeg {version} tried on this {name} video what it has no right to do: it was stopped"
-                ),
+                format!("ffmpeg {version} made a forbidden system call on this {name} video: it was stopped"),
             ),
             RunFault::Refused if is_cut_off => (
                 DecodeFailureKind::Truncated,
@@ -101,9 +99,7 @@ impl VideoFault {
             ),
             RunFault::OtherSize => (
                 DecodeFailureKind::Unsupported,
-                format!(
-                    "ffmpeg {version} gives frames of this {name} video that are no frames: it was not hashed"
-                ),
+                format!("ffmpeg {version} wrote malformed frames of this {name} video: it was not hashed"),
             ),
             RunFault::NotStarted => (
                 DecodeFailureKind::DecoderMissing,

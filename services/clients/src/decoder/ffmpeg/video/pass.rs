@@ -1,4 +1,4 @@
-//! One run of `ffmpeg` over a video.
+//! A run of `ffmpeg` over a video.
 
 use std::ops::ControlFlow;
 
@@ -38,7 +38,7 @@ pub(super) struct Passed {
     pub(super) end: End,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 pub(super) type End = Result<Ended, Unread>;
 
 /// A run that ended normally.

@@ -241,7 +241,7 @@ struct Naive {
     /// The anchor: the query with the smallest distance that was returned.
     anchor: Option<(PdqBits, u16)>,
     counted: usize,
-    exact_was_told: bool,
+    exact_was_returned: bool,
     last: u16,
     spent: bool,
 }
@@ -263,7 +263,7 @@ impl Naive {
             return (truth, false);
         }
         let key = (query.to_bytes().to_vec(), truth.map_or(radius + 1, |_| 0));
-        let is_known = if truth == Some(0) { self.exact_was_told } else { self.known.contains(&key) };
+        let is_known = if truth == Some(0) { self.exact_was_returned } else { self.known.contains(&key) };
         let counts = usize::from(!is_known && truth != Some(0));
         self.spent |= self.counted + counts > budget;
         if self.spent {
@@ -271,16 +271,16 @@ impl Naive {
         }
         self.counted += counts;
         match truth {
-            Some(0) => self.exact_was_told = true,
-            Some(told) => {
+            Some(0) => self.exact_was_returned = true,
+            Some(returned) => {
                 if self.known.insert(key) {
-                    self.last = told;
+                    self.last = returned;
                 }
             }
             None => drop(self.known.insert(key)),
         }
-        if let Some(told) = truth.filter(|told| *told < distance) {
-            self.anchor = Some((query, told));
+        if let Some(returned) = truth.filter(|returned| *returned < distance) {
+            self.anchor = Some((query, returned));
         }
         (truth, false)
     }

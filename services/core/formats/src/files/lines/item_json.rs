@@ -1,4 +1,4 @@
-//! One line of JSON: an item as people write it or as `vigie item list --json` prints it, or a file as `vigie
+//! A line of JSON: an item as people write it or as `vigie item list --json` prints it, or a file as `vigie
 //! hash --json` prints it.
 
 use std::fmt;

@@ -201,7 +201,7 @@ fn a_file_of_another_length_is_refused() {
 }
 
 #[test]
-fn a_newer_file_is_told_from_a_damaged_one() {
+fn a_newer_file_is_distinguished_from_a_damaged_one() {
     let mut image = small_image();
     image[8] = 2;
     assert_eq!(fault_of(&image), Fault::Header);

@@ -205,8 +205,9 @@ fn measure(shape: &str, count: usize, chunks: Option<usize>, dump: Option<&str>)
     let mut scratch = Scratch::new();
     let mut search = |instructions, queries: &[Hash], radius| {
         let mut found = 0_usize;
-        let mut tell = |_, _, _| found += 1;
-        let done = tables.search_on(instructions, queries, radius, &mut checkpoint, &mut scratch, &mut tell);
+        let mut report = |_, _, _| found += 1;
+        let done =
+            tables.search_on(instructions, queries, radius, &mut checkpoint, &mut scratch, &mut report);
         done.map(|done| done.map(|()| found).unwrap())
     };
     for radius in variable_radii() {

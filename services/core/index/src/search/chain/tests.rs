@@ -49,10 +49,16 @@ impl<const BYTES: usize> Built<BYTES> {
         let cancel = Cancellation::never();
         let mut checkpoint = Checkpoint::begin(&cancel).unwrap();
         let mut found = Vec::new();
-        let mut tell = |query, row, distance| found.push((query, row, distance));
+        let mut report = |query, row, distance| found.push((query, row, distance));
         let mut scratch = Scratch::new();
-        let searched =
-            self.tables().search_on(instructions, queries, radius, &mut checkpoint, &mut scratch, &mut tell);
+        let searched = self.tables().search_on(
+            instructions,
+            queries,
+            radius,
+            &mut checkpoint,
+            &mut scratch,
+            &mut report,
+        );
         searched?.unwrap();
         found.sort_unstable();
         Some(found)
@@ -193,7 +199,7 @@ fn a_batch_is_answered_as_its_queries_one_by_one() {
 }
 
 #[test]
-fn copies_of_a_hash_are_told_of_once() {
+fn copies_of_a_hash_are_reported_once() {
     let (mut rows, mut queries) = clustered::<32>(500, 5, 13);
     rows.extend([[7; 32]; 20_000]);
     queries.push([7; 32]);
@@ -248,11 +254,11 @@ fn no_data_makes_a_search_much_slower_than_a_scan() {
         };
         for radius in [5, 31, 47] {
             let query = [[0; 32]];
-            let scan = least(&mut |tell| {
-                crate::search::verify::scan(&built.rows, &query, radius, &mut checkpoint, tell).unwrap();
+            let scan = least(&mut |report| {
+                crate::search::verify::scan(&built.rows, &query, radius, &mut checkpoint, report).unwrap();
             });
-            let search = least(&mut |mut tell| {
-                tables.search(&query, radius, &mut checkpoint, &mut scratch, &mut tell).unwrap();
+            let search = least(&mut |mut report| {
+                tables.search(&query, radius, &mut checkpoint, &mut scratch, &mut report).unwrap();
             });
             assert!(search < 4 * scan + Duration::from_micros(50), "kind {kind}: {search:?}, scan {scan:?}");
             println!("kind {kind}, radius {radius}: {search:?}, scan {scan:?}");
@@ -274,8 +280,8 @@ fn a_cancelled_search_stops_and_leaves_the_scratch_usable() {
     assert_eq!(cancelled, Err(Cancelled));
     flag.store(false, std::sync::atomic::Ordering::Relaxed);
     let mut found = Vec::new();
-    let mut tell = |query, row, distance| found.push((query, row, distance));
-    tables.search(&queries[..1], 31, &mut checkpoint, &mut scratch, &mut tell).unwrap();
+    let mut report = |query, row, distance| found.push((query, row, distance));
+    tables.search(&queries[..1], 31, &mut checkpoint, &mut scratch, &mut report).unwrap();
     found.sort_unstable();
     assert_eq!(found, built.expected(&queries[..1], 31));
 }

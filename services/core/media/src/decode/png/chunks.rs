@@ -79,7 +79,7 @@ pub(super) enum Disposal {
     Previous,
 }
 
-/// One image, not decoded. Its data begin with the first of these chunks and end before the first chunk of
+/// An image, not decoded. Its data begin with the first of these chunks and end before the first chunk of
 /// another kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Image<'a> {

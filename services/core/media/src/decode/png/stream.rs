@@ -1,4 +1,4 @@
-//! One image of a PNG as a file of its own, for `png`: a header, the data as `IDAT`, `IEND`.
+//! An image of a PNG as a file of its own, for `png`: a header, the data as `IDAT`, `IEND`.
 //!
 //! `png` keeps profiles, texts and other metadata in memory, and unpacks some of them, with any settings. It
 //! refuses a file for a wrong checksum or a missing `IEND`. In this stream it sees none of these. Palette

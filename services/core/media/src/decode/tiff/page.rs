@@ -1,4 +1,4 @@
-//! One page: the values of its directory, checked before anything is decoded.
+//! A page: the values of its directory, checked before anything is decoded.
 //!
 //! Missing tags have the defaults of TIFF 6.0, or those of Pillow where they differ.
 

@@ -1,4 +1,4 @@
-//! One strip or tile: decompression, and the predictor that was applied before compression.
+//! A strip or tile: decompression, and the predictor that was applied before compression.
 //!
 //! Every decompressor writes into a buffer of the size that the picture needs, and stops when it is full.
 //! Further data of a stream are ignored, as in libtiff.

@@ -85,7 +85,7 @@ fn a_server_that_becomes_slower_is_learned_and_so_is_its_recovery() {
 }
 
 #[test]
-fn the_limit_stays_in_its_range_whatever_is_told() {
+fn the_limit_stays_in_its_range_whatever_is_recorded() {
     let aim =
         Aim { limit_min: 4, limit_max: 40, limit_initial: 10, latency_target: Duration::from_millis(5) };
     for took in [Duration::ZERO, Duration::from_micros(1), Duration::from_secs(3_600)] {

@@ -81,31 +81,31 @@ fn waiting_work_goes_on_in_turn_and_those_who_have_little_first() {
     let mut admission = admission(4, 3);
     let mut held = fill(&mut admission, "a", Priority::Bulk);
     assert_eq!(held.len(), 3);
-    for (client, tell) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
-        assert!(matches!(admission.ask(NOW, named(client), Want::ONE, tell), Ok(Asked::Later(_))));
+    for (client, waiter) in [("a", "a1"), ("b", "b1"), ("a", "a2")] {
+        assert!(matches!(admission.ask(NOW, named(client), Want::ONE, waiter), Ok(Asked::Later(_))));
     }
     assert_eq!(admission.ask(NOW, named("a"), Want::ONE, "a3").unwrap_err(), Refusal::Waiting);
     assert!(admission.next(NOW).is_none());
 
-    let mut told = Vec::new();
+    let mut delivered = Vec::new();
     while let Some(one) = held.pop() {
         admission.leave(NOW, one, None);
-        while let Some((tell, one)) = admission.next(NOW) {
-            told.push(tell);
+        while let Some((waiter, one)) = admission.next(NOW) {
+            delivered.push(waiter);
             held.insert(0, one);
         }
     }
-    assert_eq!(told, ["b1", "a1", "a2"]);
+    assert_eq!(delivered, ["b1", "a1", "a2"]);
     assert_eq!((admission.in_flight(), admission.waiting()), (0, 0));
 }
 
 #[test]
-fn who_gives_up_is_not_told() {
+fn a_waiter_that_gives_up_gets_no_slot() {
     let mut admission = admission(1, 3);
     let held = fill(&mut admission, "a", Priority::Bulk);
     let numbers: Vec<_> = ["x", "y", "z"]
         .into_iter()
-        .map(|tell| match admission.ask(NOW, named("a"), Want::ONE, tell).unwrap() {
+        .map(|waiter| match admission.ask(NOW, named("a"), Want::ONE, waiter).unwrap() {
             Asked::Later(number) => number,
             Asked::Now(_) => panic!("there is no slot"),
         })

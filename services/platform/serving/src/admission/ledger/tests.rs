@@ -70,16 +70,16 @@ fn messages_that_hold_all_bytes_and_wait_for_more_finish_one_after_the_other() {
         }
     }
     assert!(waiting > 1, "{waiting}");
-    let mut told = 0;
+    let mut delivered = 0;
     while let Some(portion) = finished.pop().or_else(|| held.pop()) {
         ledger.leave(&portion);
         while let Some((_, portion)) = ledger.next(NOW) {
             finished.push(portion);
-            told += 1;
+            delivered += 1;
         }
         assert!(ledger.in_use + ledger.overdrawn <= 900);
     }
-    assert_eq!(told, waiting);
+    assert_eq!(delivered, waiting);
     assert_eq!((ledger.in_use, ledger.overdrawn, ledger.waiting.len()), (0, 0, 0));
 }
 
@@ -181,13 +181,13 @@ fn whoever_waits_with_much_hides_no_other_client_that_waits() {
     while let Ok(one) = ledger.take(NOW, &named("greedy"), 1_000) {
         held.push(one);
     }
-    let mut waiting = |client: &str, bytes, tell| {
-        matches!(ledger.ask(NOW, &named(client), bytes, false, tell), Asked::Later(_))
+    let mut waiting = |client: &str, bytes, waiter| {
+        matches!(ledger.ask(NOW, &named(client), bytes, false, waiter), Asked::Later(_))
     };
-    assert!((0..3 * 64).all(|tell| waiting("greedy", 1_600, tell)));
+    assert!((0..3 * 64).all(|waiter| waiting("greedy", 1_600, waiter)));
     assert!(!waiting("modest", 1_600, 1_000));
     assert!(waiting("modest", 150, 1_001));
     ledger.leave(&held.pop().unwrap());
-    assert_eq!(ledger.next(NOW).map(|(tell, _)| tell), Some(1_001));
+    assert_eq!(ledger.next(NOW).map(|(waiter, _)| waiter), Some(1_001));
     assert!(ledger.next(NOW).is_none());
 }

@@ -160,7 +160,7 @@ async fn bulk_calls_are_refused_first_and_handlers_see_what_a_call_is() {
 }
 
 #[tokio::test]
-async fn clients_are_told_apart_by_their_identity() {
+async fn clients_are_distinguished_by_their_identity() {
     let Limited { layer, load } = calls_max(32);
     let mut service = layer.layer(service_fn(|_: Request<Body>| async {
         pending::<()>().await;
@@ -213,7 +213,7 @@ async fn is_learned(handle: fn(&Call), code: Code) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_tells_of_the_load_moves_the_limit() {
+async fn only_evidence_of_the_load_moves_the_limit() {
     assert!(is_learned(|_| {}, Code::Ok).await, "answers");
     assert!(is_learned(|_| {}, Code::DeadlineExceeded).await, "deadlines");
     assert!(!is_learned(|_| {}, Code::NotFound).await, "errors");
@@ -415,7 +415,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_body_without_room_is_refused_and_told_when_to_return() {
+async fn a_body_without_room_is_refused_with_the_time_to_return() {
     let Limited { layer, load } = limited(ServingConfig { bytes_in_flight_max: 100, ..Default::default() });
     let kept = layer.slots.take_bytes(&Client::Unknown, 60).unwrap();
     let mut service = layer.layer(message_limit(&ServingConfig::default()).layer(service_fn(
