@@ -149,7 +149,7 @@ pub(crate) enum Error {
     #[error("the exchange {0} is paused")]
     ExchangePaused(ExchangeName),
     /// The exchange's cursor is not the expected one.
-    #[error("expected_cursor: the exchange's cursor is another one; read the exchange again")]
+    #[error("expected_cursor: the exchange's cursor has changed; read the exchange again")]
     StaleCursor,
     /// The caller's lease has expired.
     #[error("lease_token: the caller has no lease of the exchanges now; acquire one")]
