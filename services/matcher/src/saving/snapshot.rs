@@ -176,7 +176,7 @@ pub(crate) fn restore(
     }
     let records = open_records(&home.join(RECORDS), &manifest, &beside.dead)?;
     let keys = manifest.indexes.iter().map(IndexEntry::key).collect::<Option<Vec<IndexKey>>>();
-    let keys = keys.ok_or_else(|| wrong("it names an index that there cannot be"))?;
+    let keys = keys.ok_or_else(|| wrong("it names an index that cannot exist"))?;
     let tag = tag(manifest.number, Sequence(manifest.sequence));
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
     let (banks, marks, books) = count_anew(&manifest, &beside.standings, &records, plan).map_err(wrong)?;
@@ -192,7 +192,7 @@ pub(crate) fn restore(
             _ if keys.iter().all(|key| key.hash_type != hash_type) => {
                 return Err(RestoreError::OtherTable("it did not know a hash type of the records"));
             }
-            _ => return Err(wrong("its indexes and its records do not hold the same")),
+            _ => return Err(wrong("its indexes and its records hold different numbers of hashes")),
         }
     }
     folder.count_from(manifest.number);
