@@ -33,21 +33,22 @@ const WRITE_QUEUE_MAX: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the bank keeps everything: `sqlite:<path>`, `sqlite::memory:` for a bank that forgets, or
-    /// `postgres://<user>:<password>@<host>:<port>/<database>`. One bank at a time runs on a file; another
-    /// one refuses to start. Of the banks on a database one serves, and the others stand by.
+    /// The location of all data: `sqlite:<path>`, `sqlite::memory:` for a bank whose data is lost when it
+    /// ends, or `postgres://<user>:<password>@<host>:<port>/<database>`. Only one bank at a time runs on a
+    /// file; another one refuses to start. Of the banks on a database one serves, and the others stand by.
     /// `?sslmode=verify-full&sslrootcert=<file>` after a database's URL encrypts the connections and checks
     /// the server.
     #[schemars(extend("x-value" = "URL"))]
     pub store: StoreUrl,
-    /// Runs on a PostgreSQL server, too, that acknowledges commits before they are flushed. A crash of such a
-    /// server loses acknowledged writes: for tests alone.
+    /// Also accepts a PostgreSQL server that acknowledges commits before they are flushed. A crash of such a
+    /// server loses acknowledged writes: only for tests.
     pub allow_unflushed: bool,
-    /// Connections that read; one more read waits for one of them. Writes have a connection of their own, and
+    /// Connections for reads; further reads wait for one of them. Writes have a connection of their own, and
     /// so has the lock of a bank on PostgreSQL.
     #[schemars(range(min = 1))]
     pub read_connections_max: u32,
-    /// Changes of one transaction; what is beyond waits for the next. A single larger write still goes alone.
+    /// Changes of one transaction; further ones wait for the next. A single larger write has a transaction of
+    /// its own.
     #[schemars(range(min = 1))]
     pub group_changes_max: usize,
     /// Writes that wait for their transaction; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
@@ -60,55 +61,57 @@ pub struct Config {
     /// Living banks; one more is refused with `FAILED_PRECONDITION`.
     #[schemars(range(min = 1, max = BANKS_MAX))]
     pub banks_max: usize,
-    /// How long an idempotency key is kept at least, in hours; then it is forgotten.
+    /// The least time for which an idempotency key is kept, in hours; later it is forgotten.
     #[schemars(range(min = 1))]
     pub idempotency_hours: u32,
-    /// How long the log keeps a change at least, in hours. What a change says of a removed item goes with it.
+    /// The least time for which the log keeps a change, in hours. The content of a removed item may be
+    /// erased from the log earlier: see the `purge_hours` of its bank's charter.
     pub log_hours: u32,
-    /// Newest changes that the log keeps at least, however old they are.
+    /// The least number of newest changes that the log keeps, however old they are.
     pub log_changes: u64,
-    /// How long the log keeps what a follower needs that has gone, in minutes; then it has to load the state
-    /// anew. What a follower needs that is there is always kept.
+    /// How long the log keeps the changes that a disconnected follower needs, in minutes; after that the
+    /// follower may have to load the state again. Changes that a connected follower needs are always kept.
     pub follower_minutes: u32,
-    /// How long a follower's stream lasts, in minutes, give or take a quarter; then it comes again, and so
-    /// finds its way to another bank or a new address. At least 1.
+    /// How long a follower's stream lasts, in minutes, give or take a quarter. Then the follower connects
+    /// again, and so finds another bank or a new address. At least 1.
     #[schemars(range(min = 1))]
     pub stream_minutes: u32,
-    /// Rows that one sweep of deleted data takes away in one transaction, between which writes go on.
+    /// Rows of deleted data that are removed in one transaction. Writes continue between two of them.
     #[schemars(range(min = 1))]
     pub sweep_rows_max: u32,
-    /// Rewrites the database's tables of items and changes before the end of `purge_hours` of what was
-    /// removed. Only that clears the copies of removed rows in the free space of their pages. Writes wait
-    /// meanwhile, some 15 seconds a gigabyte, and the disk needs room for a second copy; searches go on. With
-    /// `false` that is left to the operator.
+    /// Rewrites the database's tables of items and changes before the `purge_hours` of removed items end.
+    /// Only a rewrite clears the copies of removed rows in the free space of their pages. Meanwhile writes
+    /// wait, some 15 seconds per gigabyte, and the disk needs space for a second copy; searches continue.
+    /// With `false` rewrites are left to the operator.
     pub purge_rewrites: bool,
-    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is kept
-    /// for the names in `matcher_names`; if there are none, for clients with fewer than four followers.
+    /// Followers of the log; one more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`. A quarter is
+    /// reserved for the names in `matcher_names`; without names, for clients with fewer than four followers.
     #[schemars(range(min = 1))]
     pub followers_max: usize,
-    /// Followers of one client: of one name in certificates, and of one host where clients show no
+    /// Followers of one client. A client is a name in a certificate, or a host if clients show no
     /// certificates. One more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`, unless its name is one of
     /// `matcher_names`.
     #[schemars(range(min = 1))]
     pub followers_per_client_max: usize,
     /// The names in the certificates of the deployment's own matchers, whole, such as
-    /// `spiffe://vigie.dev/matcher`. Of no meaning without TLS, where nothing proves who follows.
+    /// `spiffe://vigie.dev/matcher`. Not used without TLS, which alone proves a follower's name.
     #[schemars(extend("x-value" = "NAME"))]
     pub matcher_names: Vec<String>,
-    /// The longest silence towards a follower, in milliseconds; then it gets a sign of life. At most 2,000: a
-    /// matcher gives a feed up after 5 seconds of silence.
+    /// The longest silence towards a follower, in milliseconds; then the bank sends a heartbeat. At most
+    /// 2,000, because a matcher gives up a feed after 5 seconds of silence.
     #[schemars(range(min = 1, max = HEARTBEAT_MS_MAX))]
     pub heartbeat_ms: u64,
-    /// Changes of one message to a follower; the rest comes in the next.
+    /// Changes of one message to a follower; further ones are in the next message.
     #[schemars(range(min = 1, max = FEED_CHANGES_MAX))]
     pub feed_changes_max: usize,
-    /// Bytes of the changes of one message to a follower, though always one change at least. At most 4 MiB:
-    /// followers accept messages of 8 MiB.
+    /// Bytes of the changes of one message to a follower; every message has at least one change. At most 4
+    /// MiB, because followers accept messages of 8 MiB.
     #[schemars(range(min = 1, max = FEED_BYTES_MAX))]
     pub feed_bytes_max: usize,
-    /// Newest changes kept in memory for the followers; one that is farther behind reads from the store.
+    /// Newest changes kept in memory for the followers; a follower that is farther behind reads from the
+    /// store.
     pub recent_changes_max: usize,
-    /// Bytes of the newest changes in memory; the oldest go first.
+    /// Bytes of the newest changes in memory; beyond it the oldest are dropped.
     pub recent_bytes_max: usize,
     /// Bytes of one request; a larger one is refused with `INVALID_ARGUMENT`. 1,000 items of 64 hashes are
     /// 2.5 MB.

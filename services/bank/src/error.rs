@@ -23,7 +23,7 @@ use crate::store::StoreError;
 /// The advice in every message about a damaged store.
 pub(crate) const RESTORE: &str = "restore the newest backup that `vigie bank verify` accepts";
 
-/// Why a call is refused. Holds no source: the store's error is logged once, where it is handled.
+/// The reasons why a call is refused. Holds no source: the store's error is logged once, where it is handled.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Error {
     /// The caller may not do that, or it does not exist for the caller.
@@ -149,7 +149,7 @@ pub(crate) enum Error {
     #[error("the exchange {0} is paused")]
     ExchangePaused(ExchangeName),
     /// The exchange's cursor is not the expected one.
-    #[error("expected_cursor: the exchange's cursor is another one; read the exchange again")]
+    #[error("expected_cursor: the exchange's cursor has changed; read the exchange again")]
     StaleCursor,
     /// The caller's lease has expired.
     #[error("lease_token: the caller has no lease of the exchanges now; acquire one")]
@@ -324,8 +324,8 @@ impl Error {
     }
 }
 
-/// Why the directory refuses a change, in words that the caller may see: [`Refusal`] names ids of other
-/// members.
+/// The reasons why the directory refuses a change, in words that the caller may see: [`Refusal`] names ids of
+/// other members.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum DirectoryRefusal {
     /// Another member or principal has the name, the identity provider or the credential.

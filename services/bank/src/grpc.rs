@@ -1,6 +1,6 @@
 //! The gRPC adapter of the bank: it converts a request, calls the log or the store, and converts the answer.
-//! It decides nothing. `vigie-consortium` decides about rights, in the plan of a write and in the view of a
-//! read.
+//! The adapter decides nothing. `vigie-consortium` decides about rights, in the plan of a write and in the
+//! view of a read.
 
 mod checkpoints;
 mod banks;

@@ -67,7 +67,7 @@ pub enum RunError {
     #[error("cannot run the bank's server")]
     Serve(#[from] ServeError),
     /// The operating system returned no random bytes.
-    #[error("the system gives no random bytes for the audit")]
+    #[error("the operating system returned no random bytes for the audit")]
     Randomness,
     /// The task that writes the log ended unexpectedly.
     #[error("the writer of the log ended unexpectedly")]

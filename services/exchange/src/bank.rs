@@ -124,7 +124,7 @@ pub struct Lease(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u64);
 
-/// One exchange, as the bank stores it.
+/// An exchange, as the bank stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// The id.
@@ -246,11 +246,11 @@ pub enum BankError {
     /// Another process follows the exchanges.
     #[error("the lease is lost")]
     LeaseLost,
-    /// The stored cursor is another one. The round starts again from it.
-    #[error("the stored cursor is another one")]
+    /// The stored cursor has changed. The round starts again from it.
+    #[error("the stored cursor has changed")]
     Moved,
     /// The exchange or its bank no longer exists.
-    #[error("the exchange is no longer there")]
+    #[error("the exchange no longer exists")]
     Gone,
     /// The bank refuses the call.
     #[error("the bank refuses: {0}")]

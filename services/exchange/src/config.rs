@@ -18,26 +18,29 @@ use crate::following::supervisor::Pace;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the banks listen, such as `http://127.0.0.1:7742`: of several on one database, the one that
-    /// serves is found.
+    /// Endpoints of the banks, such as `http://127.0.0.1:7742`. If several banks share one database, this
+    /// process finds the one that serves.
     #[schemars(length(min = 1), extend("x-value" = "URL"))]
     pub bank: Vec<String>,
     /// Folder of credentials: a file for each exchange, or for each interface such as `ncmec`, with a line
-    /// `field=value` for each field. What is in no file is looked for in the variables
-    /// `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>` and `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`. Exchanges of other
-    /// members than the host have only the files `<MEMBER>/<EXCHANGE>`. Read for every round. Never printed.
+    /// `field=value` for each field. A field that is in no file is read from the variable
+    /// `VIGIE_EXCHANGE_<EXCHANGE>_<FIELD>`, then from `VIGIE_EXCHANGE_<INTERFACE>_<FIELD>`. For exchanges of
+    /// members other than the host, only the files `<MEMBER>/<EXCHANGE>` are read. Read again for every
+    /// round. Never printed.
     #[schemars(extend("x-value" = "DIR"))]
     pub credentials_folder: Option<PathBuf>,
-    /// Folder of the files that exchanges of the interface `local_file` follow. Without it there are none.
-    /// Files of other members than the host lie in folders named like the members.
+    /// Folder of the files that exchanges of the interface `local_file` follow. If it is not set, such
+    /// exchanges cannot read a file. Files of members other than the host are in folders named like the
+    /// members.
     #[schemars(extend("x-value" = "DIR"))]
     pub files_folder: Option<PathBuf>,
-    /// Origins that requests may go to beside those of the programmes, such as `https://mirror.example`: for
-    /// mirrors, files by HTTP and tests. `http://` is for loopback hosts alone.
+    /// Origins that requests may go to in addition to those of the programmes, such as
+    /// `https://mirror.example`: for mirrors, files by HTTP and tests. `http://` is allowed only for loopback
+    /// hosts.
     #[schemars(extend("x-value" = "URL"))]
     pub origins: Vec<String>,
-    /// Seconds between the rounds of an exchange that says nothing else, 10 to 604,800. Programmes recommend
-    /// 10 minutes to a day.
+    /// Seconds between the rounds of an exchange, 10 to 604,800, unless the exchange has an interval of its
+    /// own. Programmes recommend 10 minutes to a day.
     #[schemars(range(min = 10, max = INTERVAL_SECONDS_MAX))]
     pub interval_seconds: u64,
     /// The share of its records, in percent, that one round of an exchange may remove. A round that would
@@ -59,18 +62,18 @@ pub struct Config {
     /// Attempts at a request after the first. Then the round ends, and another begins from the stored cursor.
     #[schemars(range(max = 100))]
     pub retries_max: u32,
-    /// The longest pause before another attempt, in milliseconds. A programme that asks for a longer one is
-    /// left until the next round.
+    /// The longest pause before another attempt, in milliseconds. If a programme asks for a longer one, the
+    /// round ends, and the next round tries again.
     #[schemars(range(min = 1_000))]
     pub retry_pause_ms_max: u64,
     /// How long this process may be silent, in milliseconds, before another one takes over.
     #[schemars(range(min = 1_000, max = LEASE_MS_MAX))]
     pub lease_ms: u64,
-    /// How often the exchanges are listed, in milliseconds: new ones, and rounds that are asked for, begin so
-    /// much later at most.
+    /// The interval at which the exchanges are listed, in milliseconds. A new exchange, or a round that
+    /// somebody asks for, begins at most this much later.
     #[schemars(range(min = 100))]
     pub list_ms: u64,
-    /// The processes of the deployment: what this one proves itself with to the bank.
+    /// The processes of the deployment. With its `cluster_key` this one authenticates to the bank.
     pub processes: ProcessesConfig,
 }
 

@@ -15,6 +15,6 @@ pub enum RunError {
     #[error("cannot reach the bank")]
     Bank(#[from] EndpointError),
     /// The HTTP client cannot be made.
-    #[error("cannot make a client of HTTP")]
+    #[error("cannot create the HTTP client")]
     Fetch(#[from] FetchError),
 }

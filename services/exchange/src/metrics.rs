@@ -24,8 +24,8 @@ pub(crate) struct Metrics {
     submitted: Family<Name, Counter>,
     taken_back: Family<Name, Counter>,
     refused: Family<Name, Counter>,
-    told: Family<Name, Counter>,
-    untold: Family<Name, Counter>,
+    opinions_sent: Family<Name, Counter>,
+    opinions_refused: Family<Name, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,13 +105,13 @@ impl Metrics {
         );
         registry.register(
             "vigie_exchange_told_opinions",
-            "Items whose opinion was told to the programme",
-            metrics.told.clone(),
+            "Items whose opinion was sent to the programme",
+            metrics.opinions_sent.clone(),
         );
         registry.register(
             "vigie_exchange_refused_opinions",
             "Items whose opinion the programme refused",
-            metrics.untold.clone(),
+            metrics.opinions_refused.clone(),
         );
         metrics
     }
@@ -131,8 +131,8 @@ impl Metrics {
         self.submitted.get_or_create(&name()).inc_by(done.submitted);
         self.taken_back.get_or_create(&name()).inc_by(done.taken_back);
         self.refused.get_or_create(&name()).inc_by(done.refused);
-        self.told.get_or_create(&name()).inc_by(done.told);
-        self.untold.get_or_create(&name()).inc_by(done.untold);
+        self.opinions_sent.get_or_create(&name()).inc_by(done.opinions_sent);
+        self.opinions_refused.get_or_create(&name()).inc_by(done.opinions_refused);
         let tally = done.tally;
         let counts = [
             done.puts,

@@ -9,6 +9,6 @@ mod crashes;
 mod troubles;
 mod federation;
 mod write_back;
-mod telling;
+mod opinions;
 mod loopback;
 mod supervised;

@@ -1,4 +1,4 @@
-//! What a matcher is told, and its limits.
+//! The configuration of a matcher, and its limits.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,106 +22,107 @@ use crate::sharing::store_config::{StoreOptions, StoreUrl};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the bank listens, such as `http://127.0.0.1:7742`.
+    /// The bank's endpoint, such as `http://127.0.0.1:7742`.
     #[schemars(extend("x-value" = "URL"))]
     pub bank: String,
     /// The shard that this matcher serves, from 0.
     #[schemars(range(max = ShardCount::MAX - 1))]
     pub shard: u32,
-    /// The number of shards of the cluster. All its matchers have the same.
+    /// The number of shards of the cluster, the same for all its matchers.
     #[schemars(range(min = 1, max = ShardCount::MAX))]
     pub shard_count: u32,
-    /// Which of its shard's replicas this is, from 0; or a name that ends in that, such as the pod's. The
-    /// first publishes snapshots, and the others do not.
+    /// The number of this replica among those of its shard, from 0; or a name that ends in the number, such
+    /// as the pod's. Only replica 0 publishes snapshots.
     pub replica: ReplicaNumber,
     /// Long searches that run at once, on threads of their own; further ones wait within their deadline. 0
-    /// stands for the machine's cores.
+    /// is the number of the machine's cores.
     pub searches_at_once_max: usize,
-    /// How long a search may run on the thread that answers the call, in microseconds, at most 500: other
-    /// calls of that thread wait meanwhile. One that is expected to take longer, or does, runs on a thread
-    /// for long ones. 0 stands for never.
+    /// How long a search may run on the thread that answers the call, in microseconds, at most 500. Other
+    /// calls of that thread wait meanwhile. A search that is expected to take longer, or takes longer, runs
+    /// on a thread for long searches. With 0 every search does.
     #[schemars(range(max = SEARCH_INLINE_US_MAX))]
     pub search_inline_us_max: u64,
     /// Calls that wait for their `min_sequence` at once; one more is refused with `RESOURCE_EXHAUSTED` and
     /// `RetryInfo`.
     pub sequence_waits_max: usize,
     /// Streams that watch the state of this replica at once, one for each coordinator; one more is refused
-    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`, and can still ask. The last quarter is kept for clients
-    /// that have less than four.
+    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`, and its client can still request single descriptions. The
+    /// last quarter is reserved for clients with fewer than four streams.
     pub watchers_max: usize,
     /// How long the bank may take to open the feed, in milliseconds; then the follower tries again.
     #[schemars(range(min = 1))]
     pub feed_open_ms_max: u64,
-    /// How long the feed may be silent, in milliseconds, before the follower takes the connection for dead.
-    /// The bank gives a sign of life several times within it.
+    /// How long the feed may be silent, in milliseconds, before the follower treats the connection as lost.
+    /// The bank sends several heartbeats in this time.
     #[schemars(range(min = 1_000))]
     pub feed_silence_ms_max: u64,
-    /// Folder for the shard's files, which this matcher alone uses. When the matcher starts it goes on from
-    /// the snapshot that is there, if that is whole and was made with the same shard, `shard_count` and
-    /// engine; else it discards what is there and loads the bank's state, as it does without a folder. Then
-    /// everything is in memory, and merging the largest parts of the indexes takes as much again for some
-    /// seconds. With `hnsw` no snapshots are made.
+    /// Folder for the shard's files, which no other matcher may use. When the matcher starts, it continues
+    /// from the snapshot in the folder, if that is complete and was made with the same shard, `shard_count`
+    /// and engine; otherwise it discards the snapshot and loads the bank's state. Without a folder it always
+    /// loads the bank's state, everything is in memory, and merging the largest parts of the indexes takes
+    /// as much memory again for some seconds. With `hnsw` no snapshots are made.
     #[schemars(extend("x-value" = "DIR"))]
     pub index_folder: Option<PathBuf>,
-    /// A snapshot is taken after this many changes of the bank's log, at least 1. While it is written, for
-    /// some 20 to 400 milliseconds where the disk is not busy, changes wait; searches do not.
+    /// Changes of the bank's log after which a snapshot is taken, at least 1. While it is written, for some
+    /// 20 to 400 milliseconds if the disk is not busy, changes wait; searches do not.
     #[schemars(range(min = 1))]
     pub snapshot_changes: u64,
-    /// A snapshot is taken after this many minutes, at least 1, if anything has changed; and when the matcher
-    /// is asked to stop. After one that failed, the next is tried a minute later.
+    /// Minutes after which a snapshot is taken if anything has changed, at least 1. A snapshot is also taken
+    /// when the matcher is asked to stop. After a failed one, the next is tried a minute later.
     #[schemars(range(min = 1, max = MINUTES_MAX))]
     pub snapshot_minutes: u64,
-    /// So many hours after an item was removed, its hashes are taken out of this matcher's files and of what
-    /// it has published: the files that hold them are written anew, in the background, at most once in so
-    /// many hours. No more than the `purge_hours` of any bank's charter. At most 8,760, a year; 0 stands for
-    /// at once, after every removal: for tests.
+    /// Hours after the removal of an item until its hashes are erased from this matcher's files and from its
+    /// published snapshots. The files that hold them are rewritten in the background, at most once in this
+    /// time. Set it to no more than the smallest `purge_hours` of all banks' charters. At most 8,760, a year;
+    /// 0 erases at once, after every removal: for tests.
     #[schemars(range(max = PURGE_HOURS_MAX))]
     pub purge_hours: u64,
-    /// Everything that searches read is compared with its checksums once in so many seconds, at most a week:
+    /// Seconds in which everything that searches read is compared with its checksums once, at most a week:
     /// memory, files, and whether every hash can be reached. A fault takes the replica out of readiness until
-    /// it is rebuilt from the bank. 0 stands for never.
+    /// it is rebuilt from the bank. 0 is never.
     #[schemars(range(max = SCRUB_SECONDS_MAX))]
     pub scrub_seconds: u64,
-    /// Bytes that are compared in a second, at least 1 MiB. Where that is too little for `scrub_seconds`,
+    /// Bytes that are compared per second, at least 1 MiB. If that is too little for `scrub_seconds`,
     /// comparing everything takes longer.
     #[schemars(range(min = 1 << 20))]
     pub scrub_bytes_per_second_max: u64,
-    /// An object store where snapshots are published, such as `file:///var/lib/vigie/snapshots` or
-    /// `s3://bucket/prefix`; `gs://` and `az://` too. Those that are not of files need a build with the
-    /// feature `cloud`. A matcher that finds nothing of use in its `index_folder`, which it needs for that,
-    /// begins with what was published last, and only where that is of no use either with the bank's state.
-    /// All matchers of all shards may share one prefix, those of two clusters may not.
+    /// URL of an object store where snapshots are published, such as `file:///var/lib/vigie/snapshots` or
+    /// `s3://bucket/prefix`, also `gs://` and `az://`. All but `file://` need a build with the feature
+    /// `cloud`. Requires `index_folder`. A matcher without a usable snapshot in that folder starts from the
+    /// last published one; if that is not usable either, it loads the bank's state. All matchers of all
+    /// shards may share one prefix; two clusters must not.
     #[schemars(extend("x-value" = "URL"))]
     pub snapshot_url: Option<StoreUrl>,
     /// Options of the object store by the names of the crate `object_store`, such as `aws_endpoint`,
-    /// `aws_region`, `aws_allow_http`, `aws_access_key_id` and `aws_secret_access_key`. The provider's usual
-    /// variables of the environment stand for what is not said here. Never printed.
+    /// `aws_region`, `aws_allow_http`, `aws_access_key_id` and `aws_secret_access_key`. Options that are
+    /// not set here are read from the provider's usual environment variables. Never printed.
     #[schemars(extend("x-value" = "TABLE"))]
     pub snapshot_options: StoreOptions,
-    /// A snapshot is published after this many minutes, once another has been saved; the first one as soon as
-    /// it has been saved. 0 stands for never. Only `replica` 0 does it.
+    /// Minutes after which another snapshot is published, once one has been saved. The first is published as
+    /// soon as it has been saved. 0 is never. Only `replica` 0 publishes.
     #[schemars(range(max = MINUTES_MAX))]
     pub publish_minutes: u64,
-    /// What searches PDQ hashes: `exact`, or `hnsw`, which may miss matches and says so.
+    /// The engine that searches PDQ hashes: `exact`, or `hnsw`, which may miss matches; its answers say that
+    /// they are approximate.
     pub pdq_engine: PdqEngine,
-    /// Parameters of `hnsw`; of no meaning for `exact`.
+    /// Parameters of `hnsw`; not used by `exact`.
     pub hnsw: HnswConfig,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The processes of the deployment: those that may call this one, where any is named.
+    /// The processes of the deployment that may call this one, if any are named.
     pub processes: ProcessesConfig,
-    /// The matchers of this process, where others of it call this one as a function. It is known by the
-    /// address where it listens.
+    /// The matchers of this process, which its other roles call as functions. Each is identified by the
+    /// address on which it listens.
     #[serde(skip)]
     pub neighbours: Option<Neighbours>,
-    /// Hash types that this matcher does as if it did not know. No setting: tests make a replica of an older
-    /// version of it.
+    /// Hash types that this matcher treats as unknown. Not a setting: tests use it to simulate a replica of
+    /// an older version.
     #[serde(skip)]
     #[doc(hidden)]
     pub lacks: HashTypeSet,
 }
 
-/// A call that comes while such a search runs is answered by that much later.
+/// Bounds the delay of other calls on the thread, which wait for such a search.
 const SEARCH_INLINE_US_MAX: u64 = 500;
 
 const MINUTES_MAX: u64 = 366 * 24 * 60;
@@ -206,31 +207,31 @@ impl Config {
         }
         match &self.snapshot_url {
             None if self.snapshot_options != StoreOptions::default() => {
-                faults.push("snapshot_options: are of no use without snapshot_url".to_owned());
+                faults.push("snapshot_options: need a snapshot_url".to_owned());
             }
             None => {}
             Some(_) if self.index_folder.is_none() => {
-                faults.push("snapshot_url: snapshots need an index_folder".to_owned());
+                faults.push("snapshot_url: needs an index_folder".to_owned());
             }
             Some(_) if self.pdq_engine != PdqEngine::Exact => {
-                faults.push("snapshot_url: there are no snapshots with this pdq_engine".to_owned());
+                faults.push("snapshot_url: needs the pdq_engine `exact`; others make no snapshot".to_owned());
             }
             Some(url) => faults.extend(Objects::open(url, &self.snapshot_options).err().unwrap_or_default()),
         }
         faults
     }
 
-    /// How the indexes of the shard are made.
+    /// Returns the plan of the shard's indexes.
     pub(crate) fn indexes(&self) -> IndexPlan {
         IndexPlan { pdq_engine: self.pdq_engine, hnsw: self.hnsw, lacks: self.lacks.clone() }
     }
 
-    /// The object store, if there is one.
+    /// Returns the object store, if one is configured.
     pub(crate) fn objects(&self) -> Result<Option<Objects>, Vec<String>> {
         self.snapshot_url.as_ref().map(|url| Objects::open(url, &self.snapshot_options)).transpose()
     }
 
-    /// How often and how fast what is searched is compared with its checksums.
+    /// Returns how often and how fast searched data is compared with its checksums.
     pub(crate) fn scrubbing(&self) -> Scrubbing {
         Scrubbing {
             every: (self.scrub_seconds > 0).then(|| Duration::from_secs(self.scrub_seconds)),
@@ -238,7 +239,7 @@ impl Config {
         }
     }
 
-    /// How often this replica publishes its snapshots, if it does.
+    /// Returns the interval at which this replica publishes snapshots, if it does.
     pub(crate) fn publish_every(&self) -> Option<Duration> {
         let publishes = self.publish_minutes > 0 && self.replica.is_first();
         publishes.then(|| Duration::from_secs(60 * self.publish_minutes))

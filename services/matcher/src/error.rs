@@ -16,7 +16,7 @@ pub enum RunError {
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
     /// The shard is not one of the cluster's.
-    #[error("cannot tell which shard to serve")]
+    #[error("cannot serve the configured shard")]
     Identity(#[from] ShardIdentityError),
     /// The bank's endpoint is malformed.
     #[error("cannot reach the bank")]
@@ -50,7 +50,7 @@ pub(crate) enum SearchError {
     NotReady(String),
     #[error("behind: sequence {reached} is reached, {wanted} was asked for")]
     Behind { reached: Sequence, wanted: Sequence },
-    #[error("the index leads to item {0}, of which there is no record")]
+    #[error("the index names item {0}, which has no record")]
     Damaged(ItemId),
     #[error("the search ran out of time")]
     OutOfTime,

@@ -13,7 +13,7 @@ use crate::following::presence::{Presence, Watcher};
 use crate::metrics::{MatcherMetrics, SearchOutcome};
 use crate::searching::answering::Answering;
 
-/// One replica, for callers in its own process. The caller has already admitted the call and reserved memory
+/// A replica, for callers in its own process. The caller has already admitted the call and reserved memory
 /// for its answer.
 #[derive(Debug)]
 pub(crate) struct Here {

@@ -69,7 +69,7 @@ mod sharing {
     pub(crate) mod publication;
     pub(crate) mod bootstrap;
 }
-/// One search over a shard.
+/// A search over a shard.
 mod searching {
     pub(crate) mod asked;
     pub(crate) mod found;

@@ -422,14 +422,14 @@ pub(crate) fn register_replica<R: Observed>(registry: &mut Registry, replica: Ar
     gauge(
         registry,
         "vigie_matcher_feed_lag_changes",
-        "Changes that the bank has told of and that are not applied yet",
+        "Changes that the bank has announced and that are not applied yet",
         |replica| figure(replica.feed_lag().0),
     );
     gauge(
         registry,
         "vigie_matcher_feed_lag_seconds",
         "Time since the shard was last known to hold everything that the bank had; up to two seconds are usual, since \
-         the bank says with its heartbeat what it has",
+         the bank reports its newest change with a heartbeat",
         |replica| replica.feed_lag().1.as_secs_f64(),
     );
     gauge(registry, "vigie_matcher_sequence", "The newest change that is applied", |replica| {

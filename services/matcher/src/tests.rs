@@ -260,15 +260,15 @@ fn a_contradicting_change_is_noticed() {
 #[test]
 fn another_digest_than_the_banks_is_a_contradiction() {
     let own = SetDigest::of_item(ItemId(2), content(&[2]).hashes());
-    let check = |told: Option<SetDigest>, expected: Result<Proof, Contradiction>| {
+    let check = |digest: Option<SetDigest>, expected: Result<Proof, Contradiction>| {
         let shard = empty_shard();
         shard.apply(range(0, vec![created(1), added(2)])).unwrap();
-        assert_eq!(shard.apply(FeedRange { digest: told, ..range(2, vec![]) }), expected);
+        assert_eq!(shard.apply(FeedRange { digest, ..range(2, vec![]) }), expected);
     };
     check(None, Ok(Proof::None));
     check(Some(own), Ok(Proof::Equal));
-    let told = SetDigest { hashes: own.hashes + 1, ..own };
-    check(Some(told), Err(Contradiction::Digest { sequence: Sequence(2), own, told }));
+    let bank = SetDigest { hashes: own.hashes + 1, ..own };
+    check(Some(bank), Err(Contradiction::Digest { sequence: Sequence(2), own, bank }));
 }
 
 #[test]
@@ -283,9 +283,9 @@ fn a_gap_in_the_feed_is_never_stepped_over() {
 fn another_log_is_never_taken_for_the_one_that_was_followed() {
     let shard = empty_shard();
     shard.apply(range(0, vec![created(1)])).unwrap();
-    let told = LogId([8; 16]);
-    let foreign = FeedRange { log: told, ..range(1, vec![added(2)]) };
-    assert_eq!(shard.apply(foreign), Err(Contradiction::OtherLog { told }));
+    let named = LogId([8; 16]);
+    let foreign = FeedRange { log: named, ..range(1, vec![added(2)]) };
+    assert_eq!(shard.apply(foreign), Err(Contradiction::OtherLog { named }));
 }
 
 /// A hash that is banked at every sequence must be found at every moment, whatever happens to its items.
@@ -371,7 +371,7 @@ fn an_item_of_another_shard_is_refused() {
 }
 
 #[test]
-fn unknown_and_disabled_banks_are_told_apart() {
+fn unknown_and_disabled_banks_give_different_errors() {
     let shard = empty_shard();
     let disabled = ChangeKind::BankEnabledSet { bank: BankId(1), enabled: false };
     shard.apply(range(0, vec![created(1), added(2), change(3, disabled)])).unwrap();

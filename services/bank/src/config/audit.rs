@@ -16,12 +16,12 @@ const CHECKPOINT_SECONDS_MAX: u32 = 3_600;
 #[serde(deny_unknown_fields, default)]
 pub struct AuditConfig {
     /// Files with the private keys that sign checkpoints of the audit, as `vigie audit key new` makes them:
-    /// one, or two while one replaces the other. Both have one name, which is the origin in each checkpoint.
-    /// All banks on one database have the same. None: no checkpoint is signed, so that nobody can prove that
-    /// the audit was not replaced as a whole.
+    /// one, or two while one replaces the other. Both have the same name, which is the origin in each
+    /// checkpoint. All banks on one database have the same keys. Without a key no checkpoint is signed, so
+    /// that nobody can prove that the audit was not replaced as a whole.
     #[schemars(length(max = KEYS_MAX), extend("x-value" = "FILE"))]
     pub signing_keys: Vec<PathBuf>,
-    /// The least time between two checkpoints, in seconds: proofs of newer entries wait for the next one.
+    /// The least time between two checkpoints, in seconds. Proofs of newer entries wait for the next one.
     #[schemars(range(min = 1, max = CHECKPOINT_SECONDS_MAX))]
     pub checkpoint_seconds: u32,
 }

@@ -58,7 +58,7 @@ impl BankGrpc {
             NoCheckpoint::NoKey => Status::failed_precondition(error.to_string()),
             NoCheckpoint::Store(error) => Error::from_read(&error).into(),
             NoCheckpoint::Checkpoint(_) | NoCheckpoint::Sign(_) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "no checkpoint of the audit");
+                tracing::error!(error = &error as &dyn std::error::Error, "cannot make an audit checkpoint");
                 Error::Broken.into()
             }
         })

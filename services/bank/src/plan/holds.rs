@@ -63,8 +63,8 @@ impl Planner<'_> {
                 }
             }
             // A caller that does not see the item is answered only its own hold.
-            let is_told = |hold: Hold| holders.contains(&Holder::Owner) || holders.contains(&hold.holder);
-            held += u32::from(record.holds.iter().any(is_told));
+            let is_reported = |hold: Hold| holders.contains(&Holder::Owner) || holders.contains(&hold.holder);
+            held += u32::from(record.holds.iter().any(is_reported));
             self.put_if_new(&placement, record)?;
         }
         Ok(Answer::HoldsSet { held, sequence: to_model(self.draft.last()) })

@@ -3,7 +3,7 @@
 use vigie_model::{Change, ChangeKind};
 use vigie_proto::bank::{LogChange, decode_log_change};
 
-/// One step of the log.
+/// A step of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
     /// The step's sequence.

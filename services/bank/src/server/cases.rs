@@ -66,7 +66,7 @@ impl CaseKeeper {
             match stopped {
                 Stopped::Read(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "cannot look at cases now");
+                    tracing::warn!(error, "cannot read the cases that are due");
                 }
                 Stopped::Write(error) => tracing::warn!(%error, "cannot end a case now"),
             }

@@ -64,7 +64,7 @@ impl HoldKeeper {
             match stopped {
                 Stopped::Read(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "cannot look at holds of items now");
+                    tracing::warn!(error, "cannot read the holds that are due");
                 }
                 Stopped::Write(error) => tracing::warn!(%error, "cannot end or begin holds of items now"),
             }

@@ -94,7 +94,7 @@ impl Opening {
         match self.try_begin().await {
             Ok(begun) => {
                 if self.waiting.set(None) {
-                    tracing::info!("the store is there");
+                    tracing::info!("the store can be used again");
                 }
                 Ok(Some(begun))
             }

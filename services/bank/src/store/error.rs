@@ -97,7 +97,7 @@ pub(crate) enum StoreError {
         location: String,
     },
     /// Stored data cannot be decoded.
-    #[error("{row} does not read back")]
+    #[error("{row} cannot be decoded")]
     Corrupt {
         /// The row: its table and its key, without any content.
         row: String,

@@ -1,8 +1,8 @@
 //! The store on PostgreSQL: one database, which banks on several machines may share; one of them at a time
 //! serves.
 //!
-//! One connection writes, a pool of connections reads, and one more holds the lock by which a bank leads. A
-//! lost connection is opened again, so a restart of the server needs no restart of the bank.
+//! A single connection writes, a pool of connections reads, and one more holds the leader's lock. A lost
+//! connection is opened again, so a restart of the server needs no restart of the bank.
 //!
 //! A commit begins by locking the head's row. Only the transaction that holds this lock numbers changes,
 //! until it ends, so sequences are dense and in commit order however many banks write. A connection that is
@@ -175,7 +175,7 @@ impl PostgresStore {
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     leads = session.leads,
-                    "the connection that tells who leads is lost"
+                    "lost the connection that holds the leader's lock"
                 ),
             }
         }
@@ -270,7 +270,7 @@ impl LogStore<Rows> for PostgresStore {
                 Ok(Err(error)) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "cannot tell yet what became of a commit"
+                        "the outcome of a commit is not known yet"
                     );
                 }
                 Err(_) => return Ok(None),

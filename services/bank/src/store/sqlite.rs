@@ -1,9 +1,9 @@
 //! The store on SQLite: one file, a log written ahead (WAL), every commit flushed (`synchronous = FULL`).
 //!
-//! One connection writes and a few others read; in WAL mode neither waits for the other. A bank in memory has
+//! A single connection writes and others read; in WAL mode neither waits for the other. A bank in memory has
 //! one connection for both, because SQLite's shared cache would make readers and writers lock each other out.
 //!
-//! One bank at a time runs on a file: it locks another file beside it. SQLite itself would serialize two
+//! Only one bank at a time runs on a file: it locks another file beside it. SQLite itself would serialize two
 //! banks, but neither would notify its followers of the other's writes. A process that only reads needs no
 //! lock.
 //!

@@ -14,10 +14,10 @@ use crate::store::memory::{CommitFate, Disk, MemoryStore};
 
 on_both_stores! {
     a_follower_has_what_the_bank_has_whatever_is_written,
-    an_entry_tells_what_happened_to_its_item,
+    an_entry_shows_what_happened_to_its_item,
     changes_are_found_by_time_even_before_what_the_log_keeps,
     a_cursor_beyond_the_log_and_an_unknown_bank_are_refused,
-    an_entry_tells_whose_its_item_is,
+    an_entry_shows_whose_its_item_is,
     the_changes_of_a_deleted_bank_are_swept;
     threads:
     no_change_is_missed_while_writes_go_on,
@@ -223,7 +223,7 @@ async fn follow_writes(seed: u64, served: Served) {
     served.stop().await;
 }
 
-async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
+async fn an_entry_shows_what_happened_to_its_item(bed: Bed) {
     let config = bed.config();
     let served = Served::start(config.clone()).await;
     served.create_bank("a").await.unwrap();
@@ -281,7 +281,7 @@ async fn an_entry_tells_what_happened_to_its_item(bed: Bed) {
     served.stop().await;
 }
 
-async fn an_entry_tells_whose_its_item_is(bed: Bed) {
+async fn an_entry_shows_whose_its_item_is(bed: Bed) {
     use pb::EntryWhose::{Canary, FormerlyOwn, Own, Programmes};
     let served = Served::start(bed.config()).await;
     served.create_bank("a").await.unwrap();
@@ -300,14 +300,14 @@ async fn an_entry_tells_whose_its_item_is(bed: Bed) {
             pb::RemoveItemsRequest { item_ids: vec![item], origin: origin(""), ..Default::default() };
         bank.remove_items(request).await.unwrap();
     }
-    let told = async || {
+    let owners = async || {
         let entries = page(&served, None, None, 0).await.unwrap().entries;
-        let mut told: Vec<_> = entries.iter().map(|entry| (entry.item_id, entry.whose())).collect();
-        told.sort_unstable_by_key(|(item, _)| *item);
-        told.into_iter().map(|(_, whose)| whose).collect::<Vec<_>>()
+        let mut owners: Vec<_> = entries.iter().map(|entry| (entry.item_id, entry.whose())).collect();
+        owners.sort_unstable_by_key(|(item, _)| *item);
+        owners.into_iter().map(|(_, whose)| whose).collect::<Vec<_>>()
     };
     let expected = [Own, Programmes, FormerlyOwn, FormerlyOwn, Canary];
-    assert_eq!(told().await, expected);
+    assert_eq!(owners().await, expected);
     // New details, a hold and its end, and a removal do not change the owner class of an item.
     for item in &ids {
         let details = Some(pb::ItemDetails { note: "n".into(), ..Default::default() });
@@ -318,10 +318,10 @@ async fn an_entry_tells_whose_its_item_is(bed: Bed) {
     for held in [true, false] {
         let request = pb::SetItemHoldRequest { item_ids: ids.clone(), held, ..Default::default() };
         bank.set_item_hold(request).await.unwrap();
-        assert_eq!(told().await, expected);
+        assert_eq!(owners().await, expected);
     }
     served.remove(ids).await.unwrap();
-    assert_eq!(told().await, expected);
+    assert_eq!(owners().await, expected);
     served.stop().await;
 }
 

@@ -246,8 +246,8 @@ async fn removed_items_come_back_until_they_are_purged(bed: Bed) {
     let added = contributor.add("known", first).await.unwrap();
     contributor.remove(added.clone()).await.unwrap();
     let removed = administrator.removed("known").await.unwrap();
-    let told: Vec<_> = removed.iter().map(|one| (one.item_id, one.removed_by.as_str())).collect();
-    assert_eq!(told, [(added[0], "acme"), (added[1], "acme"), (added[2], "acme")]);
+    let listed: Vec<_> = removed.iter().map(|one| (one.item_id, one.removed_by.as_str())).collect();
+    assert_eq!(listed, [(added[0], "acme"), (added[1], "acme"), (added[2], "acme")]);
     assert!(
         removed.iter().all(|one| (one.removed_at_unix_ms, one.until_unix_ms) == (NOW, NOW + 36 * 3_600_000))
     );

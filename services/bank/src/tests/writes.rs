@@ -26,7 +26,7 @@ on_both_stores! {
     a_write_whose_time_is_over_before_it_begins_is_not_begun,
     what_waits_when_the_bank_stops_is_written_and_what_comes_later_is_not,
     a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_after_a_restart,
-    a_deletion_tells_how_many_items_went,
+    a_deletion_reports_how_many_items_it_removed,
     a_thousand_items_of_64_hashes_fit_into_one_write,
     ; threads:
     concurrent_writers_get_dense_sequences_and_a_chain_that_holds,
@@ -331,7 +331,7 @@ async fn a_deleted_bank_takes_its_items_along_at_once_and_the_sweep_goes_on_afte
     second.stop().await;
 }
 
-async fn a_deletion_tells_how_many_items_went(bed: Bed) {
+async fn a_deletion_reports_how_many_items_it_removed(bed: Bed) {
     let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();

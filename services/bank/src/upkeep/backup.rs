@@ -33,7 +33,7 @@ pub enum BackupError {
     #[error("store: must be sqlite:<path>; a PostgreSQL database is copied by pg_dump and pg_restore")]
     NotEmbedded,
     /// A file of that name exists.
-    #[error("{0} is there already and is not replaced")]
+    #[error("{0} exists already and is not replaced")]
     Exists(PathBuf),
     /// The file to restore is a store that was in use.
     #[error(

@@ -86,7 +86,7 @@ pub enum VerifyError {
         way_out: &'static str,
     },
     /// A record cannot be read back.
-    #[error("{row} does not read back: it is damaged; {RESTORE}")]
+    #[error("{row} cannot be decoded: it is damaged; {RESTORE}")]
     Unreadable {
         /// The row: its table and its key.
         row: String,
@@ -119,7 +119,7 @@ pub enum VerifyError {
     #[error("entry {0} of the audit is not what was recorded; {RESTORE}")]
     EntryAltered(u64),
     /// An entry of the audit is stored at the index of another entry.
-    #[error("entry {entry} of the audit is at the place of entry {place}; {RESTORE}")]
+    #[error("entry {entry} of the audit is at the position of entry {place}; {RESTORE}")]
     EntryMoved {
         /// The index in the entry.
         entry: u64,
@@ -127,13 +127,13 @@ pub enum VerifyError {
         place: u64,
     },
     /// A hash of the audit's tree does not match the hashes below it.
-    #[error("the hash {0} of the audit's tree is not the one of what is below it; {RESTORE}")]
+    #[error("hash {0} of the audit's tree does not match the hashes below it; {RESTORE}")]
     AuditTree(u64),
     /// The audit has entries after its end.
     #[error("the audit has more than the {0} entries that its head says; {RESTORE}")]
     AuditCount(u64),
     /// The counts of the head differ from those of the items.
-    #[error("there are {items} items with {hashes} hashes, and the head says otherwise")]
+    #[error("there are {items} items with {hashes} hashes, and the head has other numbers")]
     CountsAltered {
         /// Number of items.
         items: u64,

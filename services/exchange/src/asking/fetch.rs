@@ -23,13 +23,15 @@ pub enum FetchError {
     #[error("the connection failed: {0}")]
     Connection(String),
     /// The answer took too long.
-    #[error("no whole answer within {0} ms")]
+    #[error("no complete answer within {0} ms (`request_ms_max`)")]
     Slow(u128),
     /// The answer is longer than the limit.
-    #[error("an answer of more than {0} bytes")]
+    #[error("the answer has more than {0} bytes (`body_bytes_max`)")]
     TooLong(usize),
     /// The server redirects too often, or to an address that the request must not go to.
-    #[error("a redirect to another place")]
+    #[error(
+        "a redirect cannot be followed: of a request other than GET, to no valid URL, or after `redirects_max` others"
+    )]
     Redirect,
     /// The file cannot be read.
     #[error("cannot read the file: {0}")]

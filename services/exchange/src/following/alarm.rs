@@ -38,7 +38,8 @@ pub enum Alarm {
     Trouble(Trouble),
     /// A round would remove too much.
     #[error(
-        "the round would remove {removed} of {known} records, more than {percent} %; nothing of it was applied"
+        "the round would remove {removed} of {known} records, more than {percent} %; nothing of it was applied; \
+         if it is intended, raise `removal_percent_max` for one round"
     )]
     Removals {
         /// The records that it would remove.
@@ -49,13 +50,15 @@ pub enum Alarm {
         percent: u8,
     },
     /// A round has more pages than any programme has.
-    #[error("a round of more than {0} pages")]
+    #[error("the round was stopped after {0} pages, the most that one round fetches")]
     Pages(u64),
     /// The stored records are not those that the other deployment reports.
-    #[error("what is stored is not what the other deployment has: its list is read anew")]
+    #[error(
+        "the stored records differ from the other deployment's list: the next round reads the whole list again"
+    )]
     Differs,
     /// The position after a page is too long to be stored.
-    #[error("the programme's place is too long to be stored")]
+    #[error("the position after the programme's page is too long to be stored")]
     Place,
     /// Write-back would continue with another bank than before.
     #[error(
@@ -148,7 +151,7 @@ fn unsaid(refused: &[u64], more: u64) -> String {
     };
     let items = if refused.is_empty() { more } else { format!("items {named}{more}") };
     format!(
-        "the programme refuses the opinion on {items}; it is told again when they change, and when somebody asks for a round"
+        "the programme refuses the opinion on {items}; it is sent again when they change, or when somebody asks for a round"
     )
 }
 

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_picture_has_beside_its_perceptual_hash_is_told_apart() {
+    fn the_other_hashes_of_a_picture_are_recognised_as_its_own() {
         let (pdq, md5) = (Hash::pdq([7; 32]), Hash::md5([1; 16]));
         let of = |hashes: Vec<Hash>| taken(hashes, |_, of_picture| !of_picture).count();
         assert_eq!((of(vec![md5.clone()]), of(vec![md5, pdq])), (1, 0));

@@ -39,7 +39,7 @@ pub(crate) const PAGE_ITEMS_MAX: u16 = 100;
 const BUDGET: Duration = Duration::from_secs(60);
 
 /// The parameters of a round of opinions.
-pub(crate) struct Telling<'a, B, F> {
+pub(crate) struct FeedbackRound<'a, B, F> {
     pub(crate) bank: &'a B,
     pub(crate) fetch: &'a F,
     pub(crate) lease: &'a Lease,
@@ -69,7 +69,7 @@ enum Reply<T> {
     Gone(u16),
 }
 
-impl<B: Bank, F: Fetch> Telling<'_, B, F> {
+impl<B: Bank, F: Fetch> FeedbackRound<'_, B, F> {
     /// Runs the round to its end. Returns an alarm if opinions are left over.
     pub(crate) async fn run(&self, done: &mut Done) -> Result<Option<Alarm>, Failure> {
         let exchange = self.bank.exchange(self.exchange).await?;
@@ -114,7 +114,7 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
     /// Sends a page of opinions.
     async fn page(&self, items: Vec<SaidOfItem>, state: &mut State, done: &mut Done) -> Result<(), Failure> {
         let mut sayings = Vec::new();
-        let mut told: BTreeSet<ItemId> = BTreeSet::new();
+        let mut sent: BTreeSet<ItemId> = BTreeSet::new();
         for said in items {
             let was_refused = state.said.refused.contains(&said.item.0);
             // The item changed for another reason, and its opinions have already been sent.
@@ -128,14 +128,14 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
             if heard.is_empty() {
                 state.said.refused.retain(|item| *item != said.item.0);
             } else {
-                told.insert(said.item);
+                sent.insert(said.item);
                 sayings.extend(heard);
             }
         }
-        let refused = self.tell(sayings, done).await?;
-        state.said.refused.retain(|item| !told.contains(&ItemId(*item)));
-        done.told += count(told.len() - refused.len());
-        done.untold += count(refused.len());
+        let refused = self.send_batches(sayings, done).await?;
+        state.said.refused.retain(|item| !sent.contains(&ItemId(*item)));
+        done.opinions_sent += count(sent.len() - refused.len());
+        done.opinions_refused += count(refused.len());
         for item in refused {
             if state.said.refused.len() < OutPlace::IDS_MAX {
                 state.said.refused.push(item.0);
@@ -148,7 +148,7 @@ impl<B: Bank, F: Fetch> Telling<'_, B, F> {
     }
 
     /// Sends opinions in batches. Returns the items of those that the programme refuses.
-    async fn tell(&self, sayings: Vec<Saying>, done: &mut Done) -> Result<BTreeSet<ItemId>, Failure> {
+    async fn send_batches(&self, sayings: Vec<Saying>, done: &mut Done) -> Result<BTreeSet<ItemId>, Failure> {
         let mut refused = BTreeSet::new();
         let mut waiting: Vec<Vec<Saying>> =
             sayings.chunks(self.hearer.batch_max().max(1)).rev().map(<[Saying]>::to_vec).collect();
@@ -257,7 +257,7 @@ mod tests {
         OwnWord { hash, kind, reason: None, word: String::new(), sequence: Sequence(sequence) }
     }
 
-    fn told(words: Vec<OwnWord>, since: u64) -> Vec<(String, u8, Option<OpinionKind>)> {
+    fn sent(words: Vec<OwnWord>, since: u64) -> Vec<(String, u8, Option<OpinionKind>)> {
         let said = SaidOfItem { item: ItemId(9), words };
         let hashes = vec![Hash::md5([1; 16]), Hash::md5([2; 16])];
         let records = RecordsOfItem { keys: vec!["a".to_owned(), "b".to_owned()], hashes };
@@ -266,26 +266,26 @@ mod tests {
     }
 
     #[test]
-    fn of_each_record_and_hash_the_word_that_counts_is_told() {
+    fn of_each_record_and_hash_the_word_that_counts_is_sent() {
         use OpinionKind::{Negative, Positive, Seen};
         let of = |first: Option<OpinionKind>, second: Option<OpinionKind>| -> Vec<_> {
             let both = |byte, kind| ["a", "b"].map(|key: &str| (key.to_owned(), byte, kind));
             both(1, first).into_iter().chain(both(2, second)).collect()
         };
-        assert_eq!(told(vec![word(None, Some(Positive), 5)], 0), of(Some(Positive), Some(Positive)));
+        assert_eq!(sent(vec![word(None, Some(Positive), 5)], 0), of(Some(Positive), Some(Positive)));
         // The newer one of the item's and the hash's opinions counts, except for a match that was seen.
         let words = |item, hash| vec![word(None, Some(Positive), item), word(Some(1), Some(Negative), hash)];
-        assert_eq!(told(words(5, 6), 0), of(Some(Positive), Some(Negative)));
-        assert_eq!(told(words(7, 6), 0), of(Some(Positive), Some(Positive)));
+        assert_eq!(sent(words(5, 6), 0), of(Some(Positive), Some(Negative)));
+        assert_eq!(sent(words(7, 6), 0), of(Some(Positive), Some(Positive)));
         let seen = vec![word(None, Some(Negative), 5), word(Some(0), Some(Seen), 6)];
-        assert_eq!(told(seen, 0), of(Some(Negative), Some(Negative)));
+        assert_eq!(sent(seen, 0), of(Some(Negative), Some(Negative)));
         // After a withdrawal the other opinion counts. The withdrawal is only sent if the opinion may have
         // been sent.
         let back = vec![word(None, Some(Seen), 5), word(Some(0), None, 6)];
-        assert_eq!(told(back, 0), of(Some(Seen), Some(Seen)));
-        assert_eq!(told(vec![word(None, None, 6)], 5), of(None, None));
-        assert_eq!(told(vec![word(None, None, 6)], 6), []);
-        let on_hash = told(vec![word(Some(0), Some(Positive), 6)], 0);
+        assert_eq!(sent(back, 0), of(Some(Seen), Some(Seen)));
+        assert_eq!(sent(vec![word(None, None, 6)], 5), of(None, None));
+        assert_eq!(sent(vec![word(None, None, 6)], 6), []);
+        let on_hash = sent(vec![word(Some(0), Some(Positive), 6)], 0);
         assert_eq!(on_hash.iter().map(|(_, hash, _)| *hash).collect::<Vec<_>>(), [1, 1]);
     }
 }

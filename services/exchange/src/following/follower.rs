@@ -10,7 +10,7 @@ use vigie_model::UnixMillis;
 use vigie_net::retry::{Backoff, draw};
 
 use super::alarm::{Alarm, Failure};
-use super::feedback::{self, Telling};
+use super::feedback::{self, FeedbackRound};
 use super::round::{Done, Round, open};
 use super::write_back::{PAGE_ITEMS_MAX, WriteBack};
 use crate::asking::fetch::Fetch;
@@ -253,11 +253,11 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         if let Err(Failure::Bank(_) | Failure::Passing(..)) = submitted {
             return submitted;
         }
-        let told = match &common.feedback {
-            Some(feedback) => self.tell(exchange, api, settings, feedback, is_reported, done).await,
+        let said = match &common.feedback {
+            Some(feedback) => self.send_opinions(exchange, api, settings, feedback, is_reported, done).await,
             None => Ok(None),
         };
-        joined(submitted, told)
+        joined(submitted, said)
     }
 
     /// Returns whether write-back waits for the end of a pause that the programme requested. Following does
@@ -333,7 +333,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         self.paused(outcome)
     }
 
-    async fn tell(
+    async fn send_opinions(
         &mut self,
         exchange: &Exchange,
         api: Api,
@@ -352,7 +352,7 @@ impl<B: Bank, F: Fetch> Follower<B, F> {
         let hearer = targets::feedback::open(settings, feedback, &credentials).map_err(Alarm::Settings)?;
         let key = Secret::new(credentials.get(BANK_KEY).to_owned());
         let lease = self.lease.borrow().clone();
-        let round = Telling {
+        let round = FeedbackRound {
             bank: &shared.bank,
             fetch: &shared.fetch,
             lease: &lease,

@@ -25,7 +25,7 @@ impl Guard {
 
     /// Checks withdrawals that the programme sends, before they are applied. `count` is added to those of the
     /// round so far.
-    pub(crate) fn told(&mut self, count: u64) -> Result<(), Alarm> {
+    pub(crate) fn withdrawn(&mut self, count: u64) -> Result<(), Alarm> {
         self.removed = self.removed.saturating_add(count);
         let too_many = self.removed > self.allowed(self.known);
         self.refuse_if(!self.is_first && too_many, self.removed, self.known)
@@ -63,12 +63,12 @@ mod tests {
     #[test]
     fn too_many_removals_stop_a_round_and_few_do_not() {
         let mut guard = Guard::new(1_000, 20, false);
-        assert_eq!((guard.told(150), guard.told(50)), (Ok(()), Ok(())));
-        assert_eq!(guard.told(1), Err(Alarm::Removals { removed: 201, known: 1_000, percent: 20 }));
-        assert_eq!(Guard::new(5, 20, false).told(10), Ok(()));
-        assert!(Guard::new(5, 20, false).told(11).is_err());
-        assert_eq!(Guard::new(5, 20, true).told(1_000), Ok(()));
-        assert_eq!(Guard::new(5, 100, false).told(1_000), Ok(()));
+        assert_eq!((guard.withdrawn(150), guard.withdrawn(50)), (Ok(()), Ok(())));
+        assert_eq!(guard.withdrawn(1), Err(Alarm::Removals { removed: 201, known: 1_000, percent: 20 }));
+        assert_eq!(Guard::new(5, 20, false).withdrawn(10), Ok(()));
+        assert!(Guard::new(5, 20, false).withdrawn(11).is_err());
+        assert_eq!(Guard::new(5, 20, true).withdrawn(1_000), Ok(()));
+        assert_eq!(Guard::new(5, 100, false).withdrawn(1_000), Ok(()));
         let guard = Guard::new(0, 20, false);
         assert!(guard.unseen(5, 5).is_err() && guard.unseen(4, 5).is_ok());
         assert!(guard.unseen(21, 100).is_err() && guard.unseen(0, 0).is_ok());

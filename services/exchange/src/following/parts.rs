@@ -21,7 +21,7 @@ pub(crate) struct Sorted {
     pub(crate) withdrawn: Vec<Key>,
     pub(crate) puts: Vec<Put>,
     /// The number of records that the programme withdrew.
-    pub(crate) told_withdrawn: u64,
+    pub(crate) withdrawn_by_programme: u64,
     /// The number of records without a hash that this build knows.
     pub(crate) without_hash: u64,
 }
@@ -57,7 +57,7 @@ pub(crate) fn sort(records: Vec<Record>, own: Option<&str>) -> Sorted {
             }),
             None => {
                 if record.withdrawn {
-                    sorted.told_withdrawn += 1;
+                    sorted.withdrawn_by_programme += 1;
                 } else {
                     sorted.without_hash += 1;
                 }
@@ -136,7 +136,7 @@ mod tests {
         let puts: Vec<_> =
             sorted.puts.iter().map(|put| (put.key.as_str(), put.content.hashes()[0].as_bytes()[0])).collect();
         assert_eq!(puts, [("a", 2), ("b", 3)]);
-        assert_eq!((sorted.told_withdrawn, sorted.without_hash), (1, 1));
+        assert_eq!((sorted.withdrawn_by_programme, sorted.without_hash), (1, 1));
     }
 
     #[test]

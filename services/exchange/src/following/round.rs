@@ -1,4 +1,4 @@
-//! One round: from the stored cursor to the programme's present state.
+//! A round: from the stored cursor to the programme's present state.
 //!
 //! Always true:
 //!
@@ -66,9 +66,9 @@ pub(crate) struct Done {
     /// Items that the programme refused.
     pub(crate) refused: u64,
     /// Items whose opinion was sent to the programme.
-    pub(crate) told: u64,
+    pub(crate) opinions_sent: u64,
     /// Items whose opinion the programme refused.
-    pub(crate) untold: u64,
+    pub(crate) opinions_refused: u64,
     /// Whether write-back or opinions have more to do, and leave it to the next round.
     pub(crate) goes_on: bool,
 }
@@ -187,9 +187,9 @@ impl<B: Bank, F: Fetch> Round<'_, B, F> {
         }
         match source.total() {
             Some(total) => state.guard.left(total)?,
-            None => state.guard.told(sorted.told_withdrawn)?,
+            None => state.guard.withdrawn(sorted.withdrawn_by_programme)?,
         }
-        let (puts, withdrawn) = (count(sorted.puts.len()), sorted.told_withdrawn);
+        let (puts, withdrawn) = (count(sorted.puts.len()), sorted.withdrawn_by_programme);
         let batches = batches(sorted.withdrawn, sorted.puts, self.part_records_max);
         let place = if source.is_full() {
             state.after = Some(page.at);

@@ -66,7 +66,7 @@ struct State {
 /// The programme's answer.
 enum Sent<T> {
     Taken(T),
-    /// One of the hashes is refused, with this status.
+    /// The programme refuses one of the hashes, with this status.
     Refused(u16),
     /// The object to be deleted does not exist, or the endpoint does not.
     Gone(u16),

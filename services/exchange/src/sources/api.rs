@@ -127,7 +127,7 @@ pub enum SettingsError {
     #[error("unknown interface; use {}", Api::ALL.map(Api::name).join(", "))]
     Api,
     /// The settings are not a JSON object of the interface's fields.
-    #[error("the settings are no JSON object of the interface's fields: {0}")]
+    #[error("the settings must be a JSON object of the interface's fields: {0}")]
     Fields(String),
     /// A field has an unusable value.
     #[error("{field}: {reason}")]

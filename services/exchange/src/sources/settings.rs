@@ -97,13 +97,13 @@ impl Settings {
         let percent = object.remove("removal_percent_max");
         let percent = percent.map(serde_json::from_value::<u8>).transpose().map_err(fields)?;
         if percent.is_some_and(|percent| percent > 100) {
-            return Err(wrong("removal_percent_max", "it is 0 to 100"));
+            return Err(wrong("removal_percent_max", "must be 0 to 100"));
         }
         let known_as = object.remove("known_as");
         let known_as = known_as.map(serde_json::from_value::<String>).transpose().map_err(fields)?;
         let is_name = |name: &String| (1..=256).contains(&name.len()) && !name.chars().any(char::is_control);
         if known_as.as_ref().is_some_and(|name| !is_name(name)) {
-            return Err(wrong("known_as", "1 to 256 bytes without control characters"));
+            return Err(wrong("known_as", "must be 1 to 256 bytes without control characters"));
         }
         let (submit, feedback) = (object.remove("submit"), object.remove("feedback"));
         let settings = Self::of(api, Value::Object(object))?;
@@ -130,7 +130,7 @@ impl Settings {
                         url("environment", found.base)?
                     }
                     (Some(_), Some(_)) | (None, None) => {
-                        return Err(wrong("environment", "give either it or base_url"));
+                        return Err(wrong("environment", "set either environment or base_url, not both"));
                     }
                 };
                 Self::Ncmec { base, members }
@@ -143,7 +143,7 @@ impl Settings {
                     Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
                 };
                 if group.is_empty() || group.len() > 32 || !group.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return Err(wrong("privacy_group", "it is a number"));
+                    return Err(wrong("privacy_group", "must be a number of at most 32 digits"));
                 }
                 Self::ThreatExchange {
                     base: url("base_url", base_url.as_deref().unwrap_or(GRAPH))?,
@@ -162,7 +162,7 @@ impl Settings {
             Api::Vigie => {
                 let Vigie { base_url, bank } = read(object)?;
                 if bank.parse::<BankRef>().is_err() {
-                    return Err(wrong("bank", "it is the name of a bank, or `owner/name`"));
+                    return Err(wrong("bank", "must be the name of a bank, or `owner/name`"));
                 }
                 Self::Vigie { base: url("base_url", &base_url)?, bank }
             }
@@ -237,10 +237,10 @@ struct Nothing {}
 fn url(field: &'static str, text: &str) -> Result<Url, SettingsError> {
     let url = Url::parse(text).map_err(|error| wrong(field, &error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(wrong(field, "it begins with https://"));
+        return Err(wrong(field, "must be a URL that begins with https://"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong(field, "it holds no user and no password"));
+        return Err(wrong(field, "must not contain a user or a password"));
     }
     Ok(url)
 }

@@ -7,7 +7,7 @@ use vigie_model::{SetDigest, UnixMillis};
 
 use crate::asking::request::{Request, Response};
 
-/// One round of one programme, from a stored position to the programme's present state.
+/// A round of one programme, from a stored position to the programme's present state.
 ///
 /// Always true: an answer that is refused with a [`Trouble`] changes nothing, so the same request can be made
 /// again. A position is returned only with the page after which a follower may continue from it.
@@ -122,19 +122,19 @@ pub enum Trouble {
     #[error("the programme's checkpoint went back")]
     Backward,
     /// The page links to itself.
-    #[error("the programme's pages lead in a circle")]
+    #[error("a page of the programme links to itself")]
     Circle,
     /// The page links to another origin, or its link is invalid.
-    #[error("the programme's page leads to another place")]
+    #[error("a page of the programme links to another origin, or its link is invalid")]
     Link,
     /// The other deployment's list does not match its own proof.
-    #[error("the list does not prove itself: {0}")]
+    #[error("the other deployment's list does not match its own proof: {0}")]
     Proof(&'static str),
     /// The file cannot be read.
     #[error("{0}")]
     File(String),
     /// The stored position is from another version, or damaged.
-    #[error("the stored place cannot be read")]
+    #[error("the stored position cannot be read")]
     Place,
 }
 

@@ -79,7 +79,7 @@ impl Submit {
                 check_text("submit.description", &description)?;
                 // The programme separates tags by commas.
                 if tags.iter().any(|tag| tag.contains(',')) {
-                    return Err(wrong("submit.tags", "a tag has no comma"));
+                    return Err(wrong("submit.tags", "a tag must not contain a comma"));
                 }
                 check_types(&signal_types, threat_exchange::signal_types())?;
                 let tags = checked_tags("submit.tags", tags)?;
@@ -112,7 +112,7 @@ impl Submit {
 
 fn bank_name(text: &str) -> Result<BankName, SettingsError> {
     // The name has no owner, because only the owner's own banks are submitted.
-    text.parse().map_err(|_| wrong("submit.bank", "it is the name of a bank of the exchange's owner"))
+    text.parse().map_err(|_| wrong("submit.bank", "must be the name of a bank of the exchange's owner"))
 }
 
 fn one_of(field: &'static str, word: &str, words: &[&str]) -> Result<(), SettingsError> {
@@ -126,12 +126,12 @@ fn check_types(given: &[String], words: impl Iterator<Item = &'static str>) -> R
 
 fn check_text(field: &'static str, text: &str) -> Result<(), SettingsError> {
     let fits = (1..=TEXT_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(wrong(field, "1 to 256 bytes without control characters")) }
+    if fits { Ok(()) } else { Err(wrong(field, "must be 1 to 256 bytes without control characters")) }
 }
 
 pub(super) fn checked_tags(field: &'static str, tags: Vec<String>) -> Result<Vec<String>, SettingsError> {
     if tags.len() > TAGS_MAX {
-        return Err(wrong(field, "at most 16"));
+        return Err(wrong(field, "must be at most 16"));
     }
     tags.iter().try_for_each(|tag| check_text(field, tag))?;
     Ok(tags)

@@ -57,7 +57,7 @@ pub(crate) enum Denial {
     Later,
     /// The credentials are refused.
     Credentials,
-    /// One of the hashes, or information about it, is refused.
+    /// The programme refuses one of the hashes, or information about it.
     Content,
     /// The object of the request does not exist: one object of the programme, or the endpoint itself,
     /// depending on the request.

@@ -137,7 +137,7 @@ fn a_follower_from_scratch_and_one_that_followed_have_the_same() {
 #[test]
 fn a_round_without_news_stores_no_record_anew() {
     // If a programme's positions are times, it sends again whatever is as new as the position.
-    for (programme, told_again) in
+    for (programme, sent_again) in
         [(Programme::Ncmec, 0), (Programme::Tat, 0), (Programme::HttpFile, 0), (Programme::ThreatExchange, 1)]
     {
         let model = Model::of(&[Change::Put(1), Change::Wait(5), Change::Put(2), Change::Wait(20)]);
@@ -146,6 +146,6 @@ fn a_round_without_news_stores_no_record_anew() {
         let bank = MemoryBank::with(programme.api(), programme.config());
         assert_eq!(block_on(round(&bank, &fetch, &clock, 0)).unwrap().puts, 2, "{programme:?}");
         model.lock().unwrap().settle();
-        assert_eq!(block_on(round(&bank, &fetch, &clock, 0)).unwrap().puts, told_again, "{programme:?}");
+        assert_eq!(block_on(round(&bank, &fetch, &clock, 0)).unwrap().puts, sent_again, "{programme:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vigie_formats::programme::Key;
 use vigie_model::{BankId, Hash, ItemId, Sequence};
 
-use super::telling::said::SaidItems;
+use super::opinions::said::SaidItems;
 use super::write_back::own::OwnItems;
 use crate::bank::{
     Applied, Bank, BankError, ChangePage, Exchange, ExchangeId, ForeignPage, KeyPage, Lease,
@@ -18,9 +18,9 @@ use crate::secret::Secret;
 /// The way in which a write fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failing {
-    /// It fails before anything is stored.
+    /// Fails before anything is stored.
     Before,
-    /// It fails after everything is stored: the answer is lost.
+    /// Fails after everything is stored: the answer is lost.
     After,
 }
 

@@ -6,7 +6,7 @@ use vigie_consortium::Class;
 use vigie_formats::programme::{Key, Record};
 use vigie_model::{Hash, UnixMillis};
 
-/// One shared thing. Its hash is computed from its number.
+/// A shared thing. Its hash is computed from its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Thing {
     /// The time of its last change, in seconds.

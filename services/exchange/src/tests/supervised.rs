@@ -45,9 +45,9 @@ fn start(bank: &MemoryBank) -> Process {
     let vault = Vault::new(None, move |name| variables.lock().unwrap().get(name).cloned());
     let config = Config { retries_max: 0, ..Config::default() };
     let (telemetry, shutdown) = (Telemetry::default(), Shutdown::new());
-    let (of_bank, told, stop) = (bank.clone(), telemetry.clone(), shutdown.clone());
+    let (of_bank, own_telemetry, stop) = (bank.clone(), telemetry.clone(), shutdown.clone());
     let running = tokio::spawn(async move {
-        run_on(&config, of_bank, fetch, vault, clock, stop, &told).await.unwrap();
+        run_on(&config, of_bank, fetch, vault, clock, stop, &own_telemetry).await.unwrap();
     });
     Process { bank: bank.clone(), model, environment, requests, telemetry, shutdown, running }
 }

@@ -1,8 +1,8 @@
 //! Describes a replica to those who choose which replica to call.
 //!
-//! It describes the replica once, or again whenever it changes. A [`Watcher`] is notified of readiness at
-//! once, of new changes at most every [`MOVED_EVERY`], and in any case every [`SIGN_OF_LIFE`], so that
-//! silence means that the replica is stuck or gone.
+//! A caller gets one description, or another one whenever the replica changes. A [`Watcher`] is notified of
+//! readiness at once, of new changes at most every [`MOVED_EVERY`], and in any case every [`SIGN_OF_LIFE`],
+//! so that silence means that the replica is stuck or gone.
 //!
 //! From shutdown on, a replica reports that it is not ready, and why, while it still answers calls: its
 //! callers have to know before it stops listening. This is always a watcher's last description.
@@ -54,7 +54,7 @@ impl Presence {
             replica: Arc::clone(&self.replica),
             memory: Arc::clone(&self.memory),
             shutdown: self.shutdown.clone(),
-            told: None,
+            last: None,
             _place: place,
         })
     }
@@ -77,7 +77,7 @@ pub(crate) struct Watcher {
     memory: Arc<Memory>,
     shutdown: Shutdown,
     progress: watch::Receiver<Progress>,
-    told: Option<LastDescription>,
+    last: Option<LastDescription>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -92,34 +92,34 @@ struct LastDescription {
 impl Watcher {
     /// Waits for the next description and returns it. Returns `None` after the last one.
     pub(crate) async fn next(&mut self) -> Option<ReplicaDescription> {
-        match self.told {
+        match self.last {
             None => {}
-            Some(told) if told.draining => return None,
-            Some(told) => self.until_due(told).await,
+            Some(last) if last.draining => return None,
+            Some(last) => self.until_due(last).await,
         }
         // Read before the description is made: a change in between may be reported twice, but is never
         // missed.
         let progress = *self.progress.borrow_and_update();
         let draining = self.shutdown.is_cancelled();
-        self.told = Some(LastDescription { at: Instant::now(), progress, draining });
+        self.last = Some(LastDescription { at: Instant::now(), progress, draining });
         Some(describe(&self.replica, &self.memory, draining))
     }
 
-    async fn until_due(&mut self, told: LastDescription) {
+    async fn until_due(&mut self, last: LastDescription) {
         let moved = async {
             // The sender lives as long as the replica, which this watcher holds.
-            let moved = self.progress.wait_for(|now| *now != told.progress).await;
-            let turned = moved.is_ok_and(|now| now.ready != told.progress.ready);
+            let moved = self.progress.wait_for(|now| *now != last.progress).await;
+            let turned = moved.is_ok_and(|now| now.ready != last.progress.ready);
             if turned {
                 return;
             }
-            let turned = self.progress.wait_for(|now| now.ready != told.progress.ready);
-            let _either = tokio::time::timeout_at(told.at + MOVED_EVERY, turned).await;
+            let turned = self.progress.wait_for(|now| now.ready != last.progress.ready);
+            let _either = tokio::time::timeout_at(last.at + MOVED_EVERY, turned).await;
         };
         tokio::select! {
             () = self.shutdown.cancelled() => {}
             () = moved => {}
-            () = tokio::time::sleep_until(told.at + SIGN_OF_LIFE) => {}
+            () = tokio::time::sleep_until(last.at + SIGN_OF_LIFE) => {}
         }
     }
 }

@@ -72,7 +72,7 @@ impl Throttle {
     }
 }
 
-/// One pass over one shard.
+/// A pass over one shard.
 struct Pass<'a> {
     replica: &'a Arc<Replica>,
     shard: Arc<Shard>,

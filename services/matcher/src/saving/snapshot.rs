@@ -46,7 +46,7 @@ use crate::shard::stores::{RECORDS, Stores};
 pub(crate) enum SaveError {
     #[error("the shard is not kept in files")]
     NotKept,
-    #[error("the shard has not come to a place in the log, or was left by a failure")]
+    #[error("the shard has no position in the log yet, or a failure left it incomplete")]
     NotWhole,
     #[error("the shard cannot be saved: {reason}")]
     InMemory { reason: String },
@@ -61,7 +61,7 @@ pub(crate) enum SaveError {
 pub(crate) enum RestoreError {
     #[error("the snapshot was made with other settings: {saved:?}, and not {own:?}")]
     Settings { saved: Settings, own: Settings },
-    #[error("it was saved by a version with another table of hash types: {0}")]
+    #[error("the snapshot was saved by a version with another table of hash types: {0}")]
     OtherTable(&'static str),
     #[error("{} is not the file that the snapshot names", path.display())]
     OtherFile { path: PathBuf },
@@ -176,7 +176,7 @@ pub(crate) fn restore(
     }
     let records = open_records(&home.join(RECORDS), &manifest, &beside.dead)?;
     let keys = manifest.indexes.iter().map(IndexEntry::key).collect::<Option<Vec<IndexKey>>>();
-    let keys = keys.ok_or_else(|| wrong("it names an index that there cannot be"))?;
+    let keys = keys.ok_or_else(|| wrong("it names an index that cannot exist"))?;
     let tag = tag(manifest.number, Sequence(manifest.sequence));
     let indexes = Indexes::open(plan.clone(), &home, &keys, &tag)?;
     let (banks, marks, books) = count_anew(&manifest, &beside.standings, &records, plan).map_err(wrong)?;
@@ -192,7 +192,7 @@ pub(crate) fn restore(
             _ if keys.iter().all(|key| key.hash_type != hash_type) => {
                 return Err(RestoreError::OtherTable("it did not know a hash type of the records"));
             }
-            _ => return Err(wrong("its indexes and its records do not hold the same")),
+            _ => return Err(wrong("its indexes and its records hold different numbers of hashes")),
         }
     }
     folder.count_from(manifest.number);
@@ -335,7 +335,7 @@ fn count_anew(
     let mut marks = Marks::default();
     let bank_of = |item| {
         let bank = records.read(item, |record| record.bank());
-        bank.ok_or("it marks an item of which there is no record")
+        bank.ok_or("it marks an item that has no record")
     };
     for item in manifest.held.iter().copied().map(ItemId) {
         marks.set_held(item, bank_of(item)?, true, &mut books);

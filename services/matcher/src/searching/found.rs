@@ -199,8 +199,8 @@ mod tests {
             let nearest = found.into_nearest();
             prop_assert_eq!(nearest.has_more, expected.len() > wanted);
             expected.truncate(wanted);
-            let told: Vec<_> = nearest.items.iter().map(|(item, best)| (*item, best.nearest(*item))).collect();
-            prop_assert_eq!(told, expected);
+            let kept: Vec<_> = nearest.items.iter().map(|(item, best)| (*item, best.nearest(*item))).collect();
+            prop_assert_eq!(kept, expected);
         }
     }
 }

@@ -30,9 +30,9 @@ use crate::metrics::MatcherMetrics;
 /// Runs searches, on the caller's thread or on another one.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    /// One permit for each long search that runs.
+    /// A permit for each long search that runs.
     permits: Arc<Semaphore>,
-    /// One permit for each costly search that runs.
+    /// A permit for each costly search that runs.
     costly_permits: Arc<Semaphore>,
     /// The longest time that a search may use the thread of its call; zero for never.
     inline_max: Duration,
@@ -137,7 +137,7 @@ fn begin<T: Send + 'static>(
             run(Box::new(work));
         });
         if let Err(error) = begun {
-            tracing::error!(%error, "a thread for a costly search cannot be had");
+            tracing::error!(%error, "cannot start a thread for a costly search");
         }
     } else {
         tokio::task::spawn_blocking(move || run(Box::new(work)));

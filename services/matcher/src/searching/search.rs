@@ -1,4 +1,4 @@
-//! One search over a shard.
+//! A search over a shard.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -29,11 +29,11 @@ pub(crate) enum Audited {
 pub(crate) enum AuditFault {
     #[error("the index of {hash_type} hashes is damaged: {what}")]
     Index { hash_type: HashType, what: &'static str },
-    #[error("the index of {hash_type} hashes leads to item {item}, of which there is no such record")]
+    #[error("the index of {hash_type} hashes names item {item}, which has no record with such a hash")]
     Record { hash_type: HashType, item: ItemId },
-    #[error("searches reach {reached}, and should reach {held}")]
+    #[error("the digest of the hashes that searches reach is {reached}, and should be {held}")]
     Digest { reached: SetDigest, held: SetDigest },
-    #[error("searches reach hashes under a bank that is not theirs")]
+    #[error("searches reach hashes in a bank that is not theirs")]
     Banks,
 }
 

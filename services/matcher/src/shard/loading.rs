@@ -31,11 +31,11 @@ const BULK_BYTES: usize = 32 << 20;
 /// Reasons why a shard cannot be made of a state.
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
-    #[error("the state holds item {item} of bank {bank}, and no such bank")]
+    #[error("the state holds item {item} of bank {bank}, but not that bank")]
     NoSuchBank { item: ItemId, bank: BankId },
-    #[error("it has no beginning")]
+    #[error("the state came without its beginning")]
     NoBeginning,
-    #[error("cannot write what it holds")]
+    #[error("cannot write the indexes of the state")]
     Index(#[from] SegmentError),
 }
 

@@ -62,7 +62,7 @@ pub(crate) struct Moment {
     pub(crate) indexes: Snapshots,
 }
 
-/// One shard of a replica, which a follower changes while searches read it.
+/// A shard of a replica, which a follower changes while searches read it.
 #[derive(Debug)]
 pub(crate) struct Shard {
     identity: ShardIdentity,
@@ -268,7 +268,7 @@ impl Shard {
             return Err(Contradiction::Gap { after: range.after, applied: before.sequence });
         }
         if before.cursor.is_some_and(|cursor| cursor.log != range.log) {
-            return Err(Contradiction::OtherLog { told: range.log });
+            return Err(Contradiction::OtherLog { named: range.log });
         }
         let mut cursor = range.end();
         if range.through == before.sequence {
@@ -284,9 +284,9 @@ impl Shard {
         let proof = match range.digest {
             None => Proof::None,
             Some(_) if range.through < self.settled => Proof::None,
-            Some(told) if told == books.whole => Proof::Equal,
-            Some(told) => {
-                return Err(Contradiction::Digest { sequence: range.through, own: books.whole, told });
+            Some(bank) if bank == books.whole => Proof::Equal,
+            Some(bank) => {
+                return Err(Contradiction::Digest { sequence: range.through, own: books.whole, bank });
             }
         };
         self.flush(&mut work);

@@ -38,7 +38,7 @@ pub(crate) enum BootstrapError {
     Damaged { object: String, reason: String },
     #[error("{object} cannot be used: {reason}")]
     Refused { object: String, reason: RestoreError },
-    #[error("cannot write what comes from the store: {0}")]
+    #[error("cannot write what was read from the store: {0}")]
     Folder(#[from] io::Error),
 }
 

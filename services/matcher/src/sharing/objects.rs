@@ -108,7 +108,7 @@ impl Objects {
         let failed = |error| self.failed("read", object, &error);
         let found = self.store.get(&self.path(object)).await.map_err(failed)?;
         if found.meta.size > bytes_max {
-            return Err(self.told("read", object, format!("it has {} bytes", found.meta.size)));
+            return Err(self.error("read", object, format!("it has {} bytes", found.meta.size)));
         }
         found.bytes().await.map_err(failed)
     }
@@ -140,7 +140,7 @@ impl Objects {
             return Err(error);
         }
         // The writer aborts by itself if this fails.
-        writer.shutdown().await.map_err(|error| self.told("write", object, error.to_string()))
+        writer.shutdown().await.map_err(|error| self.error("write", object, error.to_string()))
     }
 
     async fn piece_of_file(&self, transfer: &Transfer, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
@@ -149,7 +149,7 @@ impl Objects {
             let mut piece = vec![0; usize::try_from(length).map_err(io::Error::other)?];
             File::open(file)?.read_exact_at(&mut piece, range.start).map(|()| piece)
         });
-        read.await.map_err(|error| self.told("read the file for", &transfer.object, error.to_string()))
+        read.await.map_err(|error| self.error("read the file for", &transfer.object, error.to_string()))
     }
 
     /// Downloads objects into files, which must not exist before. Every object must have the expected length;
@@ -168,17 +168,17 @@ impl Objects {
         let length = found.meta.size;
         if length != bytes {
             let other = format!("it has {length} bytes, and not {bytes}");
-            return Err(self.told("use", &object, other));
+            return Err(self.error("use", &object, other));
         }
         let piece = found.bytes().await.map_err(failed)?;
         if piece.len() as u64 != range.end - range.start {
-            return Err(self.told("read", &object, format!("{} bytes came of {range:?}", piece.len())));
+            return Err(self.error("read", &object, format!("{} bytes arrived of {range:?}", piece.len())));
         }
         let written = blocking(move || {
             let file = File::options().create(true).truncate(false).write(true).open(file)?;
             file.write_all_at(&piece, range.start)
         });
-        written.await.map_err(|error| self.told("write the file of", &object, error.to_string()))
+        written.await.map_err(|error| self.error("write the file of", &object, error.to_string()))
     }
 
     /// Deletes objects of a folder. An object that does not exist is no error.
@@ -195,7 +195,7 @@ impl Objects {
 
     /// Returns the error for an object with invalid content.
     pub(crate) fn refuse(&self, object: &str, reason: impl Into<String>) -> StoreError {
-        self.told("use", object, reason.into())
+        self.error("use", object, reason.into())
     }
 
     fn path(&self, object: &str) -> ObjectPath {
@@ -205,11 +205,11 @@ impl Objects {
 
     fn failed(&self, doing: &'static str, object: &str, error: &object_store::Error) -> StoreError {
         let is_missing = matches!(error, object_store::Error::NotFound { .. });
-        let reason = if is_missing { "there is none".to_owned() } else { error.to_string() };
-        StoreError { is_missing, ..self.told(doing, object, reason) }
+        let reason = if is_missing { "it does not exist".to_owned() } else { error.to_string() };
+        StoreError { is_missing, ..self.error(doing, object, reason) }
     }
 
-    fn told(&self, doing: &'static str, object: &str, reason: String) -> StoreError {
+    fn error(&self, doing: &'static str, object: &str, reason: String) -> StoreError {
         let object = format!("{}/{object}", self.url);
         StoreError { doing, object, reason: self.secrets.hide(reason), is_missing: false }
     }

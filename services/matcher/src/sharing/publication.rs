@@ -37,7 +37,7 @@ use crate::sharing::objects::{Objects, StoreError, TRANSFERS_MAX, transfer};
 /// Reasons why a snapshot was not published, or why old ones were not deleted.
 #[derive(Debug, Error)]
 pub(crate) enum PublishError {
-    #[error("cannot keep hold of the snapshot's files: {0}")]
+    #[error("cannot prepare the snapshot's files for publication: {0}")]
     Stage(io::Error),
     #[error(transparent)]
     Manifest(#[from] SegmentError),

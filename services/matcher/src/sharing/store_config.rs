@@ -1,4 +1,4 @@
-//! How the object store is named in a configuration, without ever telling its credentials.
+//! The object store in a configuration. Its credentials are never printed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
-/// Who holds the objects.
+/// The kind of store that holds the objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Provider {
     /// A folder of this machine, or one that is mounted.
@@ -20,19 +20,19 @@ pub(crate) enum Provider {
 
 /// The URL of an object store, such as `file:///var/lib/vigie/snapshots` or `s3://bucket/prefix`.
 ///
-/// Wherever it is printed, user, password and query are left out: an URL that has them is refused, but
-/// refused in words.
+/// User, password and query are never printed: a URL that has them is refused, and the error does not repeat
+/// them.
 #[derive(Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct StoreUrl(String);
 
 impl StoreUrl {
-    /// Of this text. What is wrong with it is told by the configuration's `faults`.
+    /// Creates a URL from a text. The configuration's `faults` reports one that is invalid.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Who holds the objects, and the URL; or what is wrong with it.
+    /// Returns the provider and the URL, or the reason why the URL is invalid.
     pub(crate) fn parse(&self) -> Result<(Provider, Url), &'static str> {
         let url = Url::parse(&self.0).map_err(|_| "is no URL")?;
         let provider = match url.scheme() {
@@ -44,7 +44,7 @@ impl StoreUrl {
         };
         let has_credentials = !url.username().is_empty() || url.password().is_some();
         if has_credentials || url.query().is_some() || url.fragment().is_some() {
-            return Err("must not hold a user, a query or a fragment; credentials are for snapshot_options");
+            return Err("must not hold a user, a query or a fragment; put credentials into snapshot_options");
         }
         let has_host = url.host_str().is_some_and(|host| !host.is_empty());
         match provider {
@@ -61,7 +61,7 @@ impl StoreUrl {
     }
 }
 
-/// What may be printed of it.
+/// Prints the URL without user, password, query and fragment.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Url::parse(&self.0) {
@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for Hidden {
     }
 }
 
-/// Takes `true` and `9000` for what they are written as. Of anything else it does not repeat the value.
+/// Accepts `true` and `9000` as the texts that they are written as. An error never repeats the value.
 struct HiddenVisitor;
 
 impl Visitor<'_> for HiddenVisitor {
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_place_for_objects_is_told() {
+    fn an_invalid_url_is_refused_with_the_reason() {
         let check = |text: &str, expected: Result<Provider, &str>| {
             let parsed = StoreUrl::new(text).parse().map(|(provider, _)| provider);
             match (parsed, expected) {

@@ -38,7 +38,7 @@ pub(crate) struct Held {
     pub(crate) loads: u32,
     /// The number of next digests that are sent wrong, and whether digests are sent at all.
     pub(crate) wrong_digests: u32,
-    pub(crate) tells_digests: bool,
+    pub(crate) sends_digests: bool,
     /// Whether the deployment has a member.
     pub(crate) members_on: bool,
 }
@@ -56,7 +56,7 @@ impl Held {
             change.sequence > after && is_own
         };
         let changes: Vec<Change> = self.changes.iter().filter(follows).cloned().collect();
-        let mut digest = self.tells_digests.then(|| self.replay.digest_of(identity));
+        let mut digest = self.sends_digests.then(|| self.replay.digest_of(identity));
         if let (Some(digest), 1..) = (&mut digest, self.wrong_digests) {
             self.wrong_digests -= 1;
             digest.sums[3] ^= 1;
@@ -135,7 +135,7 @@ impl FakeBank {
             broken_loads: 0,
             loads: 0,
             wrong_digests: 0,
-            tells_digests: true,
+            sends_digests: true,
             members_on: false,
         };
         steps.into_iter().for_each(|step| held.take(step));

@@ -171,7 +171,7 @@ async fn a_shard_loads_the_banks_state_and_follows_from_there() {
 }
 
 #[tokio::test]
-async fn what_changes_while_the_state_is_read_is_told_by_the_log() {
+async fn changes_made_while_the_state_is_read_come_from_the_log() {
     let bank = FakeBank::start(some_steps()).await;
     bank.held().while_loading = vec![
         // Items are released, held, held and released again, and held and then removed.
@@ -214,14 +214,14 @@ async fn a_state_that_is_refused_or_breaks_off_is_asked_for_again() {
 #[tokio::test]
 async fn a_shard_is_not_ready_before_a_digest_was_equal() {
     let bank = FakeBank::start(some_steps()).await;
-    bank.held().tells_digests = false;
+    bank.held().sends_digests = false;
     let head = Sequence(bank.held().replay.sequence);
     let follower = Follower::start(&bank, whole());
     let waits = |one: &ReplicaDescription| {
         one.sequence == head && one.unready_reason.as_deref() == Some("waiting for the bank's digest")
     };
     follower.until("it has everything", waits).await;
-    bank.held().tells_digests = true;
+    bank.held().sends_digests = true;
     follower.check_equal(&bank).await;
     follower.stop().await;
 }

@@ -38,18 +38,18 @@ fn watched(shutdown: &Shutdown) -> (Arc<Replica>, Watcher, Instant) {
     (replica, watcher, Instant::now())
 }
 
-async fn told(watcher: &mut Watcher, begun: Instant) -> (u128, Sequence, bool) {
+async fn described(watcher: &mut Watcher, begun: Instant) -> (u128, Sequence, bool) {
     let description = watcher.next().await.unwrap();
     (begun.elapsed().as_millis(), description.head, description.unready_reason.is_none())
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
+async fn a_watcher_is_notified_of_readiness_at_once_and_of_changes_now_and_then() {
     let shutdown = Shutdown::new();
     let (replica, mut watcher, begun) = watched(&shutdown);
-    assert_eq!(told(&mut watcher, begun).await, (0, Sequence(0), false));
+    assert_eq!(described(&mut watcher, begun).await, (0, Sequence(0), false));
     // Nothing changes.
-    assert_eq!(told(&mut watcher, begun).await, (1_000, Sequence(0), false));
+    assert_eq!(described(&mut watcher, begun).await, (1_000, Sequence(0), false));
     // A change arrives every 10 milliseconds, and the replica becomes ready in between.
     let moving = Arc::clone(&replica);
     tokio::spawn(async move {
@@ -62,13 +62,13 @@ async fn a_watcher_is_told_of_readiness_at_once_and_of_changes_now_and_then() {
         let last = moving.standing().now();
         moving.standing().show(Progress { ready: false, level: false, ..last });
     });
-    assert_eq!(told(&mut watcher, begun).await, (1_100, Sequence(9), false), "just before the tenth");
-    assert_eq!(told(&mut watcher, begun).await, (1_200, Sequence(19), false));
-    assert_eq!(told(&mut watcher, begun).await, (1_250, Sequence(25), true));
-    assert_eq!(told(&mut watcher, begun).await, (1_350, Sequence(34), true));
-    assert_eq!(told(&mut watcher, begun).await, (1_450, Sequence(44), true));
-    assert_eq!(told(&mut watcher, begun).await, (1_505, Sequence(50), false));
-    assert_eq!(told(&mut watcher, begun).await, (2_505, Sequence(50), false));
+    assert_eq!(described(&mut watcher, begun).await, (1_100, Sequence(9), false), "just before the tenth");
+    assert_eq!(described(&mut watcher, begun).await, (1_200, Sequence(19), false));
+    assert_eq!(described(&mut watcher, begun).await, (1_250, Sequence(25), true));
+    assert_eq!(described(&mut watcher, begun).await, (1_350, Sequence(34), true));
+    assert_eq!(described(&mut watcher, begun).await, (1_450, Sequence(44), true));
+    assert_eq!(described(&mut watcher, begun).await, (1_505, Sequence(50), false));
+    assert_eq!(described(&mut watcher, begun).await, (2_505, Sequence(50), false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,7 @@ async fn a_watchers_last_word_is_that_the_replica_is_draining() {
     let shutdown = Shutdown::new();
     let (replica, mut watcher, begun) = watched(&shutdown);
     replica.standing().show(Progress::ready_at(Position(3)));
-    assert_eq!(told(&mut watcher, begun).await, (0, Sequence(3), true));
+    assert_eq!(described(&mut watcher, begun).await, (0, Sequence(3), true));
     let stopping = shutdown.clone();
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(7)).await;
@@ -107,15 +107,15 @@ async fn until(
 }
 
 #[tokio::test]
-async fn a_matcher_tells_over_the_wire_what_it_has_come_to() {
+async fn a_matcher_reports_its_state_over_the_wire() {
     let bank = FakeBank::start(some_steps()).await;
-    bank.held().tells_digests = false;
+    bank.held().sends_digests = false;
     let service = Service::start(&bank, Config::default()).await;
     let mut stream = service.client.watch(WITHIN).await.unwrap();
     let head = Sequence(bank.held().replay.sequence);
     let behind = until(&mut stream, |one| one.sequence == head).await;
     assert_eq!(behind.unready_reason.as_deref(), Some("waiting for the bank's digest"));
-    bank.held().tells_digests = true;
+    bank.held().sends_digests = true;
     until(&mut stream, |one| one.unready_reason.is_none()).await;
     bank.take([Step::Add(0, vec![2, 3])]);
     let moved = until(&mut stream, |one| one.sequence > head).await;
@@ -156,7 +156,7 @@ async fn a_draining_matcher_says_so_and_answers_until_it_stops_listening() {
     let (waited, ()) = tokio::join!(waiting, stopping);
     let refused = waited.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "another replica may get there: {refused}");
-    assert!(begun.elapsed() < WITHIN / 2, "it was not told before its deadline");
+    assert!(begun.elapsed() < WITHIN / 2, "it was not answered before its deadline");
     service.ended().await;
 }
 

@@ -262,7 +262,7 @@ async fn wherever_publishing_stops_one_snapshot_or_the_other_can_be_had() {
         let copy = copy_of(store.path());
         let mut known = uploaded.clone();
         let stopped = publish(&plans, copy.path(), &mut known, |step| step == stops_at).await;
-        assert_eq!(stopped.is_ok(), stops_at == "forgotten", "what is left then is told, and no failure");
+        assert_eq!(stopped.is_ok(), stops_at == "forgotten", "what is left over is logged, and no failure");
         let is_last = matches!(stops_at, "latest" | "forgotten");
         let new = tempfile::tempdir().unwrap();
         let found = bootstrapped(&objects_in(copy.path()), &new).await.unwrap().unwrap();
@@ -444,9 +444,9 @@ async fn a_snapshot_goes_through_s3() {
     // Errors contain no credentials.
     let missing = Objects::open(&url("no-such-bucket"), &options("swordfish")).unwrap();
     let error = missing.read("latest", 100).await.unwrap_err();
-    let told = format!("{error} {error:?} {missing:?}");
-    assert!(!told.contains("swordfish") && told.contains("latest"), "{told}");
+    let printed = format!("{error} {error:?} {missing:?}");
+    assert!(!printed.contains("swordfish") && printed.contains("latest"), "{printed}");
     let error = missing.write("latest", vec![1]).await.unwrap_err();
-    let told = format!("{error} {error:?}");
-    assert!(!told.contains("swordfish") && told.contains("no-such-bucket"), "{told}");
+    let printed = format!("{error} {error:?}");
+    assert!(!printed.contains("swordfish") && printed.contains("no-such-bucket"), "{printed}");
 }

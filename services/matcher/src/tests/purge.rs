@@ -139,7 +139,7 @@ fn what_was_removed_is_in_no_file_after_a_purge() {
     let ago = |age| fed.shard.removals().are_older_than(age);
     assert!(ago(Duration::ZERO) && !ago(Duration::from_secs(3_600)));
 
-    assert!(!fed.shard.clear_removed(&AtomicBool::new(true)).unwrap(), "it was told to stop");
+    assert!(!fed.shard.clear_removed(&AtomicBool::new(true)).unwrap(), "it was asked to stop");
     assert!(ago(Duration::ZERO));
     assert!(fed.shard.clear_removed(&AtomicBool::new(false)).unwrap());
     plan.save(&fed.shard).unwrap();
@@ -190,7 +190,7 @@ fn a_purge_that_fails_is_counted() {
     let replica =
         Replica::new(identity(), StorePlan::new(IndexPlan::default(), None).unwrap(), metrics.clone());
     assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(true)));
-    assert_eq!(metrics.failed_purges(), 0, "it was told to stop");
+    assert_eq!(metrics.failed_purges(), 0, "it was asked to stop");
     // The folder is gone, so nothing can be written.
     fs::remove_dir_all(folder.path()).unwrap();
     assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(false)));

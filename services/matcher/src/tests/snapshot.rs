@@ -258,7 +258,7 @@ fn a_snapshot_that_fails_leaves_the_one_before_and_can_be_tried_again() {
 }
 
 #[test]
-fn any_file_that_is_not_as_it_was_saved_is_told_by_name() {
+fn any_file_that_is_not_as_it_was_saved_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (mut log, plans) = (Log::default(), plan(folder.path()));
     log.take_some(1);

@@ -62,7 +62,7 @@ fn request(kind: usize) -> (Vec<Query>, SearchOptions) {
     (queries, SearchOptions { max_distances, limit: Limit::new(limit).unwrap(), ..SearchOptions::default() })
 }
 
-/// One request of each kind, made before any time is measured.
+/// A request of each kind, made before any time is measured.
 static REQUESTS: LazyLock<[(Vec<Query>, SearchOptions); KINDS]> =
     LazyLock::new(|| std::array::from_fn(request));
 

@@ -35,7 +35,7 @@ fn read_card(document: &str) -> Result<CardVersion, Status> {
     if faults.is_empty() { Ok(card) } else { Err(invalid_fields(faults)) }
 }
 
-/// Why the words are no class of a taxonomy that this bank knows; `None` if they are one.
+/// Returns the reason why the words are no class of a taxonomy that this bank knows; `None` if they are one.
 fn unknown_class(taxonomy: &str, dimension: &str, value: &str) -> Option<String> {
     let known = vigie_consortium::items::taxonomy::taxonomies();
     if !known.contains_key(taxonomy) {

@@ -88,15 +88,15 @@ impl Connector {
         )
         .fetch_one(connection)
         .await
-        .map_err(failed("tell its settings"))?;
+        .map_err(failed("report its settings"))?;
         let settings = ["synchronous_commit", "fsync", "full_page_writes"];
         for (index, setting) in settings.into_iter().enumerate() {
-            let value: String = row.try_get(index).map_err(failed("tell its settings"))?;
+            let value: String = row.try_get(index).map_err(failed("report its settings"))?;
             if value == "off" && !self.allow_unflushed {
                 return Err(StoreError::Unflushed { location: self.location.clone(), setting });
             }
         }
-        if row.try_get(3).map_err(failed("tell its settings"))? {
+        if row.try_get(3).map_err(failed("report its settings"))? {
             return Err(StoreError::ReadOnly { location: self.location.clone() });
         }
         Ok(())

@@ -199,7 +199,7 @@ async fn a_full_disk_refuses_writes_and_the_next_ones_go_through() {
 }
 
 #[tokio::test]
-async fn what_became_of_a_commit_is_told_for_certain_once_its_transaction_has_ended() {
+async fn the_outcome_of_a_commit_is_certain_once_its_transaction_has_ended() {
     let Some(bed) = Bed::postgres() else { return };
     let Bed::Postgres(database) = &bed else { return };
     let store = open(&bed.config()).await;
@@ -215,9 +215,9 @@ async fn what_became_of_a_commit_is_told_for_certain_once_its_transaction_has_en
         tokio::time::sleep(Duration::from_millis(300)).await;
         store.outcome(&batch.head).await.unwrap()
     };
-    let (committed, told) = tokio::join!(store.commit(&batch), asked);
+    let (committed, outcome) = tokio::join!(store.commit(&batch), asked);
     committed.unwrap();
-    assert_eq!(told, Some(true));
+    assert_eq!(outcome, Some(true));
     assert!(matches!(store.commit(&batch).await, Err(CommitError::StaleHead)));
     store.close().await;
 }

@@ -27,7 +27,7 @@ async fn a_sweeper_that_dies_ends_the_bank_at_once_and_the_store_is_closed(bed: 
     gate.set(Fault::SweepPanics);
     // The sweeper may panic before the answer is sent.
     served.delete_bank("a").await.ok();
-    let Served { task, shutdown: _told, .. } = served;
+    let Served { task, shutdown: _kept, .. } = served;
     let ended = tokio::time::timeout(std::time::Duration::from_secs(30), task).await.unwrap();
     assert!(matches!(ended.unwrap(), Err(RunError::Sweeper)));
     assert!(gate.is_closed());
@@ -97,7 +97,7 @@ async fn a_commit_whose_news_was_lost_is_found_to_be_done(bed: Bed) {
 }
 
 async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it(bed: Bed) {
-    let told = match &bed {
+    let answered = match &bed {
         Bed::Sqlite(_) => "done or not",
         // PostgreSQL knows the outcome for certain.
         Bed::Postgres(_) => "nothing was written",
@@ -107,7 +107,7 @@ async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it(bed:
     let served = Served::start_on(config.clone(), store).await;
     served.create_bank("a").await.unwrap();
     gate.set(Fault::UnknownNotDone);
-    refused(served.add_with_key("a", items(0..1), "k").await, Code::Unavailable, told);
+    refused(served.add_with_key("a", items(0..1), "k").await, Code::Unavailable, answered);
     gate.set(Fault::None);
     let done = served.add_with_key("a", items(0..1), "k").await.unwrap();
     assert_eq!(served.add_with_key("a", items(0..1), "k").await.unwrap(), done);

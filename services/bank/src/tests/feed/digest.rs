@@ -5,7 +5,7 @@ use vigie_model::{FeedRange, Item, SetDigest, ShardIdentity};
 use crate::tests::*;
 
 on_both_stores! {
-    every_shard_is_told_what_its_items_come_to_after_every_kind_of_change,
+    every_shard_gets_the_digest_of_its_items_after_every_kind_of_change,
     a_follower_gets_proofs_in_the_course_of_changes_too,
 }
 
@@ -49,7 +49,7 @@ async fn counted(served: &Served, banks: &[&str], shard: ShardIdentity) -> SetDi
     digest
 }
 
-async fn every_shard_is_told_what_its_items_come_to_after_every_kind_of_change(bed: Bed) {
+async fn every_shard_gets_the_digest_of_its_items_after_every_kind_of_change(bed: Bed) {
     let config = bed.config();
     let served = Served::start(config.clone()).await;
     let shard = |shard| ShardIdentity::new(shard, 3).unwrap();

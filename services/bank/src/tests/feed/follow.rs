@@ -12,7 +12,7 @@ use crate::tests::*;
 on_both_stores! {
     a_follower_resumes_at_any_cursor,
     a_follower_hears_of_the_head_at_once_and_then_in_every_silence,
-    a_shard_is_told_of_progress_without_changes_of_its_own,
+    a_shard_receives_progress_without_changes_of_its_own,
     a_cursor_beyond_the_head_is_refused,
     a_log_keeps_its_id_and_its_followers_over_a_restart,
     a_follower_that_waits_for_its_turn_hears_signs_of_life,
@@ -175,7 +175,7 @@ async fn a_follower_hears_of_the_head_at_once_and_then_in_every_silence(bed: Bed
     served.stop().await;
 }
 
-async fn a_shard_is_told_of_progress_without_changes_of_its_own(bed: Bed) {
+async fn a_shard_receives_progress_without_changes_of_its_own(bed: Bed) {
     let config = bed.config();
     let served = Served::start(config).await;
     served.create_bank("a").await.unwrap();

@@ -14,7 +14,7 @@ use crate::verify;
 
 on_both_stores! {
     an_item_is_listed_while_it_is_the_banks_own_and_matches,
-    a_list_tells_nothing_of_other_banks,
+    a_list_reveals_nothing_of_other_banks,
     a_list_that_has_gone_another_way_is_refused,
     the_items_of_an_older_build_are_listed,
     the_list_of_a_deleted_bank_is_swept,
@@ -187,7 +187,7 @@ async fn an_item_is_listed_while_it_is_the_banks_own_and_matches(bed: Bed) {
 
 /// Two banks have the same items in the same order, one of them among other writes: their lists differ only
 /// in keys.
-async fn a_list_tells_nothing_of_other_banks(bed: Bed) {
+async fn a_list_reveals_nothing_of_other_banks(bed: Bed) {
     let served = Served::start(bed.config()).await;
     for bank in ["a", "b", "c"] {
         served.create_bank(bank).await.unwrap();

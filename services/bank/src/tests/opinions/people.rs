@@ -11,7 +11,7 @@ use crate::tests::*;
 
 /// The most time that the bank may take to check its items.
 const WITHIN: Duration = Duration::from_secs(30);
-/// One day, in milliseconds.
+/// A day, in milliseconds.
 pub(super) const DAY_MS: u64 = 86_400_000;
 
 /// The bank `known` of `acme`, a reviewer of `acme`, and a reviewer of each of the members `one`, `two` and

@@ -249,14 +249,14 @@ async fn an_altered_store_of_an_older_build_is_refused_and_left_as_it_was(bed: B
         ),
     ];
     for old in [OLD, CUT] {
-        for (statement, told) in &faults {
+        for (statement, fault) in &faults {
             let bed = bed.with(old);
             bed.alter(statement).await;
             let before = (bed.state().await, bed.old_log().await);
             let refusal = migrate(&bed.config()).await.unwrap_err();
             let text = with_causes(&refusal);
             assert!(text.contains("it was not migrated and is as it was"), "{text}");
-            assert!(text.contains(told), "{text}");
+            assert!(text.contains(fault), "{text}");
             assert_eq!((bed.state().await, bed.old_log().await), before);
         }
     }

@@ -7,7 +7,7 @@ use crate::tests::*;
 use crate::{VerifyError, verify};
 
 on_both_stores! {
-    a_purge_is_told_from_a_forgery,
+    a_purge_is_distinguished_from_a_forgery,
     a_change_that_is_there_twice_is_found,
     a_follower_that_needs_a_purged_change_is_sent_to_load_the_state,
     a_purge_disturbs_nothing_else,
@@ -33,7 +33,7 @@ async fn purged(bed: &Bed) -> (Bed, Config) {
     (bed, config)
 }
 
-async fn a_purge_is_told_from_a_forgery(bed: Bed) {
+async fn a_purge_is_distinguished_from_a_forgery(bed: Bed) {
     let (at, config) = purged(&bed).await;
     let verified = verify(&config).await.unwrap();
     assert_eq!(verified.head.sequence, Sequence(42));
@@ -63,11 +63,11 @@ async fn a_purge_is_told_from_a_forgery(bed: Bed) {
             "changes 2 to 41",
         ),
     ];
-    for (statement, told) in statements {
+    for (statement, fault) in statements {
         let (at, config) = purged(&bed).await;
         at.alter(&statement).await;
         let error = verify(&config).await.unwrap_err();
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.to_string().contains(fault), "{error}");
     }
     // A living item whose change was purged is compared with the digest of its change.
     let (at, config) = purged(&bed).await;

@@ -61,10 +61,11 @@ async fn following_and_write_back_stop_apart_and_both_are_reported() {
     let variables = Arc::clone(&environment);
     let vault = Vault::new(None, move |name| variables.lock().unwrap().get(name).cloned());
     let (telemetry, shutdown) = (Telemetry::default(), Shutdown::new());
-    let (of_bank, told, stop, clock) = (bank.clone(), telemetry.clone(), shutdown.clone(), clock(&model));
+    let (of_bank, own_telemetry, stop, clock) =
+        (bank.clone(), telemetry.clone(), shutdown.clone(), clock(&model));
     let process = Config { retries_max: 0, ..Config::default() };
     let running = tokio::spawn(async move {
-        run_on(&process, of_bank, fetch, vault, clock, stop, &told).await.unwrap();
+        run_on(&process, of_bank, fetch, vault, clock, stop, &own_telemetry).await.unwrap();
     });
 
     // Without the keys of write-back, the exchange follows, and reports which key is missing.

@@ -213,7 +213,7 @@ fn a_search_of_a_set_is_that_of_a_deployment_with_its_banks_alone() {
         None => {
             let seeds = number("VIGIE_SEEDS").unwrap_or(200);
             let count: usize = (0..seeds).map(trial).sum();
-            assert!(count as u64 > 20 * seeds, "{count} items found: too few to tell anything");
+            assert!(count as u64 > 20 * seeds, "{count} items found: too few to prove anything");
         }
     }
 }

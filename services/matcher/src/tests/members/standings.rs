@@ -63,8 +63,8 @@ fn an_item_in_probation_is_found_by_its_contributor_alone() {
     let check = |member: Option<MemberId>, with_aside: bool, expected: &[(u64, Option<bool>)]| {
         let result = ask(&shard, &hash, &options(member, with_aside));
         let aside = |found: &vigie_model::Match| found.facts.as_ref().map(|facts| facts.is_aside);
-        let told: Vec<_> = result.matches.iter().map(|found| (found.item.0, aside(found))).collect();
-        assert_eq!(told, expected, "{member:?} {with_aside}");
+        let answered: Vec<_> = result.matches.iter().map(|found| (found.item.0, aside(found))).collect();
+        assert_eq!(answered, expected, "{member:?} {with_aside}");
         // The answer reports that items were left out.
         let is_there = !with_aside && expected.len() < 2;
         assert_eq!(result.set_aside, is_there, "{member:?} {with_aside}");

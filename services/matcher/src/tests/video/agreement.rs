@@ -154,7 +154,7 @@ fn check(seed: u64) -> usize {
             assert_eq!(answer.limit_reached, expected.len() > limit, "seed {seed}");
             assert_eq!(answer.common_frames, 0);
             expected.truncate(limit);
-            let told: Vec<Expected> = answer
+            let found: Vec<Expected> = answer
                 .matches
                 .into_iter()
                 .map(|one| Expected {
@@ -166,7 +166,7 @@ fn check(seed: u64) -> usize {
                     video: one.video.map(|video| (video.query, video.item, video.rules.iter().collect())),
                 })
                 .collect();
-            assert_eq!(told, expected, "seed {seed}");
+            assert_eq!(found, expected, "seed {seed}");
             check_threatexchange(&world, &query, seed);
             answered += expected.len();
         }
@@ -190,10 +190,10 @@ fn check_threatexchange(world: &World, query: &[(Sample, Variant)], seed: u64) {
     let video_rules = VideoRules::new([rule]).unwrap();
     let options = SearchOptions { video_rules, ..SearchOptions::default() };
     let only = [(Sample::Video(asked.clone()), *variant)];
-    let mut told: Vec<ItemId> =
+    let mut found: Vec<ItemId> =
         world.search(&only, &options).matches.into_iter().map(|one| one.item).collect();
-    told.sort_unstable();
-    assert_eq!(told, expected, "seed {seed}");
+    found.sort_unstable();
+    assert_eq!(found, expected, "seed {seed}");
 }
 
 /// Checks the cases of these seeds. Most of them must find something.

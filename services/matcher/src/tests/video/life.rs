@@ -133,9 +133,9 @@ fn videos_are_found_again_after_a_restart() {
     world.shards = vec![restored];
     world.remove(gone);
     let expected: Vec<Vec<u64>> = world.items.keys().map(|item| vec![item.0]).collect();
-    let told: Vec<Vec<u64>> = videos.iter().map(|hashes| found(&world.shards[0], hashes)).collect();
-    assert!(told[4].is_empty());
-    assert!(told.iter().filter(|told| !told.is_empty()).eq(&expected));
+    let answered: Vec<Vec<u64>> = videos.iter().map(|hashes| found(&world.shards[0], hashes)).collect();
+    assert!(answered[4].is_empty());
+    assert!(answered.iter().filter(|items| !items.is_empty()).eq(&expected));
     assert_eq!(rows(&world.shards[0]), [57, 133]);
     world.audit();
 }

@@ -23,7 +23,7 @@ impl Sample {
     }
 }
 
-/// One expected item of an answer.
+/// An expected item of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) item: ItemId,

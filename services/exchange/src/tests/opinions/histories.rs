@@ -34,7 +34,7 @@ struct Crash {
 }
 
 /// Sends the changes of each stage to a programme, with a crash in each. Returns the number of all requests.
-fn tell(programme: Programme, stages: &[Vec<Says>], crash: Crash) -> u64 {
+fn send_stages(programme: Programme, stages: &[Vec<Says>], crash: Crash) -> u64 {
     let crash_at: Arc<Mutex<Option<(u64, bool)>>> = Arc::default();
     let at = Arc::clone(&crash_at);
     let bed = Bed::with(programme, move |count, _| {
@@ -52,7 +52,7 @@ fn tell(programme: Programme, stages: &[Vec<Says>], crash: Crash) -> u64 {
         bed.bank.lock().fail = crash.write;
         let mut rounds = 0;
         loop {
-            match block_on(bed.tell(false)) {
+            match block_on(bed.round(false)) {
                 Ok((_, alarm)) => {
                     assert_eq!(alarm, None);
                     break;
@@ -69,7 +69,7 @@ fn tell(programme: Programme, stages: &[Vec<Says>], crash: Crash) -> u64 {
     let requests = bed.heard.lock().unwrap().requests;
     // Without news, nothing is sent again, and nothing is stored.
     let before = bed.bank.lock().parts.len();
-    block_on(bed.tell(false)).unwrap();
+    block_on(bed.round(false)).unwrap();
     assert_eq!((bed.heard.lock().unwrap().requests, bed.bank.lock().parts.len()), (requests, before));
     requests
 }
@@ -104,17 +104,17 @@ fn stages() -> Vec<Vec<Says>> {
 #[test]
 fn a_crash_at_any_request_or_write_changes_nothing_in_the_end() {
     for programme in HEARERS {
-        let requests = tell(programme, &stages(), Crash::default());
+        let requests = send_stages(programme, &stages(), Crash::default());
         assert!(requests > 3, "{programme:?}");
         for request in 0..requests {
             for is_heard in [false, true] {
-                tell(programme, &stages(), Crash { request: Some((request, is_heard)), write: None });
+                send_stages(programme, &stages(), Crash { request: Some((request, is_heard)), write: None });
             }
         }
         for write in 0..6 {
             for failing in [Failing::Before, Failing::After] {
                 for request in [None, Some((0, true)), Some((1, false))] {
-                    tell(programme, &stages(), Crash { request, write: Some((write, failing)) });
+                    send_stages(programme, &stages(), Crash { request, write: Some((write, failing)) });
                 }
             }
         }
@@ -125,7 +125,7 @@ fn a_crash_at_any_request_or_write_changes_nothing_in_the_end() {
 #[test]
 fn changes_while_a_round_runs_are_not_missed() {
     for programme in HEARERS {
-        let requests = tell(programme, &stages(), Crash::default());
+        let requests = send_stages(programme, &stages(), Crash::default());
         for at in 0..requests {
             let bank: Arc<Mutex<Option<crate::tests::memory::MemoryBank>>> = Arc::default();
             let changed = Arc::clone(&bank);
@@ -144,7 +144,7 @@ fn changes_while_a_round_runs_are_not_missed() {
             let all: Vec<Says> = (1..9).flat_map(|number| [Add(number), Item(number, Positive)]).collect();
             bed.change(&all);
             for _ in 0..2 {
-                block_on(bed.tell(false)).unwrap();
+                block_on(bed.round(false)).unwrap();
             }
             bed.check(&format!("changed at request {at}"));
         }
@@ -179,6 +179,6 @@ proptest! {
         // An opinion that was withdrawn before the first round was never sent.
         let mut stages = stages;
         stages.insert(0, Vec::new());
-        tell(programme, &stages, Crash { request, write });
+        send_stages(programme, &stages, Crash { request, write });
     }
 }

@@ -27,7 +27,7 @@ async fn report(bank: &MemoryBank, fits: impl Fn(&Report) -> bool) -> Report {
 }
 
 #[tokio::test(start_paused = true)]
-async fn opinions_are_told_in_the_rounds_of_the_exchange_and_refusals_are_reported() {
+async fn opinions_are_sent_in_the_rounds_of_the_exchange_and_refusals_are_reported() {
     let bed = Bed::new(Programme::StopNcii);
     let (bank, heard) = (bed.bank.clone(), Arc::clone(&bed.heard));
     bed.change(&[Add(1), Add(2), AddOther(3), Item(1, Positive), Item(2, Negative), Item(3, Negative)]);
@@ -42,11 +42,11 @@ async fn opinions_are_told_in_the_rounds_of_the_exchange_and_refusals_are_report
     let variables = Arc::clone(&environment);
     let vault = Vault::new(None, move |name| variables.lock().unwrap().get(name).cloned());
     let (telemetry, shutdown) = (Telemetry::default(), Shutdown::new());
-    let (of_bank, told, stop, clock) =
+    let (of_bank, own_telemetry, stop, clock) =
         (bank.clone(), telemetry.clone(), shutdown.clone(), clock(&Arc::default()));
     let process = Config { retries_max: 0, ..Config::default() };
     let running = tokio::spawn(async move {
-        run_on(&process, of_bank, bed, vault, clock, stop, &told).await.unwrap();
+        run_on(&process, of_bank, bed, vault, clock, stop, &own_telemetry).await.unwrap();
     });
 
     // Without the key for opinions, the exchange follows, and reports which key is missing.

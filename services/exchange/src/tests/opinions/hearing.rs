@@ -16,7 +16,7 @@ use crate::bank::Lease;
 use crate::credentials::Credentials;
 use crate::cursor::{Cursor, SaidPlace};
 use crate::following::alarm::{Alarm, Failure};
-use crate::following::feedback::Telling;
+use crate::following::feedback::FeedbackRound;
 use crate::following::round::Done;
 use crate::secret::Secret;
 use crate::sources::settings::Settings;
@@ -98,7 +98,7 @@ impl Bed {
     }
 
     /// Runs one round, like a process that has just started.
-    pub(super) async fn tell(&self, is_asked: bool) -> Result<(Done, Option<Alarm>), Failure> {
+    pub(super) async fn round(&self, is_asked: bool) -> Result<(Done, Option<Alarm>), Failure> {
         let exchange = self.bank.only();
         let (settings, common) = Settings::parse(exchange.api.parse().unwrap(), &exchange.config).unwrap();
         let fields = ["feedback_key", "subscription_key", "user", "password"];
@@ -107,7 +107,7 @@ impl Bed {
             Credentials::of(fields.map(|field| (field, field.to_owned())).into_iter().chain(token));
         let hearer = feedback::open(&settings, &common.feedback.unwrap(), &credentials).unwrap();
         let (lease, key) = (Lease(self.bank.lock().lease), Secret::new(String::new()));
-        let round = Telling {
+        let round = FeedbackRound {
             bank: &self.bank,
             fetch: self,
             lease: &lease,
