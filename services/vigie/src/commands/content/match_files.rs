@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_still_of_a_video_is_told_with_the_time_of_its_frame() {
+    fn a_still_of_a_video_is_described_with_the_time_of_its_frame() {
         let mut found = Match {
             item: ItemId(2),
             bank: BankId(1),

@@ -69,7 +69,7 @@ impl NewKey {
         if let Some(file) = &mut file {
             file.is_kept = true;
         }
-        let mut object = told(done, made, output)?;
+        let mut object = note_change(done, made, output)?;
         let delivered = match file {
             Some(mut file) => {
                 // A bank of a version that does not accept a key for a rotation has generated one itself.
@@ -117,15 +117,15 @@ impl NewKey {
             }
         };
         output.note(format!(
-            "it is not known whether a principal has the new key, which is {place}: `vigie whoami` with it tells. If it is refused \
-             after a minute, throw it away and try again"
+            "it is not known whether a principal has the new key, which is {place}: run `vigie whoami` with it. If the key is still \
+             refused after a minute, throw it away and try again"
         ));
         error.into()
     }
 }
 
 /// Prints the change of a principal, and returns its object for `--json`.
-pub(super) fn told(
+pub(super) fn note_change(
     done: &str,
     made: &Written<PrincipalWithKey>,
     output: &mut Output,
