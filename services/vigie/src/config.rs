@@ -285,7 +285,9 @@ fn telemetry(table: &Table, faults: &mut Vec<String>) -> TelemetryConfig {
     faults.extend(found.filter(|fault| fitted.is_of_a_value(fault)));
     let config = fitted.config;
     if config.listen.is_some_and(|listen| listen.port() != 0 && is_taken(table, listen)) {
-        faults.push(format!("{TELEMETRY}.listen: is where the role listens already"));
+        faults.push(format!(
+            "{TELEMETRY}.listen: is the address that the role itself listens on; choose another port"
+        ));
     }
     config
 }

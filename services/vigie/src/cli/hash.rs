@@ -47,7 +47,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if (0.0..=SECONDS_PER_HASH_MAX).contains(&seconds) {
         Ok(seconds)
     } else {
-        Err(format!("is {seconds}; from 0 (every frame) to {SECONDS_PER_HASH_MAX} seconds can be asked for"))
+        Err(format!("is {seconds}; it must be from 0 (every frame) to {SECONDS_PER_HASH_MAX} seconds"))
     }
 }
 

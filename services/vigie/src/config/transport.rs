@@ -32,7 +32,8 @@ impl Transport {
             None => false,
             Some(Value::Boolean(allowed)) => *allowed,
             Some(value) => {
-                faults.push(format!("{ALLOW_PLAINTEXT}: is a {}; it is true or false", value.type_str()));
+                faults
+                    .push(format!("{ALLOW_PLAINTEXT}: is a {}; it must be true or false", value.type_str()));
                 false
             }
         };

@@ -144,7 +144,7 @@ async fn change(
     let (client, read) = newest(one, output).await?;
     let before = read.card.card();
     let changed = ModelCard::try_from(change(before.draft()))
-        .map_err(|faults| anyhow::anyhow!("the card of {} cannot be so:\n{faults}", one.name))?;
+        .map_err(|faults| anyhow::anyhow!("the changed card of {} would be invalid:\n{faults}", one.name))?;
     if changed == *before {
         let (mode, state, version) = (page::mode(before), page::state(before), read.newest_version);
         let words = if before.state() == State::Retired { "retired" } else { mode };

@@ -157,7 +157,7 @@ impl KeyFile {
     pub(crate) fn create(path: PathBuf) -> anyhow::Result<Self> {
         let opened = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = opened.with_context(|| {
-            format!("cannot create {} for the key: it must not be there yet", path.display())
+            format!("cannot create {} for the key: the file must not exist yet", path.display())
         })?;
         Ok(Self { path, file, is_kept: false })
     }
