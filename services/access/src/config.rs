@@ -21,9 +21,9 @@ const NAMES_MAX: usize = 256;
 pub struct AccessConfig {
     /// Certificates, tokens of identity providers, and the limit of failed attempts.
     pub credentials: CredentialsConfig,
-    /// A file with a secret of 32 to 1,024 bytes, by which digests of API keys are keyed: the same for the
-    /// bank and all frontends, and never another once there are keys. Without it a copy of the bank's store
-    /// is enough to check a guessed key, which has 256 bits.
+    /// A file with a secret of 32 to 1,024 bytes, which keys the digests of API keys. It must be the same for
+    /// the bank and all frontends, and must not change once there are keys. Without it, a copy of the bank's
+    /// store is enough to check a guessed key, which has 256 bits.
     #[schemars(extend("x-value" = "FILE"))]
     pub pepper: Option<PathBuf>,
 }
@@ -51,19 +51,19 @@ impl AccessConfig {
     }
 }
 
-/// The processes of one deployment, as they know each other: by a key that they share, by the names in their
-/// certificates, or both.
+/// The processes of one deployment, which recognise each other by a key that they share, by the names in
+/// their certificates, or by both.
 ///
-/// Where nothing is set, a process takes every caller for one of its own, as far as its certificates let it
+/// If nothing is set, a process accepts every caller as a process of the deployment, as far as TLS lets it
 /// in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProcessesConfig {
-    /// A file with a secret of 32 to 1,024 bytes that all processes of the deployment share: `openssl rand
-    /// -hex 32`. Needed where there are members and processes show no certificates.
+    /// A file with a secret of 32 to 1,024 bytes that all processes of the deployment share, such as the
+    /// output of `openssl rand -hex 32`. Required if there are members and processes show no certificates.
     #[schemars(extend("x-value" = "FILE"))]
     pub cluster_key: Option<PathBuf>,
-    /// The names in the certificates of frontends and gateways, whole, at most 256.
+    /// The complete names in the certificates of frontends and gateways, at most 256.
     #[schemars(length(max = NAMES_MAX), extend("x-value" = "NAME"))]
     pub frontend_names: Vec<String>,
     /// The names in the certificates of coordinators, at most 256.

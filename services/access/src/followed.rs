@@ -38,17 +38,18 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Marks that nothing was read yet.
 const NEVER: u64 = u64::MAX;
 
-/// Where the directory of members comes from, and how old it may be.
+/// The source of the directory of members, and its greatest age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DirectoryConfig {
-    /// The banks, such as `http://127.0.0.1:7742`, at most 64, of which one serves. None: this server knows
-    /// no members, and answers every caller; a deployment with members does not serve it.
+    /// The endpoints of the banks, such as `http://127.0.0.1:7742`, at most 64, of which one serves. Without
+    /// any, this server knows no members and answers every caller; a deployment with members does not serve
+    /// it.
     #[schemars(length(max = BANKS_MAX), extend("x-value" = "URL"))]
     pub bank: Vec<String>,
-    /// The longest time since the request that confirmed the directory, in milliseconds. With an older one
-    /// every call is refused with `UNAVAILABLE`, so nothing that was revoked works longer. Without members
-    /// there is no such limit.
+    /// The greatest age of the directory, in milliseconds since the request that confirmed it. With an older
+    /// one every call is refused with `UNAVAILABLE`, so that nothing revoked works longer than this. Without
+    /// members there is no such limit.
     #[schemars(range(min = 1_000, max = 60_000))]
     pub age_ms_max: u64,
 }

@@ -59,7 +59,7 @@ pub struct Config {
     pub directory: DirectoryConfig,
     /// The credentials of operators.
     pub access: AccessConfig,
-    /// The processes of the deployment: those that may call this one, where any is named.
+    /// The processes of the deployment that may call this one, if a key or names are set.
     pub processes: ProcessesConfig,
 }
 

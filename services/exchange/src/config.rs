@@ -43,8 +43,8 @@ pub struct Config {
     /// own. Programmes recommend 10 minutes to a day.
     #[schemars(range(min = 10, max = INTERVAL_SECONDS_MAX))]
     pub interval_seconds: u64,
-    /// The share of its records, in percent, that one round of an exchange may remove. A round that would
-    /// remove more, and more than 10, stops with an alarm, and removes nothing.
+    /// The largest share of an exchange's records, in percent, that one round may remove. A round that would
+    /// remove more, and more than 10 records, stops with an alarm and removes nothing.
     #[schemars(range(max = 100))]
     pub removal_percent_max: u8,
     /// Rounds that run at once; further ones wait.

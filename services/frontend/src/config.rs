@@ -75,9 +75,9 @@ pub struct Config {
     #[schemars(extend("x-value" = "FILE"))]
     pub decoder_program: Option<PathBuf>,
     /// The program `ffmpeg`, which decodes videos, JPEG 2000, HEIC and JPEG XL, each time in a process
-    /// without rights: a path, or a name that is looked for in `PATH` and where programs usually are. For
-    /// videos `ffprobe` has to be beside it. If it is empty, none is looked for. Without it such files are
-    /// searched by their digests alone.
+    /// without rights: a path, or a name that is searched for in `PATH` and in the usual folders. Videos also
+    /// need `ffprobe` in the same folder. Empty for no program. Without it such files are searched only by
+    /// their digests.
     #[schemars(extend("x-value" = "PROGRAM"))]
     pub ffmpeg: PathBuf,
     /// Frames or pages of one image file that are decoded; the answer says how many were left out.
@@ -137,7 +137,7 @@ pub struct Config {
     pub directory: DirectoryConfig,
     /// Credentials of members.
     pub access: AccessConfig,
-    /// The processes of the deployment, as which this one calls the others.
+    /// The processes of the deployment. With its `cluster_key` the frontend authenticates to the others.
     pub processes: ProcessesConfig,
     /// The servers of this process, where others of it call the frontend as a function. It is known by the
     /// address where it listens.

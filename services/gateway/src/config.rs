@@ -88,7 +88,7 @@ pub struct Config {
     pub directory: DirectoryConfig,
     /// Credentials of members.
     pub access: AccessConfig,
-    /// The processes of the deployment, as one of which this one reads the directory.
+    /// The processes of the deployment. With its `cluster_key` the gateway authenticates to the bank.
     pub processes: ProcessesConfig,
 }
 

@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The commands and arguments of `vigie`, with their help texts.
 
 mod setup;
 mod items;
@@ -72,18 +72,19 @@ pub(crate) use when::When;
 
 /// Vigie recognises known images, exactly.
 ///
-/// It works on fingerprints (PDQ, MD5, SHA-256) that trusted organisations share; no image is ever kept.
-/// Start with `vigie demo`, then `vigie up`.
+/// Vigie compares fingerprints (PDQ, MD5, SHA-256) that trusted organisations share, and never keeps an
+/// image. Start with `vigie demo`, then `vigie up`.
 #[derive(Debug, Parser)]
 #[command(name = "vigie", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Print JSON, one object a line, for scripts
     #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
-    /// What to log to standard error, such as `info` or `warn,vigie_matcher=debug`
+    /// Levels to log at, such as `info` or `warn,vigie_matcher=debug` [default: `info` for a role, `warn` for
+    /// `vigie up`, or else `error`]
     #[arg(long, global = true, help_heading = GLOBAL, env = "VIGIE_LOG", value_name = "FILTER")]
     pub(crate) log: Option<String>,
-    /// What a log line looks like
+    /// The format of log lines
     #[arg(
         long,
         global = true,
@@ -93,12 +94,12 @@ pub struct Cli {
         default_value = "text"
     )]
     pub(crate) log_format: LogFormat,
-    /// What to do
+    /// The command
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// Where `--help` shows the options that every command has.
+/// The heading in `--help` of the options that every command has.
 const GLOBAL: &str = "Global options";
 
 const EXIT_CODES: &str = "Exit codes:
@@ -112,24 +113,24 @@ const EXIT_CODES: &str = "Exit codes:
   10  with `match --exit-code`: something matched, whatever else happened
   130 stopped by Ctrl-C; what was done is reported
 
-Colours: on terminals, unless NO_COLOR is set; CLICOLOR_FORCE=1 has them anywhere.
+Colours: on terminals, unless NO_COLOR is set; CLICOLOR_FORCE=1 forces them everywhere.
 `vigie config show` lists every key of a configuration.";
 
-/// See [`Cli::log_format`].
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For a person at a terminal
     Text,
-    /// One JSON object a line
+    /// A JSON object on each line
     Json,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the whole thing at work: a cluster, a bank of drawn pictures, altered copies recognised
+    /// Run a demonstration: start a cluster, bank drawn pictures, and recognise altered copies of them
     Demo(DemoArgs),
-    /// Run a whole cluster in this process: bank, matchers, coordinator, frontend
+    /// Run a whole cluster in this process: bank, matchers, coordinator, frontend, gateway
     Up(UpArgs),
     /// Ask the cluster whether images or hashes are known
     Match(MatchArgs),
@@ -147,12 +148,12 @@ pub(crate) enum Command {
     /// List and resolve disputes: items that members ask the owner of a bank to look at again
     #[command(subcommand)]
     Dispute(DisputeCommand),
-    /// Show for whom calls are made, with which roles and limits
+    /// Show the member and principal that calls are made as, with their roles and limits
     Whoami(BankAddressArgs),
-    /// Keep members: the organisations that share a deployment
+    /// Manage members: the organisations that share a deployment
     #[command(subcommand)]
     Member(MemberCommand),
-    /// Keep principals: the machines and people of a member, with their credentials and roles
+    /// Manage principals: the machines and people of a member, with their credentials and roles
     #[command(subcommand)]
     Principal(PrincipalCommand),
     /// Share banks with other members
@@ -173,16 +174,15 @@ pub(crate) enum Command {
     /// Set, show and try the policy: rules from matches to a verdict
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Run the process that follows hash-sharing programmes, or keep the exchanges that it follows
+    /// Run the process that follows hash-sharing programmes, or manage the exchanges that it follows
     #[command(subcommand)]
     Exchange(ExchangeCommand),
     /// Send reports of suspected material to the reviewers, and decide on them
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Explain a decision of which there is a record: the items, banks, rule and version by which it was
-    /// taken, and the opinions of that time
+    /// Explain a recorded decision: its items, banks, policy rule and version, and the opinions of that time
     Explain(ExplainArgs),
-    /// List decisions of which there are records, set what became of them, write statements of reasons
+    /// List recorded decisions, set their outcomes, and write statements of reasons
     #[command(subcommand)]
     Decision(DecisionCommand),
     /// Track referrals and removal orders of authorised bodies to their outcomes
@@ -191,22 +191,22 @@ pub(crate) enum Command {
     /// Open and close incidents, each with a bank that its subscribers search at once
     #[command(subcommand)]
     Incident(IncidentCommand),
-    /// Read and check the audit: the record of who did what, whose entries nobody can change unseen
+    /// Read and check the audit: the record of who did what, in which any later change is detected
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Print the published statistics of a period: counts by month, bank, class, member and verdict
     ///
     /// Numbers of other members below 10, and what would reveal them, are suppressed.
     Statistics(StatisticsArgs),
-    /// Show what answers, the topology, how far each part has come, and what is banked
+    /// Show which parts answer, the topology, the sequence that each part has reached, and the banked hashes
     Status(StatusArgs),
-    /// Prove a running cluster: add a drawn picture, recognise it, remove it, recognise it no more
+    /// Test a running cluster: add a drawn picture, match it, remove it, and check that it no longer matches
     ///
-    /// Nothing stays: the trial's bank and item are removed when it succeeds, fails or is stopped (Ctrl-C,
-    /// SIGTERM). A trial that is killed (SIGKILL) leaves its bank, with one item of a drawn picture; a later
-    /// trial deletes it, from 15 seconds after the killed one's --timeout-ms on.
+    /// The trial's bank and item are removed when it succeeds, fails or is stopped (Ctrl-C, SIGTERM). A trial
+    /// that is killed (SIGKILL) leaves its bank, with one item of a drawn picture; a later trial deletes it,
+    /// 15 seconds after the --timeout-ms of the killed one is over.
     Try(TryArgs),
-    /// Ask a running role whether it is ready: what a health check of its container runs
+    /// Ask a running role whether it is ready, as a health check of its container does
     Health(HealthArgs),
     /// Run one matcher
     Matcher(RoleArgs),
@@ -222,15 +222,15 @@ pub(crate) enum Command {
     /// Make certificates for development
     #[command(subcommand)]
     Tls(TlsCommand),
-    /// Print the script by which a shell completes this command line
+    /// Print the completion script for a shell
     Completions(CompletionsArgs),
     /// Write manual pages
     Man(ManArgs),
-    /// Write the descriptors of all services, of which clients in other languages are generated
+    /// Write the protobuf descriptors of all services, from which clients in other languages are generated
     Descriptors(DescriptorsArgs),
 }
 
-/// Where the frontend is.
+/// The address of the frontend.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FrontendArgs {
     /// The frontend to ask
@@ -244,10 +244,10 @@ pub(crate) struct FrontendArgs {
     pub(crate) tls: TlsArgs,
 }
 
-/// Where the bank is.
+/// The address of the bank.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BankAddressArgs {
-    /// The bank to call; of several banks on one database, separated by commas, the serving one is called
+    /// The bank to call, or several on one database, separated by commas: the serving one is called
     #[arg(
         long = "bank-url",
         env = "VIGIE_BANK",
@@ -259,7 +259,7 @@ pub(crate) struct BankAddressArgs {
     /// How long a call may take, retries included, in milliseconds
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
     pub(crate) timeout_ms: u64,
-    /// How long to try where no connection can be made, in milliseconds
+    /// How long to keep trying to connect, in milliseconds
     #[arg(long, default_value_t = 2_000, value_name = "MS")]
     pub(crate) connect_timeout_ms: u64,
     /// How it is reached
@@ -294,44 +294,41 @@ pub(crate) struct UpArgs {
     /// key to operator.key in the data folder. From then on every call needs a credential
     #[arg(long)]
     pub(crate) consortium: bool,
-    /// Shards, each served by one matcher of this process. More than one are for trying things out: one is
-    /// the quickest
+    /// Shards, each with a matcher of this process, 1 to 256; one is the fastest, more are for experiments
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) shards: u16,
-    /// First of the loopback ports: frontend here, then coordinator, bank, and matchers from the tenth on;
-    /// 0 takes any that are free
+    /// First of the loopback ports, for the frontend; the coordinator, the bank and a classifier use the
+    /// ports 1, 2 and 6 after it, and matchers those from 10 after it on. 0 uses any free ports
     #[arg(long, default_value_t = 7740)]
     pub(crate) port: u16,
-    /// Serve HTTP here, or `off`: HMA's REST API and our own [default: the fortieth port after the first,
+    /// The address for HTTP (HMA's REST API and Vigie's own), or `off` [default: the port 40 after --port,
     /// 127.0.0.1:7780]
     #[arg(long, value_parser = http_at, value_name = "ADDRESS:PORT|off")]
     pub(crate) http: Option<HttpAt>,
-    /// Let pictures be fetched over HTTP (`url=`) from this host, though its address is of this machine or of
-    /// a local network; may be given again. Any host of the public network may be fetched from
+    /// Allow clients to have pictures fetched (`url=`) from this host, even if its address is of this machine
+    /// or of a local network; may be given again. Hosts of the public network are always allowed
     #[arg(long, value_name = "HOST")]
     pub(crate) fetch_private: Vec<String>,
-    /// Let clients without a credential address the HTTP side by this name, beside localhost and IP
-    /// addresses; may be given again
+    /// Accept this host name from HTTP clients without a credential, beside localhost and IP addresses; may
+    /// be given again
     #[arg(long, value_name = "HOST")]
     pub(crate) http_host: Vec<String>,
     /// Credentials of hash-sharing programmes: a folder with a file for each exchange or interface,
-    /// `field=value` a line; what is in no file is looked for in the variables
+    /// `field=value` a line; a field that is in no file is read from the variable
     /// VIGIE_EXCHANGE_<EXCHANGE>_<FIELD> [default: credentials in the data folder]
     #[arg(long, value_name = "DIR")]
     pub(crate) exchange_credentials: Option<PathBuf>,
     /// The folder of the files that exchanges may follow [default: none]
     #[arg(long, value_name = "DIR")]
     pub(crate) exchange_files: Option<PathBuf>,
-    /// Let exchanges ask this origin beside those of the programmes, such as https://mirror.example; may be
-    /// given again
+    /// Allow exchanges to fetch from this origin, beside those of the programmes, such as
+    /// https://mirror.example; may be given again
     #[arg(long, value_name = "URL")]
     pub(crate) exchange_origin: Vec<String>,
-    /// Run the classifiers of this file, TOML with a table [classifier], beside the other roles [default:
-    /// none]
+    /// Run the classifiers of this file, TOML with a table [classifier], beside the other roles
     #[arg(long, value_name = "FILE")]
     pub(crate) classifiers: Option<PathBuf>,
-    /// Serve the metrics and probes of all roles here by plain HTTP, such as 127.0.0.1:9464 [default:
-    /// nowhere]
+    /// Address for the metrics and probes of all roles, by plain HTTP, such as 127.0.0.1:9464 [default: none]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) telemetry_listen: Option<SocketAddr>,
     /// Send every trace to this collector, by OTLP over gRPC, such as http://127.0.0.1:4317
@@ -357,7 +354,7 @@ pub(crate) struct BankArgs {
     pub(crate) command: Option<BankCommand>,
 }
 
-/// What to do with banks.
+/// The subcommands of `vigie bank`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum BankCommand {
     /// Create an empty bank
@@ -368,17 +365,17 @@ pub(crate) enum BankCommand {
     Show(OneBankArgs),
     /// Give a bank another name
     Rename {
-        /// Its name
+        /// The bank's name
         name: BankRef,
-        /// Its new name
+        /// The bank's new name
         new_name: BankName,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Let a bank be searched
+    /// Include a bank in searches again
     Enable(OneBankArgs),
-    /// Let a bank be searched no longer; it keeps its items
+    /// Exclude a bank from searches; it keeps its items
     Disable(OneBankArgs),
     /// Delete a bank and every item in it
     Delete {
@@ -393,8 +390,8 @@ pub(crate) enum BankCommand {
     /// does not hold
     ///
     /// Items are the same if they have the same hashes and, where the file names items, the same external
-    /// reference. Items are added before others are removed. A sync that was stopped goes on when it is run
-    /// again. It is for the bank's owner: another member removes its own submissions alone. Canaries stay.
+    /// reference. Items are added before others are removed. A sync that was stopped continues when it is run
+    /// again. It is for the bank's owner: another member removes only its own submissions. Canaries stay.
     Sync(BankSyncArgs),
     /// Write the items of a bank to a file of hashes
     Export(BankExportArgs),
@@ -404,9 +401,10 @@ pub(crate) enum BankCommand {
     /// Create the store of a configuration, or bring its schema up to date; a bank does so itself when it
     /// starts
     Migrate(StoreArgs),
-    /// Prove that the store of a configuration holds what its log says; its bank may run
+    /// Prove that the store of a configuration holds what its log says; the bank may be running
     Verify(StoreArgs),
-    /// Copy the embedded store of a configuration to a new file, of one moment and proven; its bank may run
+    /// Copy the embedded store of a configuration, as of one moment and verified, to a new file; the bank may
+    /// be running
     Backup {
         /// The file
         file: PathBuf,
@@ -414,7 +412,8 @@ pub(crate) enum BankCommand {
         #[command(flatten)]
         store: StoreArgs,
     },
-    /// Make the embedded store of a configuration, which must not be there, of a file that `backup` wrote
+    /// Create the embedded store of a configuration, which must not exist yet, from a file that `backup`
+    /// wrote
     Restore {
         /// The file
         file: PathBuf,
@@ -435,12 +434,12 @@ pub(crate) struct StoreArgs {
     pub(crate) set: Vec<String>,
 }
 
-/// One bank by name.
+/// A bank by name.
 #[derive(Debug, Args)]
 pub(crate) struct OneBankArgs {
-    /// Its name: 1 to 255 of A-Z a-z 0-9 . _ -; of another member's bank, OWNER/NAME or an alias
+    /// The bank's name: 1 to 255 of A-Z a-z 0-9 . _ -; for another member's bank, OWNER/NAME or an alias
     pub(crate) name: BankRef,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -451,10 +450,10 @@ pub(crate) struct StatusArgs {
     /// The coordinator to ask
     #[arg(long, env = "VIGIE_COORDINATOR", default_value = "http://127.0.0.1:7741", value_name = "URL")]
     pub(crate) coordinator: String,
-    /// The frontend to ask what it decodes
+    /// The frontend to ask which content it decodes
     #[arg(long, env = "VIGIE_FRONTEND", default_value = "http://127.0.0.1:7740", value_name = "URL")]
     pub(crate) frontend: String,
-    /// Where the bank is
+    /// The bank to ask
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -468,7 +467,7 @@ pub(crate) struct TryArgs {
     /// The bank to use; one that the trial creates is deleted after it [default: a new one]
     #[arg(long, value_name = "BANK")]
     pub(crate) bank: Option<BankRef>,
-    /// Where to write
+    /// The bank to write to
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -476,11 +475,11 @@ pub(crate) struct TryArgs {
 /// Arguments of a role.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RoleArgs {
-    /// The configuration file, in TOML: required, unless --listen and --set (or VIGIE__... variables) say
-    /// everything
+    /// The configuration file, in TOML: required, unless --listen and --set (or VIGIE__... variables) set
+    /// every key
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Where to listen, instead of what the file says
+    /// The address to listen on, in place of the file's `listen`
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
     /// Set a key of the file, such as `matcher.shard=2`; may be given again
@@ -488,13 +487,13 @@ pub(crate) struct RoleArgs {
     pub(crate) set: Vec<String>,
 }
 
-/// Which role to ask.
+/// The role to ask.
 #[derive(Debug, Args)]
 pub(crate) struct HealthArgs {
-    /// Its probe: /readyz, /livez or /startupz where its `telemetry.listen` says
+    /// The role's probe: /readyz, /livez or /startupz at the address of its `telemetry.listen`
     #[arg(long, env = "VIGIE_HEALTH", default_value = "http://127.0.0.1:9464/readyz", value_name = "URL")]
     pub(crate) url: String,
-    /// How long it may take to answer, in milliseconds
+    /// How long the role may take to answer, in milliseconds
     #[arg(long, default_value_t = 2_000, value_name = "MS")]
     pub(crate) timeout_ms: u64,
 }

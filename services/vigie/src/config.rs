@@ -124,7 +124,7 @@ impl RoleConfig for vigie_frontend::Config {
     /// An embedded coordinator uses the table of the coordinator role.
     fn complete(&mut self, table: &Table, transport: &Transport, faults: &mut Vec<String>) {
         if self.coordinator == CoordinatorAt::Embedded
-            && let Some(config) = told(table, transport, faults)
+            && let Some(config) = required_role(table, transport, faults)
         {
             self.embedded = config;
         }
@@ -170,13 +170,13 @@ pub(crate) fn load<C: RoleConfig>(args: &RoleArgs) -> anyhow::Result<RoleSetting
         origins.set(LISTEN.to_owned(), format!("--{LISTEN}"));
     }
     faults.extend(unknown_keys(&table));
-    let transport = Transport::told(&table, &mut faults);
+    let transport = Transport::read(&table, &mut faults);
     let telemetry = telemetry(&table, &mut faults);
     let listen = match C::LISTENS {
         true => listen(&table, &transport, &mut faults),
         false => Some((Ipv4Addr::UNSPECIFIED, 0).into()),
     };
-    let config = told::<C>(&table, &transport, &mut faults);
+    let config = required_role::<C>(&table, &transport, &mut faults);
     match (listen, config) {
         (Some(listen), Some(config)) if faults.is_empty() => {
             Ok(RoleSettings { listen, transport, telemetry, config })
@@ -194,7 +194,7 @@ pub(crate) fn load_store(args: &StoreArgs) -> anyhow::Result<vigie_bank::Config>
         return Err(error_of(&located(faults, &origins, file)));
     }
     faults.extend(unknown_keys(&table));
-    match told(&table, &Transport::default(), &mut faults) {
+    match required_role(&table, &Transport::default(), &mut faults) {
         Some(config) if faults.is_empty() => Ok(config),
         _ => Err(error_of(&located(faults, &origins, file))),
     }
@@ -224,7 +224,7 @@ pub(crate) fn load_classifiers(file: &Path) -> anyhow::Result<vigie_classifier::
 }
 
 /// Converts the role's table. It is a fault if the table is missing.
-fn told<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
+fn required_role<C: RoleConfig>(table: &Table, transport: &Transport, faults: &mut Vec<String>) -> Option<C> {
     let config = role::<C>(table, transport, faults);
     if !table.contains_key(C::NAME) {
         faults.push(format!("{}: the configuration has no [{}] table", C::NAME, C::NAME));
@@ -245,7 +245,7 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
         return Ok(located(faults, &origins, file));
     }
     faults.extend(unknown_keys(&table));
-    let transport = Transport::told(&table, &mut faults);
+    let transport = Transport::read(&table, &mut faults);
     telemetry(&table, &mut faults);
     // An exchange process alone does not listen.
     let listens = |role: &&str| **role != *EXCHANGE && table.contains_key(*role);
@@ -260,8 +260,8 @@ pub(crate) fn check(file: Option<&Path>, arguments: &[String]) -> anyhow::Result
     role::<vigie_exchange::Config>(&table, &transport, &mut faults);
     role::<vigie_classifier::Config>(&table, &transport, &mut faults);
     // The table of an embedded coordinator is checked twice, so its faults are deduplicated.
-    let mut told = BTreeSet::new();
-    faults.retain(|fault| told.insert(fault.clone()));
+    let mut seen = BTreeSet::new();
+    faults.retain(|fault| seen.insert(fault.clone()));
     if !ROLES.iter().any(|role| table.contains_key(*role)) {
         faults.push(format!("there is no table of a role: [{}]", ROLES.join("], [")));
     }
@@ -283,11 +283,13 @@ fn telemetry(table: &Table, faults: &mut Vec<String>) -> TelemetryConfig {
     let Some(fitted) = fitted else { return TelemetryConfig::default() };
     let found = fitted.config.faults().into_iter().map(|fault| format!("{TELEMETRY}.{fault}"));
     faults.extend(found.filter(|fault| fitted.is_of_a_value(fault)));
-    let told = fitted.config;
-    if told.listen.is_some_and(|listen| listen.port() != 0 && is_taken(table, listen)) {
-        faults.push(format!("{TELEMETRY}.listen: is where the role listens already"));
+    let config = fitted.config;
+    if config.listen.is_some_and(|listen| listen.port() != 0 && is_taken(table, listen)) {
+        faults.push(format!(
+            "{TELEMETRY}.listen: is the address that the role itself listens on; choose another port"
+        ));
     }
-    told
+    config
 }
 
 /// Returns whether the role listens on this address.

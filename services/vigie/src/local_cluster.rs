@@ -115,7 +115,7 @@ impl LocalCluster {
         let matcher = vigie_matcher::Config { serving: bounded(matcher.serving), ..matcher };
         let frontend = vigie_frontend::Config { serving: bounded(frontend.serving), ..frontend };
         let network = Network::tcp();
-        let told = |service| traces::start(service, &telemetry, &network);
+        let telemetry_of = |service| traces::start(service, &telemetry, &network);
         let lock = lock(&data)?;
         remove_other_matchers(&data, shard_count)?;
         // The secrets exist from the start, so that members may be turned on while the cluster runs.
@@ -151,7 +151,7 @@ impl LocalCluster {
             matcher_listeners.push(bind(ports, 10 + shard).await?);
         }
 
-        let bank = Role::bank(bank_config, bank_listener, told("vigie-bank")?)?;
+        let bank = Role::bank(bank_config, bank_listener, telemetry_of("vigie-bank")?)?;
         let bank_url = bank.url();
         let mut matchers = Vec::new();
         for (shard, listener) in (0..shard_count).zip(matcher_listeners) {
@@ -170,14 +170,14 @@ impl LocalCluster {
         };
         let embedded = coordinator_config.clone();
         let coordinator =
-            Role::coordinator(coordinator_config, coordinator_listener, told("vigie-coordinator")?)?;
+            Role::coordinator(coordinator_config, coordinator_listener, telemetry_of("vigie-coordinator")?)?;
         let classifier = match classifier.zip(classifier_listener) {
             Some((config, listener)) => {
                 let serving = bounded(config.serving.without_lame_duck());
                 let (directory, access) = (directory(), frontend.access.clone());
                 let config =
                     vigie_classifier::Config { serving, directory, access, processes: processes(), ..config };
-                Some(Role::classifier(config, listener, told("vigie-classifier")?)?)
+                Some(Role::classifier(config, listener, telemetry_of("vigie-classifier")?)?)
             }
             None => None,
         };
@@ -194,7 +194,7 @@ impl LocalCluster {
             local: local.clone(),
             ..frontend
         };
-        let frontend = Role::frontend(frontend_config, frontend_listener, told("vigie-frontend")?)?;
+        let frontend = Role::frontend(frontend_config, frontend_listener, telemetry_of("vigie-frontend")?)?;
         let callers = match local {
             None => Network::tcp(),
             Some(servers) => Network::tcp().with_local(servers),
@@ -202,14 +202,14 @@ impl LocalCluster {
         let behind =
             Behind { frontend: &frontend, coordinator: &coordinator, bank: &bank, network: &callers };
         let gateway = gateway_listener
-            .map(|listener| gateway::start(gateway, listener, &behind, told("vigie-gateway")?))
+            .map(|listener| gateway::start(gateway, listener, &behind, telemetry_of("vigie-gateway")?))
             .transpose()?;
         let exchange = match exchange {
             None => None,
             Some(config) => {
                 let bank = vec![bank_url.clone()];
                 let config = vigie_exchange::Config { bank, processes: processes(), ..config };
-                Some(Role::exchange(config, told("vigie-exchange")?))
+                Some(Role::exchange(config, telemetry_of("vigie-exchange")?))
             }
         };
         let mut shown = Shown::of_process()
@@ -474,6 +474,6 @@ fn start_matcher(
         index_folder: Some(data.join(format!("{MATCHER_FOLDER}{shard}"))),
         ..config.clone()
     };
-    let told = traces::start("vigie-matcher", telemetry, &Network::tcp())?;
-    Role::matcher(config, listener, told)
+    let telemetry = traces::start("vigie-matcher", telemetry, &Network::tcp())?;
+    Role::matcher(config, listener, telemetry)
 }

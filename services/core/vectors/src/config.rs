@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HnswConfig {
-    /// Links of a node in each upper layer, 2 to 128; twice as many in the lowest. More find more, and cost
-    /// memory (about 100 bytes each) and time to build.
+    /// Links of a node in each upper layer, 2 to 128; twice as many in the lowest. More links find more
+    /// matches, and cost memory (about 100 bytes each) and time to build.
     #[schemars(range(min = 2, max = 128))]
     pub max_nb_connection: usize,
-    /// Candidates kept while a node is linked, 8 to 4,096. More make a better graph, and building it takes
-    /// time in proportion.
+    /// Candidates kept while a node is linked, 8 to 4,096. More candidates make a better graph; the time to
+    /// build it grows in proportion.
     #[schemars(range(min = 8, max = 4_096))]
     pub ef_construction: usize,
-    /// Candidates kept while a search goes through a graph, 8 to 1,024. More find more, and a search takes
-    /// time in proportion.
+    /// Candidates kept while a search goes through a graph, 8 to 1,024. More candidates find more matches;
+    /// the time of a search grows in proportion.
     #[schemars(range(min = 8, max = 1_024))]
     pub ef_search: usize,
     /// Threads that build a graph, 1 to 64. Searches have the other cores to themselves.

@@ -35,8 +35,8 @@ pub struct CredentialsConfig {
     /// How many further calls with wrong credentials one host may make in a minute.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub failed_attempts_per_minute: u32,
-    /// Hosts whose failed attempts are remembered, of about 50 bytes each. With more of them the least
-    /// conspicuous is forgotten.
+    /// The most hosts whose failed attempts are counted, at about 50 bytes each. Beyond it, a host that would
+    /// soonest have all its attempts back is forgotten.
     #[schemars(range(min = 8, max = 1_000_000))]
     pub failed_attempts_hosts_max: usize,
 }

@@ -9,7 +9,7 @@ use vigie_consortium::MemberName;
 
 use super::BankAddressArgs;
 
-/// What to do with the audit.
+/// The subcommands of `vigie audit`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditCommand {
     /// List the entries that the caller may read, the oldest first
@@ -33,13 +33,13 @@ pub(crate) struct AuditListArgs {
     /// List the entries of this member only [default: all that the caller may read]
     #[arg(long, value_name = "MEMBER")]
     pub(crate) member: Option<MemberName>,
-    /// Begin at this entry
+    /// Begin at the entry with this index
     #[arg(long, default_value_t = 0, value_name = "INDEX")]
     pub(crate) from: u64,
-    /// Stop after so many
+    /// Maximum number of entries
     #[arg(long, default_value_t = 1_000)]
     pub(crate) limit: usize,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -47,7 +47,7 @@ pub(crate) struct AuditListArgs {
 /// Arguments of `vigie audit prove`.
 #[derive(Debug, Args)]
 pub(crate) struct AuditProveArgs {
-    /// The entry
+    /// The entry's index
     pub(crate) index: u64,
     /// The file to write, a C2SP tlog-proof, or `-` for standard output [default: INDEX.tlog-proof]
     #[arg(long, value_name = "FILE")]
@@ -55,7 +55,7 @@ pub(crate) struct AuditProveArgs {
     /// Replace the file if it is there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -68,7 +68,7 @@ pub(crate) struct AuditExportArgs {
     /// Replace the file if it is there
     #[arg(long)]
     pub(crate) force: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -81,11 +81,11 @@ pub(crate) struct AuditVerifyArgs {
     /// The log
     #[command(flatten)]
     pub(crate) log: LogArgs,
-    /// The public key of a witness that has to have signed the checkpoint, or a file with it; may be given
+    /// The public key of a witness that must have signed the checkpoint, or a file with it; may be given
     /// again
     #[arg(long = "witness", value_name = "KEY|FILE", value_parser = witness_key)]
     pub(crate) witnesses: Vec<KeyArg>,
-    /// How many of these witnesses have to have signed [default: all of them]
+    /// How many of these witnesses must have signed [default: all of them]
     #[arg(long, value_name = "COUNT", requires = "witnesses")]
     pub(crate) witnesses_min: Option<usize>,
 }
@@ -106,7 +106,7 @@ pub(crate) struct AuditCosignArgs {
     /// The file for the signed checkpoint, which is replaced if it is there [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -114,7 +114,8 @@ pub(crate) struct AuditCosignArgs {
 /// The log whose checkpoints are accepted.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// The log's public key, NAME+ID+KEY, or a file with it; again for a log whose key is being replaced
+    /// The log's public key, NAME+ID+KEY, or a file with it; given twice while the log's key is being
+    /// replaced
     #[arg(long = "log-key", required = true, value_name = "KEY|FILE", value_parser = log_key)]
     pub(crate) log_keys: Vec<KeyArg>,
     /// The log's name, in the first line of its checkpoints [default: the name of its key]
@@ -122,17 +123,17 @@ pub(crate) struct LogArgs {
     pub(crate) origin: Option<String>,
 }
 
-/// What to do with keys.
+/// The subcommands of `vigie audit key`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AuditKeyCommand {
     /// Make an Ed25519 key: the private key goes to a file, the public key to standard output
     New {
-        /// What it is for
+        /// The use of the key
         #[arg(long, value_enum)]
         kind: KeyKindName,
-        /// Its name, such as vigie.example/audit: no space and no plus, at most 255 bytes
+        /// The key's name, such as vigie.example/audit: no space and no plus, at most 255 bytes
         name: String,
-        /// The file for the private key, which must not be there yet; only its owner may read it
+        /// The file to write the private key to, which must not exist yet; only its owner may read it
         file: PathBuf,
     },
     /// Print the public key of a private key

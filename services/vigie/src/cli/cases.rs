@@ -14,43 +14,43 @@ use vigie_model::{BankName, BankRef};
 use super::when::{Since, When};
 use super::{BankAddressArgs, DetailsArgs, HashTypeName};
 
-/// What to do with reports.
+/// The subcommands of `vigie report`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReportCommand {
     /// Send a report of suspected material to the reviewers of the host; no content goes with it
     Submit(Box<ReportSubmitArgs>),
-    /// List reports: of your member, or for the host of all; those that wait come first, urgent ones before
+    /// List reports: those of your member, or for the host all; waiting ones come first, urgent ones before
     /// others
     List {
-        /// Those alone that wait for a review
+        /// List only reports that wait for a review
         #[arg(long)]
         waiting: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Show a report, or what it fills of a report to an authority
+    /// Show a report, or the part of a report to an authority that it fills
     Show {
-        /// Its number
+        /// The report's number
         number: u64,
-        /// Print a fragment instead: json, with what is missing; or xml, the fileDetails of a CyberTipline
-        /// report
+        /// Print only that part: json, which also names what is missing; or xml, the fileDetails of a
+        /// CyberTipline report
         #[arg(long, value_enum, value_name = "FORMAT")]
         format: Option<Fragment>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
     /// Decide on a report; the member reads the outcome and the reason (for reviewers of the host)
     Review(ReportReviewArgs),
-    /// Count outcomes by member and bank: of what was decided, the share that was founded or forwarded
+    /// Count outcomes by member and bank, with the share of founded and forwarded reports among those decided
     Accuracy(BankAddressArgs),
 }
 
 /// A fragment of a report to an authority.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Fragment {
-    /// What is known, and what the platform adds
+    /// All that is known, with the fields that the platform has to add
     Json,
     /// `fileDetails` of a CyberTipline report
     Xml,
@@ -60,7 +60,7 @@ pub(crate) enum Fragment {
 #[derive(Debug, Args)]
 pub(crate) struct ReportSubmitArgs {
     /// Fill the report from this file, or from `-`: JSON as `vigie match --json` prints it for one image or
-    /// hash, or as `vigie report show --format json` does. What is also named as an option counts as named
+    /// hash, or as `vigie report show --format json` does. Other options override the file
     #[arg(long, value_name = "FILE")]
     pub(crate) decision: Option<PathBuf>,
     /// The bank that matched
@@ -79,31 +79,32 @@ pub(crate) struct ReportSubmitArgs {
     /// The type of the hash that matched, such as pdq
     #[arg(long, value_name = "TYPE")]
     pub(crate) hash_type: Option<HashTypeName>,
-    /// Its distance
+    /// The distance at which it matched, in bits
     #[arg(long, value_name = "BITS")]
     pub(crate) distance: Option<u32>,
     /// The verdict: allow, log, review, block or escalate
     #[arg(long, value_name = "VERDICT")]
     pub(crate) verdict: Option<Verdict>,
-    /// Whether a person looked at the whole content; a match alone is no view
+    /// Whether a person looked at the whole content; a match alone does not count
     #[arg(long, value_name = "true|false")]
     pub(crate) person_looked: Option<bool>,
-    /// There is an imminent threat to life or safety
+    /// Mark the report as urgent: there is an imminent threat to life or safety
     #[arg(long)]
     pub(crate) urgent: bool,
     /// The legal basis, at most 64 bytes
     #[arg(long, value_name = "TEXT", value_parser = text::<64>, default_value = "", hide_default_value = true)]
     pub(crate) legal_basis: CaseReference,
-    /// The number of a report about the same in a third country, such as a CyberTipline id
+    /// The number of a report about the same content in a third country, such as a CyberTipline id, at most
+    /// 64 bytes
     #[arg(long, value_name = "NUMBER", value_parser = text::<64>, default_value = "", hide_default_value = true)]
     pub(crate) third_country_reference: CaseReference,
-    /// For the reviewers, at most 512 bytes; no data of persons
+    /// A note for the reviewers, at most 512 bytes, without personal data
     #[arg(long, value_name = "TEXT", value_parser = text::<512>, default_value = "", hide_default_value = true)]
     pub(crate) note: CaseNote,
     /// An earlier report of your member that this one adds to
     #[arg(long, value_name = "REPORT")]
     pub(crate) adds_to: Option<u64>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -116,24 +117,24 @@ pub(crate) struct ReportReviewArgs {
     /// The outcome
     #[arg(value_parser = word(ReportOutcome::ALL, ReportOutcome::name))]
     pub(crate) outcome: ReportOutcome,
-    /// The reason, for the member; required for `unfounded` and `more-information`
+    /// The reason, for the member, at most 512 bytes; required for `unfounded` and `more-information`
     #[arg(long, value_name = "TEXT", value_parser = text::<512>, default_value = "", hide_default_value = true)]
     pub(crate) reason: CaseNote,
-    /// Why the item is wrong, for the opinion of the host on it; of `unfounded` alone [default: other]
+    /// Why the item is wrong, for the host's opinion on it; only with `unfounded` [default: other]
     #[arg(long, value_name = "REASON", value_parser = word(&OpinionReason::ALL, OpinionReason::name))]
     pub(crate) opinion_reason: Option<OpinionReason>,
-    /// The member does not tell the user before then, at most 550 days from now
+    /// The member must not inform the user before this moment, at most 550 days from now
     #[arg(long, value_name = "WHEN")]
     pub(crate) do_not_tell_until: Option<When>,
-    /// The member does not remove the content before then, at most 550 days from now
+    /// The member must not remove the content before this moment, at most 550 days from now
     #[arg(long, value_name = "WHEN")]
     pub(crate) do_not_remove_until: Option<When>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// What to do with referrals.
+/// The subcommands of `vigie referral`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReferralCommand {
     /// Add a referral of an authorised body, or a removal order (for reviewers and administrators of the
@@ -143,13 +144,13 @@ pub(crate) enum ReferralCommand {
     /// come first
     #[command(group = ArgGroup::new("which").args(["open", "overdue"]))]
     List {
-        /// Those alone with a pending outcome
+        /// List only referrals with a pending outcome
         #[arg(long)]
         open: bool,
-        /// Removal orders alone whose hour is over with a pending outcome
+        /// List only removal orders whose hour is over and whose outcome is pending
         #[arg(long)]
         overdue: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -160,16 +161,16 @@ pub(crate) enum ReferralCommand {
         /// The outcome
         #[arg(value_parser = word(MeasureOutcome::ALL, MeasureOutcome::name))]
         outcome: MeasureOutcome,
-        /// Why an order cannot be carried out; of `not-possible` alone
+        /// Why an order cannot be carried out; only with `not-possible`
         #[arg(long, value_name = "GROUND", value_parser = word(Ground::ALL, Ground::name))]
         ground: Option<Ground>,
         /// Details for the body, at most 512 bytes; required for `declined`
         #[arg(long, value_name = "TEXT", value_parser = text::<512>, default_value = "", hide_default_value = true)]
         details: CaseNote,
-        /// When the measure was taken: so long ago (10m), or a moment in UTC [default: now]
+        /// When the measure was taken: how long ago (10m), or a moment in UTC [default: now]
         #[arg(long, value_name = "WHEN")]
         taken: Option<Since>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -182,16 +183,17 @@ pub(crate) struct ReferralAddArgs {
     /// The authorised body, such as "Europol EU IRU"
     #[arg(long, value_name = "NAME", value_parser = text::<128>)]
     pub(crate) body: Text<128>,
-    /// The URL that it is about, or `-` to read it from standard input, where no list of processes shows it
+    /// The URL that the referral is about, or `-` to read it from standard input, so that no list of
+    /// processes shows it
     #[arg(long, value_name = "URL|-")]
     pub(crate) url: Option<String>,
-    /// The hash that it is about, such as 64 hexadecimal digits of PDQ, or TYPE:HASH
+    /// The hash that the referral is about, such as 64 hexadecimal digits of PDQ, or TYPE:HASH
     #[arg(long, value_name = "HASH")]
     pub(crate) hash: Option<String>,
-    /// It is a removal order with this reference number, due one hour after receipt
+    /// Mark the referral as a removal order with this reference number, due one hour after receipt
     #[arg(long, value_name = "NUMBER", value_parser = text::<64>, requires = "issuing_state")]
     pub(crate) order: Option<CaseReference>,
-    /// When the order was received: so long ago (10m), or a moment in UTC [default: now]
+    /// When the order was received: how long ago (10m), or a moment in UTC [default: now]
     #[arg(long, value_name = "WHEN", requires = "order")]
     pub(crate) received: Option<Since>,
     /// The member state that issued the order, such as FR
@@ -203,24 +205,25 @@ pub(crate) struct ReferralAddArgs {
     /// The priority
     #[arg(long, default_value = "normal", value_parser = word(Priority::ALL, Priority::name))]
     pub(crate) priority: Priority,
-    /// A member that it is addressed to; may be given again [default: every active member but the host]
+    /// A member that the referral is addressed to; may be given again [default: every active member but the
+    /// host]
     #[arg(long = "member", value_name = "MEMBER")]
     pub(crate) members: Vec<MemberName>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// What to do with incidents.
+/// The subcommands of `vigie incident`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum IncidentCommand {
     /// Open an incident with a bank of its own, which subscribers search at once (for administrators of the
     /// host)
     Open {
-        /// Its type: 1 to 64 of a-z 0-9 -, such as perpetrator-content or crisis-protocol
+        /// The incident's type: 1 to 64 of a-z 0-9 -, such as perpetrator-content or crisis-protocol
         #[arg(value_name = "TYPE", value_parser = incident_type)]
         of: IncidentType,
-        /// Its title, at most 128 bytes
+        /// The incident's title, at most 128 bytes
         #[arg(long, value_name = "TEXT", value_parser = text::<128>, default_value = "", hide_default_value = true)]
         title: Text<128>,
         /// Why it is opened, at most 512 bytes
@@ -229,24 +232,25 @@ pub(crate) enum IncidentCommand {
         /// The name of its bank [default: incident- and its number]
         #[arg(long, value_name = "BANK")]
         bank: Option<BankName>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
     /// Add items to the bank of an open incident: images, which are hashed here and never sent, or a file of
     /// hashes
     Add(Box<IncidentAddArgs>),
-    /// Close an incident: its bank is searched no more, and is deleted after some days
+    /// Close an incident: its bank is no longer searched, and is deleted after --keep-days
     Close {
-        /// Its number
+        /// The incident's number
         number: u64,
-        /// Why, at most 512 bytes
+        /// Why it is closed, at most 512 bytes
         #[arg(long, value_name = "TEXT", value_parser = text::<512>, default_value = "", hide_default_value = true)]
         reason: CaseNote,
-        /// Days for which its bank is kept for the after-action report; 0 deletes it at once [default: 30]
+        /// Days to keep its bank for the after-action report, at most 365; 0 deletes the bank at once
+        /// [default: 30]
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(0..=i64::from(IncidentWords::KEEP_DAYS_MAX)))]
         keep_days: Option<u16>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -255,16 +259,16 @@ pub(crate) enum IncidentCommand {
     /// Set the types of incidents whose banks your member searches; open incidents are searched at once
     #[command(group = ArgGroup::new("types").required(true).args(["of", "every", "none"]))]
     Subscribe {
-        /// The types from now on
+        /// The types, in place of those before
         #[arg(value_name = "TYPE")]
         of: Vec<String>,
-        /// Every type, those of the future too
+        /// Search every type, also types of the future
         #[arg(long)]
         every: bool,
-        /// No type
+        /// Search no type
         #[arg(long)]
         none: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -284,10 +288,10 @@ pub(crate) struct IncidentAddArgs {
     /// A label for each item; may be given again
     #[arg(long = "label", value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
-    /// What is said of each item
+    /// The details of each item
     #[command(flatten)]
     pub(crate) details: DetailsArgs,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -312,7 +316,7 @@ pub(crate) fn decision_id(text: &str) -> Result<[u8; 16], String> {
     Ok(number.to_be_bytes())
 }
 
-/// One of a list of words, which help and errors name.
+/// Parses one of a list of words, which help and errors name.
 pub(super) fn word<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     name: fn(T) -> &'static str,

@@ -15,39 +15,40 @@ pub(crate) struct ExplainArgs {
     /// The decision's id, 32 hexadecimal digits: `decision_id` of an answer
     #[arg(value_name = "DECISION", value_parser = decision_id)]
     pub(crate) id: [u8; 16],
-    /// Say whether the decision was about this image; it is hashed here, and digests of its hashes alone are
+    /// Check whether the decision was about this image, which is hashed here; only digests of its hashes are
     /// sent
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hashes", "format"])]
     pub(crate) image: Option<PathBuf>,
-    /// Say whether the decision was about a content with this hash, such as 64 hexadecimal digits of PDQ, or
+    /// Check whether the decision was about content with this hash, such as 64 hexadecimal digits of PDQ, or
     /// TYPE:HASH; may be given again
     #[arg(long = "hash", value_name = "HASH", conflicts_with = "format")]
     pub(crate) hashes: Vec<String>,
-    /// Print a fragment instead: json, with what is missing; or xml, the fileDetails of a CyberTipline report
+    /// Print instead the part of a report to an authority that it fills: json, which also names what is
+    /// missing; or xml, the fileDetails of a CyberTipline report
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<Fragment>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// What to do with decisions.
+/// The subcommands of `vigie decision`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DecisionCommand {
-    /// List the decisions of your member of which there is a record, the oldest first
+    /// List the recorded decisions of your member, the oldest first
     List {
         /// The time
         #[command(flatten)]
         time: DecisionTimeArgs,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Set what became of a decision; what is not named stays as it was said before
+    /// Set the outcome of a decision; parts that are not named stay as they are
     ///
-    /// Each part is counted once in the statistics, whatever is said later. An upheld complaint is also a
+    /// Each part is counted once in the statistics, whatever is set later. An upheld complaint also puts a
     /// negative opinion of your member on each recorded item that counted and on which you may put opinions,
-    /// where your people have none yet. No later outcome takes it back.
+    /// unless your people have put one already. A later outcome does not withdraw it.
     Outcome(DecisionOutcomeArgs),
     /// Write statements of reasons for the DSA Transparency Database, of decisions on which your member acted
     ///
@@ -60,10 +61,10 @@ pub(crate) enum DecisionCommand {
 /// A time in which decisions were taken.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct DecisionTimeArgs {
-    /// Those alone that were taken then or later: so long ago (12h, 30d), or a date or moment in UTC
+    /// List only decisions of this moment or later: how long ago (12h, 30d), or a date or moment in UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) from: Option<Since>,
-    /// Those alone that were taken before
+    /// List only decisions before this moment
     #[arg(long, value_name = "WHEN")]
     pub(crate) before: Option<Since>,
 }
@@ -74,35 +75,35 @@ pub(crate) struct DecisionOutcomeArgs {
     /// The decision's id, 32 hexadecimal digits
     #[arg(value_name = "DECISION", value_parser = decision_id)]
     pub(crate) id: [u8; 16],
-    /// What was done with the content
+    /// The action taken on the content
     #[arg(long, value_name = "ACTION", value_parser = word(Action::ALL, Action::name))]
     pub(crate) action: Option<Action>,
     /// Whether a person looked at the whole content before that
     #[arg(long, value_name = "true|false")]
     pub(crate) person_looked: Option<bool>,
-    /// What a later review said
+    /// The result of a later review
     #[arg(long, value_name = "REVIEW", value_parser = word(Review::ALL, Review::name))]
     pub(crate) review: Option<Review>,
-    /// A complaint of the user
+    /// The state of a complaint by the user
     #[arg(long, value_name = "STATE", value_parser = word(Complaint::ALL, Complaint::name))]
     pub(crate) complaint: Option<Complaint>,
-    /// What the content was found by
+    /// How the content was found
     #[arg(long, value_name = "BASIS", value_parser = word(Basis::ALL, Basis::name))]
     pub(crate) basis: Option<Basis>,
     /// The kind of the content [default: that of the query]
     #[arg(long, value_name = "KIND", value_parser = word(MediaKind::ALL, MediaKind::name))]
     pub(crate) media: Option<MediaKind>,
-    /// Since when your member has hosted the content: so long ago, or a date or moment in UTC
+    /// When your member began to host the content: how long ago, or a date or moment in UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) hosted_since: Option<Since>,
-    /// When your member acted: so long ago, or a date or moment in UTC [default: when the decision was taken,
-    /// if its verdict blocks, or else now]
+    /// When your member acted: how long ago, or a date or moment in UTC [default: when the decision was
+    /// taken, if its verdict blocks, or else now]
     #[arg(long, value_name = "WHEN")]
     pub(crate) acted: Option<Since>,
-    /// Forget what was said before
+    /// Clear the parts that are not named
     #[arg(long)]
     pub(crate) anew: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -110,17 +111,19 @@ pub(crate) struct DecisionOutcomeArgs {
 /// Arguments of `vigie decision statements`.
 #[derive(Debug, Args)]
 pub(crate) struct StatementsArgs {
-    /// What your member writes into all of its statements: TOML, or JSON where the name ends with .json
+    /// The file with the parts that all statements of your member share: TOML, or JSON if its name ends with
+    /// .json; at most 1 MiB
     #[arg(long, value_name = "FILE")]
     pub(crate) template: PathBuf,
-    /// Those alone on which your member acted then or later: so long ago (12h, 30d), or a date or moment in
-    /// UTC
+    /// Write only statements of decisions on which your member acted at this moment or later: how long ago
+    /// (12h, 30d), or a date or moment in UTC
     #[arg(long, value_name = "WHEN")]
     pub(crate) acted_from: Option<Since>,
-    /// Those alone on which it acted before: so that one time after another has each decision once
+    /// Write only statements of decisions on which it acted before this moment, so that adjacent periods have
+    /// each decision once
     #[arg(long, value_name = "WHEN")]
     pub(crate) acted_before: Option<Since>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

@@ -7,10 +7,10 @@ use vigie_model::BankRef;
 
 use super::{BankAddressArgs, RoleArgs};
 
-/// What to do with exchanges.
+/// The subcommands of `vigie exchange`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExchangeCommand {
-    /// Run the process that follows the exchanges of a deployment; of several, one does it and the others
+    /// Run the process that follows the exchanges of a deployment; if several run, one follows and the others
     /// stand by
     Run(RoleArgs),
     /// Follow a programme or a file: its items go to a bank
@@ -19,9 +19,9 @@ pub(crate) enum ExchangeCommand {
     List(BankAddressArgs),
     /// Show an exchange: its settings, how far it has come, and what needs attention
     Status(OneExchangeArgs),
-    /// Ask for a round at once
+    /// Request an immediate round of exchanges
     Fetch(ExchangeFetchArgs),
-    /// Follow an exchange no longer, until it is resumed
+    /// Stop following an exchange until it is resumed
     Pause(OneExchangeArgs),
     /// Follow a paused exchange again, from where it was
     Resume(OneExchangeArgs),
@@ -32,7 +32,7 @@ pub(crate) enum ExchangeCommand {
 /// Arguments of `vigie exchange add`.
 #[derive(Debug, Args)]
 pub(crate) struct ExchangeAddArgs {
-    /// Its name: letters, digits, `.`, `_` and `-`
+    /// The exchange's name: letters, digits, `.`, `_` and `-`
     pub(crate) name: ExchangeName,
     /// The programme's interface: ncmec, fb_threatexchange, stop_ncii, tat, vigie, local_file, http_file or
     /// sample
@@ -44,10 +44,10 @@ pub(crate) struct ExchangeAddArgs {
     /// The interface's settings, a JSON object without credentials, such as {"environment": "NGO"}
     #[arg(long = "settings", value_name = "JSON", default_value = "{}")]
     pub(crate) settings: String,
-    /// Seconds between rounds [default: that of the process]
+    /// Seconds between rounds, 10 to 2592000 [default: the process's `exchange.interval_seconds`]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(10..=2_592_000))]
     pub(crate) interval_s: Option<u32>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -56,12 +56,12 @@ fn api(text: &str) -> Result<Api, String> {
     text.parse::<Api>().map_err(|error| error.to_string())
 }
 
-/// One exchange by name.
+/// An exchange by name.
 #[derive(Debug, Args)]
 pub(crate) struct OneExchangeArgs {
-    /// Its name
+    /// The exchange's name
     pub(crate) name: ExchangeName,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -72,16 +72,16 @@ pub(crate) struct ExchangeFetchArgs {
     /// The exchanges' names
     #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
     pub(crate) names: Vec<ExchangeName>,
-    /// All exchanges that are not paused
+    /// Every exchange that is not paused
     #[arg(long)]
     pub(crate) all: bool,
     /// Wait until the rounds have ended
     #[arg(long)]
     pub(crate) wait: bool,
-    /// How long to wait, in seconds
+    /// How long --wait may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
     pub(crate) wait_s_max: u64,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

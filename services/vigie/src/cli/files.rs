@@ -14,17 +14,17 @@ use super::{BankAddressArgs, HashTypeName};
 /// How a file of hashes is read.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct HashFileArgs {
-    /// The file's format [default: recognised by its beginning]
+    /// The file's format [default: detected from its beginning]
     #[arg(long, requires = "hashes", value_name = "FORMAT", value_parser = format_parser(Format::all()))]
     pub(crate) format: Option<Format>,
     /// The type of hashes whose type the file does not name, such as pdq or sha256
     #[arg(long = "type", requires = "hashes", value_name = "TYPE")]
     pub(crate) hash_type: Option<HashTypeName>,
-    /// The names of a table's columns, for one without a header or instead of it: hash types, labels,
+    /// The names of a table's columns, if it has no header or in place of it: hash types, labels,
     /// external_reference, file, quality, hash and type; `-` for a column to leave out
     #[arg(long, requires = "hashes", value_name = "NAME,NAME,...", value_delimiter = ',')]
     pub(crate) columns: Option<Vec<String>>,
-    /// Count hash types and columns that are not known, and leave them out
+    /// Skip hash types and columns that are not known, and count them
     #[arg(long, requires = "hashes")]
     pub(crate) ignore_unknown: bool,
     /// Write every bad line to this file, as CSV: number, reason, text
@@ -55,13 +55,13 @@ pub(crate) struct BankSyncArgs {
     /// Show what would be added and removed, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Refuse to remove more than this share of the bank's items, so that a torn file removes nothing
+    /// Refuse to remove more than this share of the bank's items, so that a truncated file removes nothing
     #[arg(long, value_name = "PERCENT", default_value = "10%")]
     pub(crate) remove_max: Percent,
-    /// Go on although the file has bad lines, and remove items that only they might hold
+    /// Continue although the file has bad lines, and remove items that only those lines may hold
     #[arg(long)]
     pub(crate) ignore_bad: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -74,7 +74,7 @@ pub(crate) struct BankExportArgs {
     /// The file's format
     #[arg(long, value_name = "FORMAT", default_value = "csv", value_parser = format_parser(Format::writable()))]
     pub(crate) format: Format,
-    /// Write hashes of this type alone; lists need it
+    /// Write only hashes of this type; required for the formats of lists
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) hash_type: Option<HashTypeName>,
     /// The file to write [default: standard output]
@@ -83,7 +83,7 @@ pub(crate) struct BankExportArgs {
     /// Replace the file if it is there
     #[arg(long, requires = "output")]
     pub(crate) force: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -96,7 +96,7 @@ fn format_parser(formats: impl Iterator<Item = Format>) -> impl TypedValueParser
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Percent(u8);
 
-/// The text is no share.
+/// The text is not a share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("use 0% to 100%")]
 pub(crate) struct NoPercent;

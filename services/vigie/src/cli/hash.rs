@@ -7,7 +7,7 @@ use vigie_media::video::Sampling;
 
 /// The longest time between two frames that are hashed, in seconds.
 const SECONDS_PER_HASH_MAX: f64 = 3_600.0;
-/// One frame is hashed for so many seconds, if nothing else is said.
+/// The default time between two frames that are hashed, in seconds.
 const SECONDS_PER_HASH: f64 = 1.0;
 
 /// Arguments of `vigie hash`.
@@ -16,12 +16,12 @@ pub(crate) struct HashArgs {
     /// Image and video files, or folders of them, in which other files are counted and left out
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Of a video, hash one frame for so many seconds, as vPDQ does: by number, at the average frame rate; 0
-    /// for every frame [default: 1]. A GIF is then a video
+    /// Seconds between the hashed frames of a video, as in vPDQ: counted in frames at the average frame rate,
+    /// at most 3600; 0 for every frame [default: 1]. A GIF then counts as a video
     #[arg(long, value_name = "S", value_parser = seconds, conflicts_with = "dense")]
     pub(crate) seconds_per_hash: Option<f64>,
-    /// Of a video, hash every frame, and leave out those that hardly differ from the one before, as for a
-    /// bank. A GIF is then a video
+    /// Hash every frame of a video, except those that hardly differ from the one before, as for a bank. A GIF
+    /// then counts as a video
     #[arg(long)]
     pub(crate) dense: bool,
 }
@@ -47,7 +47,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if (0.0..=SECONDS_PER_HASH_MAX).contains(&seconds) {
         Ok(seconds)
     } else {
-        Err(format!("is {seconds}; from 0 (every frame) to {SECONDS_PER_HASH_MAX} seconds can be asked for"))
+        Err(format!("is {seconds}; it must be from 0 (every frame) to {SECONDS_PER_HASH_MAX} seconds"))
     }
 }
 

@@ -10,16 +10,16 @@ use super::BankAddressArgs;
 use super::files::HashFileArgs;
 use super::when::{Since, When};
 
-/// What to do with items.
+/// The subcommands of `vigie item`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ItemCommand {
     /// Add items to a bank: images and videos, which are hashed here and never sent, or a file of hashes
     Add(Box<ItemAddArgs>),
-    /// Show one item, with what is said of it and by whom
+    /// Show an item: hashes, details, submissions, holds and opinions
     Show {
-        /// Its id
+        /// The item's id
         item: u64,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -27,104 +27,103 @@ pub(crate) enum ItemCommand {
     List {
         /// The bank's name
         bank: BankRef,
-        /// Stop after so many
+        /// Maximum number of items
         #[arg(long, default_value_t = 1_000)]
         limit: usize,
-        /// Begin after this item
+        /// Begin after the item with this id
         #[arg(long, default_value_t = 0, value_name = "ITEM")]
         after: u64,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
     /// Find items by a hash, an external reference or a label
     Find(ItemFindArgs),
-    /// Change an item: classes, countries, note and metadata that are given replace all of these, and labels
-    /// all labels
+    /// Change an item: the given classes, countries, note and metadata replace all of these, and clear those
+    /// that are not given; labels replace all labels
     Update {
-        /// Its id
+        /// The item's id
         item: u64,
-        /// What is said of it; with labels alone it stays as it is
+        /// The new details; if only labels are given, the details stay
         #[command(flatten)]
         details: DetailsArgs,
-        /// A label in the place of those that the item has; may be given again
+        /// A label, in place of the item's present labels; may be given again
         #[arg(long = "label", value_name = "LABEL")]
         labels: Vec<String>,
-        /// Take all labels away
+        /// Remove all labels
         #[arg(long, conflicts_with = "labels")]
         no_labels: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List the removed items of a bank that can be brought back: id, when and by whom it was removed, until
-    /// when
+    /// List the removed items of a bank that can be restored: id, when and by whom it was removed, until when
     Removed {
         /// The bank's name
         bank: BankRef,
-        /// Of those that this member removed
+        /// List only items that this member removed
         #[arg(long, value_name = "MEMBER")]
         by: Option<String>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Hold items, all of them or none: they match for nobody, and nothing else of them changes
+    /// Hold items, all of them or none: they match for nobody, and are otherwise unchanged
     Hold {
-        /// Their ids
+        /// The items' ids
         #[arg(required = true)]
         items: Vec<u64>,
         /// When the holds end by themselves: a duration (12h, 30d), a date or moment in UTC (2027-01-31,
         /// 2027-01-31T18:00), or never
         #[arg(long, value_name = "WHEN", default_value = "never")]
         until: When,
-        /// For your member alone: the items match too often there, and go on matching for others
+        /// Hold them only for your member, where they match too often; they still match for others
         #[arg(long, conflicts_with = "until")]
         here: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
     /// Lift your holds of items, all of them or none: items that nobody else holds match again
     Lift {
-        /// Their ids
+        /// The items' ids
         #[arg(required = true)]
         items: Vec<u64>,
-        /// The holds for your member alone
+        /// Lift the holds that are only for your member
         #[arg(long)]
         here: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List the items that are held for your member alone: by `vigie item hold --here`, or because they
+    /// List the items that are held only for your member: by `vigie item hold --here`, or because they
     /// matched far too often there
     Held {
-        /// For your member alone
+        /// List the holds that are only for your member; required
         #[arg(long, required = true)]
         here: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
     /// Undo what a member has added to a bank of yours and removed from it since a moment
     Revert(ItemRevertArgs),
-    /// Bring removed items back, all of them or none: under new ids, or as the items that were added again
-    /// since
+    /// Restore removed items, all of them or none: under new ids, or as the items that were added again since
     Restore {
-        /// Their former ids
+        /// The items' former ids
         #[arg(required = true)]
         items: Vec<u64>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Remove items, all of them or none; of another member's bank, withdraw what your member submitted
+    /// Remove items, all of them or none; from another member's bank, withdraw your member's submissions
     Remove {
-        /// Their ids
+        /// The items' ids
         #[arg(required = true)]
         items: Vec<u64>,
-        /// Withdraw the submissions of this programme, key and case alone: an item goes with its last one
+        /// Withdraw only the submissions of this programme, --reference and --case; an item is removed with
+        /// its last one
         #[arg(long, value_name = "NAME")]
         programme: Option<String>,
         /// The key of the submissions to withdraw
@@ -133,7 +132,7 @@ pub(crate) enum ItemCommand {
         /// The case of the submissions to withdraw
         #[arg(long, value_name = "CASE")]
         case: Option<String>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -163,30 +162,29 @@ pub(crate) struct ItemAddArgs {
     /// Refuse the whole file, before anything is added, if any of its lines is bad
     #[arg(long, requires = "hashes")]
     pub(crate) strict: bool,
-    /// Leave out the lines of the file (of a document, the records) up to this one: where an import that
-    /// stopped goes on
+    /// Skip the lines of the file (of a document, the records) up to this one, to continue an import that
+    /// stopped
     #[arg(long, requires = "hashes", default_value_t = 0, hide_default_value = true, value_name = "LINE")]
     pub(crate) after_line: u64,
     /// A label for each item; may be given again
     #[arg(long = "label", value_name = "LABEL")]
     pub(crate) labels: Vec<String>,
-    /// Where the items are from
+    /// The origin of the items
     #[command(flatten)]
     pub(crate) origin: OriginArgs,
-    /// What is said of each item
+    /// The details of each item
     #[command(flatten)]
     pub(crate) details: DetailsArgs,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// Where items are from. With one of these each item whose external reference the bank has from there is not
-/// added again.
+/// The origin of items. With one of these, an item whose external reference the bank has from that origin is
+/// not added again.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct OriginArgs {
-    /// Add no item again that the bank has under the same external reference (a file's name, or that of the
-    /// line)
+    /// Skip items that the bank has under the same external reference (a file's name, or that of the line)
     #[arg(long)]
     pub(crate) sync: bool,
     /// The programme that the items come from; implies --sync
@@ -197,7 +195,7 @@ pub(crate) struct OriginArgs {
     pub(crate) case: Option<String>,
 }
 
-/// What is said of an item.
+/// The details of an item.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct DetailsArgs {
     /// A class: TAXONOMY/DIMENSION=VALUE, such as iwf/category=A; may be given again
@@ -222,13 +220,13 @@ pub(crate) struct ItemRevertArgs {
     /// The member
     #[arg(long, value_name = "MEMBER")]
     pub(crate) member: MemberName,
-    /// The moment: so long ago (90m, 12h, 2d), or a date or moment in UTC (2027-01-31, 2027-01-31T18:00)
+    /// The moment: how long ago (90m, 12h, 2d), or a date or moment in UTC (2027-01-31, 2027-01-31T18:00)
     #[arg(long, value_name = "WHEN")]
     pub(crate) since: Since,
     /// Show what would be undone, and undo nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -236,20 +234,19 @@ pub(crate) struct ItemRevertArgs {
 /// Arguments of `vigie item find`.
 #[derive(Debug, Args)]
 pub(crate) struct ItemFindArgs {
-    /// A hash in full, of which equal ones are found, whatever the type; or an external reference or a label,
-    /// in full
+    /// A complete hash, which finds equal hashes of any type; or a complete external reference or label
     #[arg(value_name = "HASH|REFERENCE|LABEL")]
     pub(crate) what: String,
     /// Look in this bank only
     #[arg(long, value_name = "BANK")]
     pub(crate) bank: Option<BankRef>,
-    /// Stop after so many
+    /// Maximum number of items
     #[arg(long, default_value_t = 100)]
     pub(crate) limit: usize,
-    /// Begin after this item
+    /// Begin after the item with this id
     #[arg(long, default_value_t = 0, value_name = "ITEM")]
     pub(crate) after: u64,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

@@ -14,17 +14,17 @@ use vigie_model::BankName;
 use super::BankAddressArgs;
 use super::when::{When, span};
 
-/// What to do with members.
+/// The subcommands of `vigie member`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum MemberCommand {
     /// Add a member, which has no principals yet (for operators)
     Add {
-        /// Its name: 1 to 32 of a-z 0-9 -, beginning with a letter
+        /// The member's name: 1 to 32 of a-z 0-9 -, beginning with a letter
         name: MemberName,
-        /// What is said of it
+        /// The member's settings
         #[command(flatten)]
         words: MemberWordsArgs,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -32,18 +32,19 @@ pub(crate) enum MemberCommand {
     List(BankAddressArgs),
     /// Show a member and its limits
     Show(OneMemberArgs),
-    /// Change a member's name for people, its jurisdictions, or whether it is named; what is not given stays
+    /// Change a member's name for people, its jurisdictions, or whether it is named; options that are not
+    /// given change nothing
     #[command(group = ArgGroup::new("words").required(true).multiple(true).args(["display_name", "jurisdictions", "named"]))]
     Edit {
-        /// Its name
+        /// The member's name
         name: MemberName,
-        /// What is said of it from now on
+        /// The member's new settings
         #[command(flatten)]
         words: MemberWordsArgs,
-        /// Whether others may know that an opinion is its own
+        /// Whether other members may see that an opinion is this member's
         #[arg(long, value_name = "yes|no", value_parser = yes_or_no("yes", "no"))]
         named: Option<bool>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -51,46 +52,47 @@ pub(crate) enum MemberCommand {
     Suspend(OneMemberArgs),
     /// Refuse a member's principals, search its banks no longer and hold its items (for operators)
     Quarantine(OneMemberArgs),
-    /// Let a member work again that was suspended or quarantined (for operators)
+    /// Reactivate a member that was suspended or quarantined (for operators)
     Activate(OneMemberArgs),
     /// Show the identity providers whose tokens name a member's principals, or set them (for operators)
     Issuers {
         /// The member's name
         name: MemberName,
-        /// From now on these, values of a token's `iss`, in place of those before [default: show them]
+        /// The new providers, as values of a token's `iss`, in place of those before [default: show the
+        /// present ones]
         #[arg(value_name = "ISSUER")]
         issuers: Vec<String>,
-        /// From now on none
+        /// Remove all providers
         #[arg(long, conflicts_with = "issuers")]
         none: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
 }
 
-/// One member by name.
+/// A member by name.
 #[derive(Debug, Args)]
 pub(crate) struct OneMemberArgs {
     /// The member's name
     pub(crate) name: MemberName,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// What is said of a member.
+/// A member's settings.
 #[derive(Debug, Args)]
 pub(crate) struct MemberWordsArgs {
-    /// Its name for people, at most 128 bytes; "" for none
+    /// The member's name for people, at most 128 bytes; "" for none
     #[arg(long, value_name = "TEXT", value_parser = text::<{ Member::DISPLAY_NAME_LEN_MAX }>)]
     pub(crate) display_name: Option<Text<{ Member::DISPLAY_NAME_LEN_MAX }>>,
-    /// The countries whose law it applies, such as FR,DE; "" for none
+    /// The countries whose law the member applies, such as FR,DE; "" for none
     #[arg(long, value_name = "COUNTRIES", value_parser = jurisdictions)]
     pub(crate) jurisdictions: Option<Jurisdictions>,
 }
 
-/// What to do with principals.
+/// The subcommands of `vigie principal`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PrincipalCommand {
     /// Create a principal, with a new API key unless another credential is named; the key is shown once
@@ -100,30 +102,30 @@ pub(crate) enum PrincipalCommand {
         /// The member [default: the caller's]
         #[arg(long, value_name = "MEMBER")]
         member: Option<MemberName>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Give a principal another API key, which is shown once; the one before ends after an overlap
+    /// Give a principal another API key, which is shown once; the previous key ends after an overlap
     Rotate {
         /// The principal's id
         principal: u64,
-        /// How long the key before still works, such as 12h, at most 30d; 0 refuses it at once: for keys that
-        /// leaked
+        /// How long the previous key still works, such as 12h, at most 30d; 0 refuses it at once, for a key
+        /// that leaked
         #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = span)]
         overlap: Duration,
-        /// Where the key goes
+        /// The destination of the key
         #[command(flatten)]
         new_key: NewKeyArgs,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Refuse a principal from now on; nothing brings it back
+    /// Refuse a principal permanently
     Revoke {
         /// The principal's id
         principal: u64,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -132,65 +134,65 @@ pub(crate) enum PrincipalCommand {
 /// Arguments of `vigie principal add`.
 #[derive(Debug, Args)]
 pub(crate) struct PrincipalAddArgs {
-    /// The member that it acts for [default: the caller's]
+    /// The member that the principal acts for [default: the caller's]
     #[arg(long, value_name = "MEMBER")]
     pub(crate) member: Option<MemberName>,
-    /// Its roles, separated by commas
+    /// The principal's roles, separated by commas
     #[arg(long = "role", required = true, value_name = "ROLES", value_delimiter = ',', value_parser = word::<Role>())]
     pub(crate) roles: Vec<Role>,
-    /// Its client certificate's name, in place of a key: spiffe://DOMAIN/member/MEMBER/WORKLOAD
+    /// The name in the principal's certificate, in place of a key: spiffe://DOMAIN/member/MEMBER/WORKLOAD
     #[arg(long, value_name = "ID", conflicts_with_all = ["issuer", "key_file"], value_parser = spiffe_id)]
     pub(crate) spiffe_id: Option<SpiffeId>,
-    /// Its tokens' `iss`, in place of a key, with --subject
+    /// The `iss` of the principal's tokens, in place of a key; with --subject
     #[arg(long, requires = "subject", conflicts_with = "key_file")]
     pub(crate) issuer: Option<String>,
-    /// Its tokens' `sub`, with --issuer
+    /// The `sub` of the principal's tokens; with --issuer
     #[arg(long, requires = "issuer")]
     pub(crate) subject: Option<String>,
-    /// When it is refused: a duration (12h, 30d), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or
-    /// never
+    /// When the principal expires: a duration (12h, 30d), a date or moment in UTC (2027-01-31,
+    /// 2027-01-31T18:00), or never
     #[arg(long, default_value = "never", value_name = "WHEN")]
     pub(crate) expires: When,
     /// A note for people who read the list, at most 256 bytes
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT", value_parser = text::<{ Principal::NOTE_LEN_MAX }>)]
     pub(crate) note: Text<{ Principal::NOTE_LEN_MAX }>,
-    /// Where the key goes
+    /// The destination of the key
     #[command(flatten)]
     pub(crate) new_key: NewKeyArgs,
     /// Create the first principal of the deployment, an operator: from then on every call needs a credential
     #[arg(long)]
     pub(crate) turn_on: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// Where a new API key goes.
+/// The destination of a new API key.
 #[derive(Debug, Args)]
 pub(crate) struct NewKeyArgs {
-    /// A file for the new key, which must not be there yet; only its owner may read it [default: standard
-    /// output]
+    /// The file to write the new key to, which must not exist yet; only its owner may read it [default:
+    /// standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
 }
 
-/// What to do with grants.
+/// The subcommands of `vigie grant`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum GrantCommand {
-    /// Set what another member may do with a bank of the caller's, in place of what it might do before
+    /// Set what another member may do with a bank of the caller's; replaces an earlier grant
     Put {
         /// The bank
         bank: BankRef,
         /// The member that it is shared with
         member: MemberName,
-        /// Its rights, separated by commas: none includes another
+        /// The member's rights, separated by commas; no right includes another
         #[arg(long = "allow", required = true, value_name = "CAPABILITIES", value_delimiter = ',', value_parser = word::<Capability>())]
         capabilities: Vec<Capability>,
         /// When the right ends: a duration (12h, 30d), a date or moment in UTC (2027-01-31,
         /// 2027-01-31T18:00), or never
         #[arg(long, default_value = "never", value_name = "WHEN")]
         expires: When,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -200,7 +202,7 @@ pub(crate) enum GrantCommand {
         bank: BankRef,
         /// The member
         member: MemberName,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -208,7 +210,7 @@ pub(crate) enum GrantCommand {
     List {
         /// The bank
         bank: Option<BankRef>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -216,22 +218,22 @@ pub(crate) enum GrantCommand {
     Alias {
         /// The bank, as OWNER/NAME or by its present alias
         bank: BankRef,
-        /// The name
+        /// The alias
         #[arg(required_unless_present = "none")]
         alias: Option<BankName>,
-        /// Take the alias away
+        /// Remove the alias
         #[arg(long, conflicts_with = "alias")]
         none: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
 }
 
-/// What to do with the limits of members.
+/// The subcommands of `vigie quota`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum QuotaCommand {
-    /// Set limits of a member; what is not named stays, and 0 is no limit (for operators)
+    /// Set limits of a member; limits that are not named stay, and 0 is no limit (for operators)
     #[command(override_usage = "vigie quota set <MEMBER> <LIMITS>...", group = ArgGroup::new("limits").required(true).multiple(true).args([
         "units_per_second", "units_burst", "units_per_day", "items_matched_per_day", "items_added_per_day",
         "near_queries_per_item_day", "images_only",
@@ -241,7 +243,7 @@ pub(crate) enum QuotaCommand {
     Show {
         /// The member [default: the caller's]
         member: Option<MemberName>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -255,7 +257,7 @@ pub(crate) struct QuotaSetArgs {
     /// Units of searching a second: a hash is 1 and an image 20, each times the hash types that are searched
     #[arg(long, value_name = "UNITS", value_parser = amount)]
     pub(crate) units_per_second: Option<Amount>,
-    /// Units that may be spent at once; 0 for those of one second
+    /// Units that may be spent at once; 0 for the units of one second
     #[arg(long, value_name = "UNITS", value_parser = amount)]
     pub(crate) units_burst: Option<Amount>,
     /// Units of searching a day
@@ -273,23 +275,23 @@ pub(crate) struct QuotaSetArgs {
     /// Whether queries have to be images
     #[arg(long, value_name = "true|false")]
     pub(crate) images_only: Option<bool>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// What to do with the charter of a bank.
+/// The subcommands of `vigie bank charter`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CharterCommand {
     /// Show a bank's demands on contributors and its terms
     Show {
         /// The bank
         bank: BankRef,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Change them; what is not named stays
+    /// Change a bank's demands and terms; those that are not named stay
     #[command(override_usage = "vigie bank charter set <BANK> <TERMS>...", group = ArgGroup::new("terms").required(true).multiple(true).args([
         "taxonomies", "two_person_items", "purge_hours", "confirmations", "hold_on_negatives", "shadow", "suppresses",
         "dispute_days", "record_days", "frames_answer_images", "images_answer_videos", "vector_distances",
@@ -305,23 +307,24 @@ pub(crate) struct CharterSetArgs {
     /// The taxonomies that items take their classification from, separated by commas; "" for any
     #[arg(long, value_name = "NAMES")]
     pub(crate) taxonomies: Option<String>,
-    /// A removal of so many items or more needs two people of the owner; 0 for never
+    /// Number of items from which on a removal needs two people of the owner; 0 for never
     #[arg(long, value_name = "ITEMS")]
     pub(crate) two_person_items: Option<u32>,
-    /// Hours until the hash of a withdrawn item is in no file any more, at most 8760; 0 for 72
+    /// Hours until the hash of a withdrawn item is erased from all files, at most 8760; 0 for 72
     #[arg(long, value_name = "HOURS")]
     pub(crate) purge_hours: Option<u32>,
-    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0
-    /// for at once
+    /// Members, the contributors included, that must confirm an item before it matches for others, at most
+    /// 1000; 0 for no confirmation
     #[arg(long, value_name = "MEMBERS")]
     pub(crate) confirmations: Option<u32>,
-    /// Members that call an item wrong until it is held and a dispute opens, at most 1000; 0 for never
+    /// Members with a negative opinion at which an item is held and a dispute opens, at most 1000; 0 for
+    /// never
     #[arg(long, value_name = "MEMBERS")]
     pub(crate) hold_on_negatives: Option<u32>,
-    /// Whether matches of the bank are counted and answered to nobody: a trial
+    /// Whether the bank is on trial: its matches are counted, but returned to nobody
     #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
     pub(crate) shadow: Option<bool>,
-    /// Banks, by name or id, whose matches a match of this bank takes away, separated by commas, at most 64;
+    /// Banks, by name or id, whose matches a match of this bank suppresses, separated by commas, at most 64;
     /// "" for none
     #[arg(long, value_name = "BANKS")]
     pub(crate) suppresses: Option<String>,
@@ -337,11 +340,11 @@ pub(crate) struct CharterSetArgs {
     /// Whether a video with a frame that is near one of the bank's images matches that item
     #[arg(long, value_name = "on|off", value_parser = yes_or_no("on", "off"))]
     pub(crate) images_answer_videos: Option<bool>,
-    /// How far vectors of declared hash types may lie, such as clip=0.25, separated by commas, at most 16; ""
-    /// for the default distances of the types
+    /// Largest distances of matches of declared hash types, such as clip=0.25, separated by commas, at most
+    /// 16; "" for the default distances of the types
     #[arg(long, value_name = "TYPE=DISTANCE,...")]
     pub(crate) vector_distances: Option<String>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

@@ -10,33 +10,34 @@ use vigie_model::{BankRef, Hash, HashError, HashType, UnknownHashType};
 
 use super::{BankAddressArgs, HashTypeName};
 
-/// What to do with opinions.
+/// The subcommands of `vigie opinion`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OpinionCommand {
     /// Put an opinion of your member on items, all of them or none; the newest one on an item, or on one of
     /// its hashes, counts
     Put(Box<OpinionPutArgs>),
-    /// Take all opinions of your member on items back, of all of them or none
+    /// Withdraw all opinions of your member on items: on all of these items, or on none
     Withdraw {
-        /// Their ids
+        /// The items' ids
         #[arg(required = true)]
         items: Vec<u64>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// List opinions on items of a bank, as a feed: of an own bank all; of another's, those on items that
-    /// your member contributed, and its own
+    /// List opinions on items of a bank, as a feed: all if the bank is your member's; otherwise its own, and
+    /// those on items that it contributed
     List {
         /// The bank's name
         bank: BankRef,
-        /// Your member's own alone
+        /// List only your member's own opinions
         #[arg(long)]
         mine: bool,
-        /// Those on items that changed after this; where a list ended it says with which one to go on
+        /// List only opinions on items that changed after this sequence; each list ends with the one to
+        /// continue from
         #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "SEQUENCE")]
         after: u64,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
@@ -49,16 +50,16 @@ pub(crate) struct OpinionPutArgs {
     /// The ids of the items
     #[arg(required = true, value_name = "ITEM")]
     pub(crate) items: Vec<u64>,
-    /// A person saw a match, and found what the item says
+    /// A person saw a match, and the content is what the item says
     #[arg(long)]
     pub(crate) positive: bool,
-    /// A person saw a match, and found something else
+    /// A person saw a match, and the content is something else
     #[arg(long)]
     pub(crate) negative: bool,
-    /// The item matched, and nobody has looked
+    /// The item matched, and nobody has looked at the content
     #[arg(long)]
     pub(crate) seen: bool,
-    /// Why, with --negative
+    /// The reason, with --negative
     #[arg(long, value_name = "WORD", conflicts_with_all = ["positive", "seen"], value_parser = reason())]
     pub(crate) reason: Option<OpinionReason>,
     /// Ask the owner of the bank to look again, with --negative
@@ -70,36 +71,36 @@ pub(crate) struct OpinionPutArgs {
     /// The hash of the item that the opinion is about [default: the whole item]
     #[arg(long, value_name = "TYPE:HEX")]
     pub(crate) hash: Option<HashText>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
 
-/// What to do with disputes.
+/// The subcommands of `vigie dispute`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DisputeCommand {
     /// List the disputes about items of your member's banks, and those that your member opened; those that
     /// are due first come first
     List {
-        /// Those that are resolved, and not those that are open
+        /// List resolved disputes instead of open ones
         #[arg(long)]
         resolved: bool,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Resolve the dispute about an item of an own bank: the charter's hold ends, and earlier negative
-    /// opinions count for no other
+    /// Resolve the dispute about an item of your member's bank: the charter's hold ends, and earlier negative
+    /// opinions no longer count for another dispute
     Resolve {
         /// The item's id
         item: u64,
         /// The outcome
         #[arg(value_parser = outcome())]
         outcome: Resolution,
-        /// For reclassified, a class from now on, in place of those before; may be given again
+        /// With `reclassified`, a new class, in place of those before; may be given again
         #[arg(long = "class", value_name = "CLASS", value_parser = class)]
         classes: Vec<Class>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },

@@ -8,7 +8,7 @@ use vigie_clients::TriedScore;
 
 use super::BankAddressArgs;
 
-/// What to do with the policy of the caller's member.
+/// The subcommands of `vigie policy`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Set the policy, as a new version
@@ -19,14 +19,14 @@ pub(crate) enum PolicyCommand {
         /// The version [default: the current one]
         #[arg(long, value_name = "VERSION", value_parser = version())]
         version: Option<u32>,
-        /// Where
+        /// The bank to call
         #[command(flatten)]
         address: BankAddressArgs,
     },
-    /// Compare the version that is tried with the one that decides: decisions since the trial began, by the
-    /// verdicts of both
+    /// Compare the version on trial with the current one: decisions since the trial began, by the verdicts of
+    /// both
     Compare(BankAddressArgs),
-    /// Show what a policy, stored or not, says of given matches, and why. Nothing is changed
+    /// Show the verdict of a policy, stored or not, on given matches, and why. Nothing is changed
     #[command(disable_version_flag = true)]
     Try(PolicyTryArgs),
 }
@@ -40,13 +40,13 @@ pub(crate) struct PolicySetArgs {
     /// Take the rules of an earlier version
     #[arg(long, value_name = "VERSION", value_parser = version())]
     pub(crate) from_version: Option<u32>,
-    /// Try the version beside the current one, which goes on to decide
+    /// Put the version on trial beside the current one, which still decides
     #[arg(long)]
     pub(crate) trial: bool,
     /// Set nothing unless the newest version is this one; 0 for none yet
     #[arg(long, value_name = "VERSION")]
     pub(crate) expect: Option<u32>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -66,7 +66,7 @@ pub(crate) struct PolicyTryArgs {
     /// Where the content comes from, such as `avatar`: at most 64 bytes
     #[arg(long, default_value = "", hide_default_value = true, value_name = "WORD", value_parser = surface)]
     pub(crate) surface: Box<str>,
-    /// What was sent [default: as the line says]
+    /// The kind of content that was sent [default: as the line says]
     #[arg(long, value_parser = PossibleValuesParser::new(["image", "video", "hashes", "undecoded"]))]
     pub(crate) kind: Option<String>,
     /// A score of the content, 0 to 1, in the place of the line's for this class; may be given again
@@ -75,7 +75,7 @@ pub(crate) struct PolicyTryArgs {
     /// PDQ's quality of the content, 0 to 100 [default: as the line says]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(crate) quality: Option<u8>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

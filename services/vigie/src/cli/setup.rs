@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-/// What to do with configuration files.
+/// The subcommands of `vigie config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Report every fault of a configuration: of a file, of VIGIE__... variables, and of --set arguments
@@ -15,16 +15,16 @@ pub(crate) enum ConfigCommand {
         /// The role whose keys to show [default: all]
         #[arg(value_enum, value_name = "ROLE")]
         role: Option<RoleName>,
-        /// As tables of Markdown
+        /// Print tables of Markdown
         #[arg(long)]
         markdown: bool,
-        /// As a JSON Schema, like `vigie config schema`
+        /// Print a JSON Schema, like `vigie config schema`
         #[arg(long, conflicts_with = "markdown")]
         schema: bool,
     },
     /// Print the JSON Schema of a configuration file, for editors and checks
     Schema {
-        /// The role whose table the file must have [default: none of them in particular]
+        /// The role whose table the file must have [default: none is required]
         #[arg(value_enum, value_name = "ROLE")]
         role: Option<RoleName>,
     },
@@ -43,15 +43,15 @@ pub(crate) struct ConfigCheckArgs {
 /// A role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RoleName {
-    /// The durable store
+    /// Stores all items and members durably
     Bank,
-    /// One replica of one shard
+    /// Serves a replica of one shard
     Matcher,
-    /// Asks the matchers, and merges
+    /// Asks the matchers, and merges their answers
     Coordinator,
-    /// Decodes and hashes; what clients call
+    /// Serves clients: decodes, hashes and searches
     Frontend,
-    /// Answers HTTP
+    /// Serves HTTP
     Gateway,
     /// Follows hash-sharing programmes
     Exchange,
@@ -59,11 +59,10 @@ pub(crate) enum RoleName {
     Classifier,
 }
 
-/// What to do with certificates.
+/// The subcommands of `vigie tls`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TlsCommand {
-    /// Make an authority for development, and certificates that it signs; the authority is kept if it is
-    /// there
+    /// Make an authority for development, and certificates that it signs; an authority that exists is kept
     DevCa(DevCaArgs),
 }
 
@@ -76,7 +75,7 @@ pub(crate) struct DevCaArgs {
     /// commas; may be given again
     #[arg(long = "name", value_name = "HOST", default_value = "localhost,127.0.0.1,::1")]
     pub(crate) names: Vec<String>,
-    /// A client to make a certificate for, by the name of spiffe://vigie.dev/NAME; may be given again
+    /// A client to make a certificate for, with the name spiffe://vigie.dev/NAME; may be given again
     #[arg(long = "client", value_name = "NAME")]
     pub(crate) clients: Vec<String>,
 }
@@ -92,7 +91,7 @@ pub(crate) struct CompletionsArgs {
 /// Arguments of `vigie descriptors`.
 #[derive(Debug, Args)]
 pub(crate) struct DescriptorsArgs {
-    /// The file to write, a google.protobuf.FileDescriptorSet; standard output if none is named
+    /// The file to write, a google.protobuf.FileDescriptorSet [default: standard output]
     pub(crate) file: Option<PathBuf>,
 }
 

@@ -7,11 +7,11 @@ use super::BankAddressArgs;
 /// The form of statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum StatisticsForm {
-    /// For a person
+    /// Markdown, for a person
     Markdown,
-    /// A row for each number
+    /// CSV, a row for each number
     Csv,
-    /// With stable names
+    /// JSON with stable names
     Json,
 }
 
@@ -24,13 +24,13 @@ pub(crate) struct StatisticsArgs {
     /// The last month, which is part of the period [default: the first]
     #[arg(long, value_name = "MONTH")]
     pub(crate) to: Option<String>,
-    /// The form; with --json it is JSON
+    /// The form; --json implies json
     #[arg(long, value_enum, default_value = "markdown")]
     pub(crate) format: StatisticsForm,
-    /// What is public alone, without the caller's own numbers in full
+    /// Leave out the caller's own unsuppressed numbers: print what is public only
     #[arg(long)]
     pub(crate) public: bool,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

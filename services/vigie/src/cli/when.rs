@@ -18,7 +18,7 @@ pub(crate) enum When {
     At(UnixMillis),
 }
 
-/// What a [`When`] looks like.
+/// The accepted forms of a [`When`], for error messages.
 const FORMS: &str =
     "write a duration (90m, 12h, 30d, 8w), a date or moment in UTC (2027-01-31, 2027-01-31T18:00), or never";
 /// The largest year that a date may have: four digits.

@@ -67,7 +67,7 @@ async fn add(args: ExchangeAddArgs, output: &mut Output) -> anyhow::Result<Exit>
     if common.feedback.is_some() {
         let needed = args.api.feedback_credentials().join(", ");
         output.note(format!(
-            "to tell opinions it needs {needed}; where there are members also bank_key, a key that reads the bank"
+            "to send opinions it needs {needed}; where there are members also bank_key, a key that reads the bank"
         ));
     }
     Ok(Exit::Done)

@@ -63,7 +63,7 @@ async fn a_role_runs_only_if_something_is_said_to_it() {
 }
 
 #[tokio::test]
-async fn every_fault_is_told_with_its_place() {
+async fn every_fault_is_reported_with_its_key_or_line() {
     check_faults(
         "[matcher]\nshard = 4\nshard_count = 4\nfeed_open_ms_max = 0\n[frontend]\nquality_floor = 101\n",
         &["listen: ", "matcher.shard: ", "matcher.feed_open_ms_max: ", "frontend.quality_floor: "],
@@ -115,7 +115,7 @@ async fn plain_text_does_not_leave_the_machine_unless_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn tls_is_read_and_its_faults_are_told() {
+async fn tls_is_read_and_its_faults_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let ca = vigie_tls::dev_ca::DevCa::open(folder.path()).unwrap();
     let validity = vigie_tls::dev_ca::Validity::days(1);
@@ -158,13 +158,13 @@ async fn tls_is_read_and_its_faults_are_told() {
 }
 
 #[tokio::test]
-async fn telemetry_is_told_apart_and_its_faults_with_the_others() {
+async fn telemetry_has_settings_of_its_own_and_its_faults_are_reported_with_the_others() {
     let role = "listen = '127.0.0.1:9'\n[matcher]\n";
-    let told = load_matcher(role, &[]).unwrap();
-    assert_eq!(told.telemetry, TelemetryConfig::default());
+    let loaded = load_matcher(role, &[]).unwrap();
+    assert_eq!(loaded.telemetry, TelemetryConfig::default());
     // Telemetry accepts any address without TLS and without `allow_plaintext`.
-    let told = load_matcher(&format!("{role}[telemetry]\nlisten = '0.0.0.0:9464'\n"), &[]).unwrap();
-    assert_eq!(told.telemetry.listen.unwrap().port(), 9_464);
+    let loaded = load_matcher(&format!("{role}[telemetry]\nlisten = '0.0.0.0:9464'\n"), &[]).unwrap();
+    assert_eq!(loaded.telemetry.listen.unwrap().port(), 9_464);
     check_faults(
         &format!("{role}[telemetry]\nport = 1\ntrace_ratio = 'all'\n"),
         &["telemetry.port: ", "telemetry.trace_ratio: "],

@@ -27,12 +27,13 @@ pub(crate) struct Transport {
 
 impl Transport {
     /// Reads the settings, and adds the faults of the files that they name.
-    pub(super) fn told(table: &Table, faults: &mut Vec<String>) -> Self {
+    pub(super) fn read(table: &Table, faults: &mut Vec<String>) -> Self {
         let allow_plaintext = match table.get(ALLOW_PLAINTEXT) {
             None => false,
             Some(Value::Boolean(allowed)) => *allowed,
             Some(value) => {
-                faults.push(format!("{ALLOW_PLAINTEXT}: is a {}; it is true or false", value.type_str()));
+                faults
+                    .push(format!("{ALLOW_PLAINTEXT}: is a {}; it must be true or false", value.type_str()));
                 false
             }
         };

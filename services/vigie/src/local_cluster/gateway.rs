@@ -34,9 +34,9 @@ impl HttpAt {
             Self::Beside => {
                 let port = match ports {
                     Ports::Any => 0,
-                    Ports::From(first) => {
-                        first.checked_add(PORT).with_context(|| format!("port {first} is too high"))?
-                    }
+                    Ports::From(first) => first.checked_add(PORT).with_context(|| {
+                        format!("port {first} is too high: HTTP needs the port {PORT} after it")
+                    })?,
                 };
                 (Ipv4Addr::LOCALHOST, port).into()
             }

@@ -19,7 +19,9 @@ pub enum Ports {
 pub(super) async fn bind(ports: Ports, offset: u16) -> anyhow::Result<TcpListener> {
     let port = match ports {
         Ports::Any => 0,
-        Ports::From(first) => first.checked_add(offset).context("the ports go beyond 65535")?,
+        Ports::From(first) => first
+            .checked_add(offset)
+            .with_context(|| format!("port {first} is too high: a role needs the port {offset} after it"))?,
     };
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     bound.with_context(|| {

@@ -106,11 +106,11 @@ impl Role {
 
     /// Starts an exchange process, which does not listen.
     pub fn exchange(config: vigie_exchange::Config, telemetry: Telemetry) -> Self {
-        let (shutdown, told) = (Shutdown::new(), telemetry.clone());
+        let (shutdown, used) = (Shutdown::new(), telemetry.clone());
         let stop = shutdown.clone();
         let running = async move {
             let network = Network::tcp();
-            Ok(vigie_exchange::run_with(config, stop, &network, &told).await?)
+            Ok(vigie_exchange::run_with(config, stop, &network, &used).await?)
         };
         let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
         Self::spawn("exchange".to_owned(), nowhere, shutdown, telemetry, running)
@@ -138,10 +138,10 @@ impl Role {
         telemetry: Telemetry,
         running: impl Future<Output = anyhow::Result<()>> + Send + 'static,
     ) -> Self {
-        let told = telemetry.clone();
+        let traced = telemetry.clone();
         let task = tokio::spawn(async move {
             let ran = running.await;
-            traces::stop(&told).await;
+            traces::stop(&traced).await;
             ran
         });
         Self { name, address, shutdown, telemetry, task: Some(task) }

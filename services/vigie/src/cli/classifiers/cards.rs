@@ -8,14 +8,14 @@ use vigie_net::TlsArgs;
 
 use crate::cli::BankAddressArgs;
 
-/// What to do with classifiers.
+/// The subcommands of `vigie classifier`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClassifierCommand {
     /// Set the card of a model from a file, as a new version; for operators
     ///
     /// A card is a JSON document: which model it is, how a picture or a conversation becomes its input, its
     /// classes, licence and approver, and an input whose scores are known. A model begins in shadow: its
-    /// scores are counted and answered to nobody.
+    /// scores are counted, but returned to nobody.
     Add(ClassifierAddArgs),
     /// List the models: versions, modes and thresholds
     List(BankAddressArgs),
@@ -33,11 +33,11 @@ pub(crate) enum ClassifierCommand {
     /// Choose the threshold of a class by the rate of false positives that its calibration supports; for
     /// operators
     Threshold(ClassifierThresholdArgs),
-    /// Answer the scores of a model, which takes a threshold; for operators
+    /// Return the scores of a model to callers; it must have a threshold; for operators
     Activate(OneClassifierArgs),
-    /// Count the scores of a model and answer them to nobody; for operators
+    /// Count the scores of a model, but return them to nobody; for operators
     Shadow(OneClassifierArgs),
-    /// Run a model no more; its cards stay, for answers name them, and another card brings it back; for
+    /// Stop running a model; its cards stay, because answers name them, and another card starts it again; for
     /// operators
     Retire(OneClassifierArgs),
 }
@@ -45,13 +45,13 @@ pub(crate) enum ClassifierCommand {
 /// Arguments of `vigie classifier add`.
 #[derive(Debug, Args)]
 pub(crate) struct ClassifierAddArgs {
-    /// The card, a JSON file of at most 256 KiB; its `version` is not read, for the bank numbers versions
+    /// The card, a JSON file of at most 256 KiB; its `version` is ignored, because the bank numbers versions
     #[arg(long, value_name = "FILE")]
     pub(crate) card: PathBuf,
     /// Refuse unless this is the newest version of the model's card; 0 for none
     #[arg(long, value_name = "N")]
     pub(crate) expected_version: Option<u32>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -61,7 +61,7 @@ pub(crate) struct ClassifierAddArgs {
 pub(crate) struct OneClassifierArgs {
     /// The name of the model
     pub(crate) name: Name,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }
@@ -86,7 +86,7 @@ pub(crate) struct ClassifierThresholdArgs {
     /// The class
     #[arg(long, value_name = "CLASS")]
     pub(crate) class: Name,
-    /// The rate: with a confidence of 95 %, at most one in so many contents that are not of the class is
+    /// The rate: with a confidence of 95 %, at most one in this many contents that are not of the class is
     /// above the threshold, 2 to 1000000
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     pub(crate) at_most_one_in: u32,
@@ -103,7 +103,7 @@ pub(crate) struct ClassifierCalibrateArgs {
     /// Measure this class alone; may be given again [default: every class of the model]
     #[arg(long = "class", value_name = "CLASS")]
     pub(crate) classes: Vec<Name>,
-    /// What the content is and who labelled it, at most 256 bytes [default: the folder's name]
+    /// A description of the content and who labelled it, at most 256 bytes [default: the folder's name]
     #[arg(long, value_name = "TEXT")]
     pub(crate) source: Option<String>,
     /// Put the calibration although files could not be read or scored; they are named and left out

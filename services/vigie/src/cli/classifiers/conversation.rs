@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::FrontendArgs;
 
-/// What is done with a conversation.
+/// The subcommands of `vigie conversation`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConversationCommand {
     /// Ask classifiers about a conversation. Nothing of it is kept
@@ -23,7 +23,7 @@ pub(crate) struct ConversationScoreArgs {
     /// The name of a model that is asked; may be given again, 1 to 16 in all
     #[arg(long = "classifier", value_name = "NAME", required = true, value_parser = classifier)]
     pub(crate) classifiers: Vec<Box<str>>,
-    /// Where to ask
+    /// The frontend to ask
     #[command(flatten)]
     pub(crate) frontend: FrontendArgs,
 }

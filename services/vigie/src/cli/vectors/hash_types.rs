@@ -36,11 +36,11 @@ impl fmt::Display for HashTypeName {
     }
 }
 
-/// What to do with declared hash types.
+/// The subcommands of `vigie hash-type`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum HashTypeCommand {
-    /// Declare a hash type of vectors, permanently; for operators. One that is declared already in the same
-    /// way stays as it is
+    /// Declare a hash type of vectors, permanently; for operators. Repeating an equal declaration changes
+    /// nothing
     Declare(HashTypeDeclareArgs),
     /// List the declared hash types
     List(BankAddressArgs),
@@ -49,7 +49,7 @@ pub(crate) enum HashTypeCommand {
 /// Arguments of `vigie hash-type declare`.
 #[derive(Debug, Args)]
 pub(crate) struct HashTypeDeclareArgs {
-    /// Its name: 1 to 32 of a-z 0-9 _, beginning with a letter, such as that of the model
+    /// The type's name: 1 to 32 of a-z 0-9 _, beginning with a letter, such as that of the model
     pub(crate) name: String,
     /// Elements of each vector, 1 to 4096
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4_096))]
@@ -67,7 +67,7 @@ pub(crate) struct HashTypeDeclareArgs {
     /// The largest distance that a search may ask for [default with cosine: 0.5]
     #[arg(long, value_name = "DISTANCE", required_if_eq("metric", "l2"))]
     pub(crate) distance_max: Option<String>,
-    /// Where
+    /// The bank to call
     #[command(flatten)]
     pub(crate) address: BankAddressArgs,
 }

@@ -243,7 +243,7 @@ impl ExportFile {
     }
 
     /// Iterates over the lines after the checkpoint, with their line numbers: the entries, and the last line.
-    /// It ends after the first error.
+    /// Ends after the first error.
     fn rows(&self) -> impl Iterator<Item = Result<(u64, Row), ReadError>> + use<> {
         let (path, body, lines) = (self.path.clone(), self.body, self.lines);
         let mut rows = Rows::NotOpen { path, body, lines };

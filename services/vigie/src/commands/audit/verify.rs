@@ -53,7 +53,7 @@ impl Trusted {
         let witnesses: BTreeSet<String> = witnesses.iter().map(|key| key.name().to_owned()).collect();
         let witnesses_min = args.witnesses_min.unwrap_or(witnesses.len());
         let (named, most) = (witnesses_min, witnesses.len());
-        ensure!(named <= most, "--witnesses-min asks for {named} witnesses, and {most} are named");
+        ensure!(named <= most, "--witnesses-min is {named}, but only {most} witnesses are named");
         Ok(Self { origin: log.origin, keys, witnesses, witnesses_min })
     }
 
@@ -91,7 +91,10 @@ pub(super) fn verify(file: &Path, trusted: &Trusted) -> anyhow::Result<(Proven, 
     let export = ExportFile::open(file)?;
     let opened = Checkpoint::open(export.note().as_bytes(), &trusted.origin, &trusted.keys)?;
     // Base64 has spare bits that no signature covers, so the note must be encoded exactly as it was signed.
-    ensure!(opened.note.to_string() == export.note(), "the checkpoint is not written as it was signed");
+    ensure!(
+        opened.note.to_string() == export.note(),
+        "the text of the checkpoint differs from the signed one"
+    );
     trusted.check_witnesses(&opened.cosignatures)?;
     let count = export.check(opened.checkpoint.tree())?;
     Ok((Proven::Entries { kind: export.kind(), count }, opened))

@@ -89,7 +89,7 @@ fn show_verified(output: &mut Output, verified: &Verified) -> anyhow::Result<Exi
     }
     if *audited > 0 {
         let entries = counted_as(*audited, "entry", "entries");
-        output.say(format!("the audit holds what its tree says: {entries}"))?;
+        output.say(format!("the audit agrees with its tree: {entries}"))?;
     }
     match structure_unchecked {
         None => output.say("the database's own check finds its tables and indexes whole")?,

@@ -87,7 +87,7 @@ pub(crate) async fn run(args: BankSyncArgs, output: &mut Output) -> anyhow::Resu
         choice: Some(Box::new(move |item: &ItemContent| {
             Ok(plan.adds(item.hashes(), item.external_reference())?)
         })),
-        again: |_| "the same command goes on".to_owned(),
+        again: |_| "run the same command to continue".to_owned(),
     };
     // The bad lines were already reported when the file was first read.
     let done = add(adding, &mut BadLines::silent(), &mut requests, output).await?;
@@ -240,7 +240,7 @@ fn report(
         "added": added, "kept": kept, "removed": removed, "bad_lines": bad_lines, "sequence": sequence, "stopped": is_stopped
     }))?;
     if is_stopped {
-        output.note("stopped: the same command goes on");
+        output.note("stopped: run the same command to continue");
         return Ok(Exit::Interrupted);
     }
     Ok(exit(bad_lines))

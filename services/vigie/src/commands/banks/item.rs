@@ -170,7 +170,7 @@ async fn add_images(args: ItemAddArgs, output: &mut Output) -> anyhow::Result<Ex
                 if added.is_err() {
                     exit = Exit::SomeInputsFailed;
                 }
-                progress.suspend(|| tell(&file, added, output))?;
+                progress.suspend(|| print_added(&file, added, output))?;
             }
         }
     }
@@ -228,7 +228,7 @@ struct Added {
     sequence: Sequence,
 }
 
-fn tell(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Printed {
+fn print_added(file: &str, added: Result<Added, ErrorLine>, output: &mut Output) -> Printed {
     let Added { item, is_known, seen, types, sequence } = match added {
         Ok(added) => added,
         Err(error) => {

@@ -42,7 +42,7 @@ pub(super) struct SyncPlan {
 
 /// The error for an item that was not in the file when it was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the file is not what it was when it was compared")]
+#[error("the file has changed since it was compared")]
 pub(super) struct OtherFile;
 
 impl SyncPlan {

@@ -64,7 +64,7 @@ impl Decision {
     /// Parses one JSON object, as `vigie match --json` or `vigie report show --format json` prints it.
     fn parse(text: &str) -> anyhow::Result<Self> {
         let mut objects = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-        let object = objects.next().context("it is empty")?.context("it is no JSON")?;
+        let object = objects.next().context("it is empty")?.context("it is not JSON")?;
         ensure!(objects.next().is_none(), "it has several objects; a report is about one");
         match object.get("file_details") {
             Some(details) => Self::of_fragment(&object, details),

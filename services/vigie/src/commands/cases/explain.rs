@@ -34,7 +34,8 @@ pub(crate) async fn run(args: ExplainArgs, output: &mut Output) -> anyhow::Resul
             args.hashes.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?.concat()
         }
     };
-    anyhow::ensure!(hashes.len() <= RecordedDecision::DIGESTS_MAX, "--hash: too many hashes at once");
+    let (count, max) = (hashes.len(), RecordedDecision::DIGESTS_MAX);
+    anyhow::ensure!(count <= max, "--hash: {count} hashes are named; at most {max} can be checked at once");
     let digests: Vec<QueryDigest> = hashes.iter().map(QueryDigest::of).collect();
     let client = connect(&args.address, output)?;
     let explained = client.explain(args.id, &digests, deadline(args.address.timeout_ms)).await?;

@@ -16,7 +16,10 @@ use crate::commands::cases::decision_record::{bank, decision_record, nearest};
 pub(super) fn fragment(report: &ReportListing, format: Fragment) -> anyhow::Result<String> {
     let contents = &report.contents;
     let matched = contents.matched.with_context(|| {
-        format!("report {} names no hash that matched, and a fragment describes a match", report.number)
+        format!(
+            "report {} names no hash that matched, so it fills no part of a report to an authority",
+            report.number
+        )
     })?;
     let verdict = contents.verdict.map(|verdict| verdict.name().to_ascii_lowercase()).unwrap_or_default();
     let decision = DecisionRecord {

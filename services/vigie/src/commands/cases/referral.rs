@@ -80,7 +80,7 @@ fn target(url: Option<&str>, hash: Option<&str>) -> anyhow::Result<ReferralTarge
     if let Some(hash) = hash {
         let hashes = any_hash(hash).map_err(|reason| anyhow::anyhow!("--hash: {reason}"))?;
         let [hash] = <[_; 1]>::try_from(hashes).map_err(|_| {
-            anyhow::anyhow!("--hash: hashes of several types are written so; write TYPE:HASH")
+            anyhow::anyhow!("--hash: the text may be a hash of several types; write TYPE:HASH")
         })?;
         return Ok(ReferralTarget::Hash(hash));
     }

@@ -180,7 +180,7 @@ async fn review(args: ReportReviewArgs, output: &mut Output) -> anyhow::Result<E
     let until = |when: Option<When>, argument: &str| {
         let end = when.map(|when| when.expiry(argument, now())).transpose()?;
         let is_never = end.is_some_and(|end| end.moment().is_none());
-        anyhow::ensure!(!is_never, "{argument} ends at most 550 days from now");
+        anyhow::ensure!(!is_never, "{argument} cannot be `never`: name a moment at most 550 days from now");
         anyhow::Ok(end.and_then(vigie_consortium::Expiry::moment))
     };
     let review = ReportReview {

@@ -77,8 +77,8 @@ pub(crate) async fn run(args: ClassifierCalibrateArgs, output: &mut Output) -> a
     }
     let source = args.source.clone().unwrap_or_else(|| folder_name(&args.folder));
     let draft = CalibrationDraft { source, at: now_ms(), classes: samples.tables()? };
-    let calibration =
-        Calibration::try_from(draft).map_err(|faults| anyhow::anyhow!("no calibration:\n{faults}"))?;
+    let calibration = Calibration::try_from(draft)
+        .map_err(|faults| anyhow::anyhow!("the measurements are no valid calibration:\n{faults}"))?;
     let measured = card.with_calibration(calibration)?;
     output.say(format!("{} measured", counted(used, "file")))?;
     putting::put((&bank, &newest), &measured, &args.one.address, output).await?;
@@ -144,7 +144,9 @@ fn failed(error: CallError) -> Failed {
 fn is_of_version(scores: &MeasuredScores, version: u32) -> anyhow::Result<()> {
     let scored = scores.version;
     if scored != version {
-        bail!("the frontend scores by version {scored} of the card, and the newest is {version}: try again");
+        bail!(
+            "the frontend uses version {scored} of the card, but the newest is {version}: try again in some seconds"
+        );
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use vigie_classifiers::{Mode, ModelCard, ModelCardDraft, Rate, State};
 use vigie_clients::{IdempotencyKey, ModelClass, ModelSummary};
 use vigie_consortium::CardVersion;
 
-use super::putting::{connect, newest, put, told};
+use super::putting::{connect, newest, print_put, put};
 use super::{calibrate, page};
 use crate::cli::{
     BankAddressArgs, ClassifierAddArgs, ClassifierCommand, ClassifierShowArgs, ClassifierThresholdArgs,
@@ -45,7 +45,7 @@ async fn add(args: ClassifierAddArgs, output: &mut Output) -> anyhow::Result<Exi
     let card = read(&args.card)?;
     let (client, deadline) = connect(&args.address, output)?;
     let put = client.put(card.document(), args.expected_version, IdempotencyKey::random(), deadline).await?;
-    told(card.card(), put.value, put.sequence.0, output)?;
+    print_put(card.card(), put.value, put.sequence.0, output)?;
     Ok(Exit::Done)
 }
 
@@ -144,7 +144,7 @@ async fn change(
     let (client, read) = newest(one, output).await?;
     let before = read.card.card();
     let changed = ModelCard::try_from(change(before.draft()))
-        .map_err(|faults| anyhow::anyhow!("the card of {} cannot be so:\n{faults}", one.name))?;
+        .map_err(|faults| anyhow::anyhow!("the changed card of {} would be invalid:\n{faults}", one.name))?;
     if changed == *before {
         let (mode, state, version) = (page::mode(before), page::state(before), read.newest_version);
         let words = if before.state() == State::Retired { "retired" } else { mode };

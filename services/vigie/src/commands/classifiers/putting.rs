@@ -40,11 +40,16 @@ pub(super) async fn put(
     let document = serde_json::to_string(&card.draft())?;
     let (key, deadline) = (IdempotencyKey::random(), deadline(address.timeout_ms));
     let put = client.put(&document, Some(read.newest_version), key, deadline).await?;
-    told(card, put.value, put.sequence.0, output)
+    print_put(card, put.value, put.sequence.0, output)
 }
 
 /// Prints that a card was put.
-pub(super) fn told(card: &ModelCard, version: u32, sequence: u64, output: &mut Output) -> anyhow::Result<()> {
+pub(super) fn print_put(
+    card: &ModelCard,
+    version: u32,
+    sequence: u64,
+    output: &mut Output,
+) -> anyhow::Result<()> {
     let (mode, state) = (page::mode(card), page::state(card));
     output.say(format!(
         "version {version} of the card of {} is set: {}{mode} (sequence {sequence})",

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: DemoArgs, output: &mut Output) -> anyhow::Result<E
         () = requests.next() => Err(anyhow!("stopped before its end")),
     };
     if args.keep && shown.is_ok() {
-        output.note("running until Ctrl-C; the folder goes with it");
+        output.note("running until Ctrl-C, which also removes the folder");
         requests.next().await;
     }
     let stopped = cluster.stop().await;

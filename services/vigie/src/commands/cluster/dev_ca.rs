@@ -18,12 +18,12 @@ pub(crate) fn run(args: &DevCaArgs, output: &mut Output) -> anyhow::Result<Exit>
     for names in &args.names {
         let names: Vec<String> = names.split(',').map(|name| name.trim().to_owned()).collect();
         let leaf = ca.server(&names, Validity::days(LEAF_DAYS))?;
-        tell("server", &names.join(", "), &leaf, output)?;
+        print_leaf("server", &names.join(", "), &leaf, output)?;
         first.get_or_insert(leaf);
     }
     for name in &args.clients {
         let leaf = ca.client(name, Validity::days(LEAF_DAYS))?;
-        tell("client", &format!("{TRUST_DOMAIN}{name}"), &leaf, output)?;
+        print_leaf("client", &format!("{TRUST_DOMAIN}{name}"), &leaf, output)?;
     }
     if let Some(leaf) = first {
         output.say("in the configuration of a role:")?;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &DevCaArgs, output: &mut Output) -> anyhow::Result<Exit>
     Ok(Exit::Done)
 }
 
-fn tell(kind: &str, names: &str, leaf: &Leaf, output: &mut Output) -> anyhow::Result<()> {
+fn print_leaf(kind: &str, names: &str, leaf: &Leaf, output: &mut Output) -> anyhow::Result<()> {
     let (certificate, key) = (absolute(&leaf.certificate)?, absolute(&leaf.key)?);
     let days = LEAF_DAYS;
     output.say(format!("{kind}     {}: {names}, good for {days} days", certificate.display()))?;

@@ -51,20 +51,20 @@ pub(crate) async fn frontend(args: &RoleArgs) -> anyhow::Result<Exit> {
 }
 
 pub(crate) async fn gateway(args: &RoleArgs) -> anyhow::Result<Exit> {
-    let told: RoleSettings<vigie_gateway::Config> = load(args)?;
-    let asks = told
+    let settings: RoleSettings<vigie_gateway::Config> = load(args)?;
+    let asks = settings
         .transport
         .tls
         .as_ref()
         .is_some_and(|tls| tls.client_certificates == vigie_tls::ClientCertificates::Required);
-    if let Some(fault) = told.config.open_to_all(told.listen, asks) {
+    if let Some(fault) = settings.config.open_to_all(settings.listen, asks) {
         bail!("gateway.{fault}");
     }
     let run = async |role: Role<vigie_gateway::Config>| {
         let Role { config, listener, network, shutdown, telemetry } = role;
         Ok(vigie_gateway::run_with(config, listener, shutdown, &network, &telemetry).await?)
     };
-    serve("vigie-gateway", told, run).await
+    serve("vigie-gateway", settings, run).await
 }
 
 pub(crate) async fn classifier(args: &RoleArgs) -> anyhow::Result<Exit> {
@@ -87,7 +87,7 @@ pub(crate) async fn exchange(args: &RoleArgs) -> anyhow::Result<Exit> {
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
     let telemetry = traces::start("vigie-exchange", &shown, &network)?;
-    tell_certificates(&telemetry, tls);
+    register_certificate_metrics(&telemetry, tls);
     let _shown = show(&shown, telemetry.clone()).await?;
     let shutdown = Shutdown::new();
     stop_by(stop, &shutdown, &telemetry);
@@ -98,12 +98,12 @@ pub(crate) async fn exchange(args: &RoleArgs) -> anyhow::Result<Exit> {
 
 /// Stops a role at the first request to stop the process.
 fn stop_by(mut stop: StopRequests, shutdown: &Shutdown, telemetry: &Telemetry) {
-    let (stopping, told) = (shutdown.clone(), telemetry.clone());
+    let (shutdown, telemetry) = (shutdown.clone(), telemetry.clone());
     tokio::spawn(async move {
         stop.next().await;
         tracing::info!("stopping");
-        told.stopping();
-        stopping.cancel();
+        telemetry.stopping();
+        shutdown.cancel();
     });
 }
 
@@ -118,15 +118,15 @@ struct Role<C> {
 
 async fn serve<C>(
     service: &'static str,
-    told: RoleSettings<C>,
+    settings: RoleSettings<C>,
     run: impl AsyncFnOnce(Role<C>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Exit> {
     let stop = StopRequests::listen();
-    let RoleSettings { listen, transport, telemetry: shown, config } = told;
+    let RoleSettings { listen, transport, telemetry: shown, config } = settings;
     let tls = transport.start()?;
     let network = Network::tcp().with_tls(tls.clone());
     let telemetry = traces::start(service, &shown, &network)?;
-    tell_certificates(&telemetry, tls.clone());
+    register_certificate_metrics(&telemetry, tls.clone());
     // Probes must be answered from the start, so this comes before anything that takes time. The metrics and
     // probes end when this is dropped.
     let _shown = show(&shown, telemetry.clone()).await?;
@@ -134,15 +134,15 @@ async fn serve<C>(
     tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
     let shutdown = Shutdown::new();
     stop_by(stop, &shutdown, &telemetry);
-    let (listener, told) = (Secured::new(listener, tls), telemetry.clone());
+    let (listener, traced) = (Secured::new(listener, tls), telemetry.clone());
     let ran = run(Role { config, listener, network, shutdown, telemetry }).await;
-    traces::stop(&told).await;
+    traces::stop(&traced).await;
     ran.map(|()| Exit::Done)
 }
 
 /// Registers metrics about the certificates. Without TLS they are registered too, but have no values that
 /// could trigger an alert.
-fn tell_certificates(telemetry: &Telemetry, tls: Option<Tls>) {
+fn register_certificate_metrics(telemetry: &Telemetry, tls: Option<Tls>) {
     let of = tls.clone();
     telemetry.register(|registry| {
         register_counters(

@@ -119,7 +119,7 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
     if let Some(file) = file.filter(|_| made.as_ref().err().is_none_or(may_be_done)) {
         file.keep();
     }
-    made.context("cannot create an operator; start again to try it again")?;
+    made.context("cannot create an operator; run the command again")?;
     Ok(path)
 }
 

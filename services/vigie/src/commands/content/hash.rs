@@ -44,7 +44,7 @@ pub(crate) async fn run(args: HashArgs, output: &mut Output) -> anyhow::Result<E
         if hashed.is_err() {
             exit = Exit::SomeInputsFailed;
         }
-        progress.suspend(|| tell(&path.display().to_string(), hashed, output))?;
+        progress.suspend(|| print(&path.display().to_string(), hashed, output))?;
     }
     progress.finish_and_clear();
     if let Some(left_out) = left_out(no_images) {
@@ -76,10 +76,10 @@ async fn hash(
     }
 }
 
-fn tell(file: &str, hashed: Result<Hashed, ErrorLine>, output: &mut Output) -> Printed {
+fn print(file: &str, hashed: Result<Hashed, ErrorLine>, output: &mut Output) -> Printed {
     match hashed {
-        Ok(Hashed::Image(fingerprint)) => tell_image(file, &fingerprint, output),
-        Ok(Hashed::Video(video)) => tell_video(file, &video, output),
+        Ok(Hashed::Image(fingerprint)) => print_image(file, &fingerprint, output),
+        Ok(Hashed::Video(video)) => print_video(file, &video, output),
         Err(error) => {
             output.note(format!("{file}: {}", error.message));
             output.object(&FailedFileLine { file, error })
@@ -87,7 +87,7 @@ fn tell(file: &str, hashed: Result<Hashed, ErrorLine>, output: &mut Output) -> P
     }
 }
 
-fn tell_image(file: &str, fingerprint: &ImageFingerprint, output: &mut Output) -> Printed {
+fn print_image(file: &str, fingerprint: &ImageFingerprint, output: &mut Output) -> Printed {
     let picture = &fingerprint.picture;
     for frame in picture.frames() {
         let pdq = Hash::pdq(frame.plain.pdq[0]).to_text();
@@ -102,7 +102,7 @@ fn tell_image(file: &str, fingerprint: &ImageFingerprint, output: &mut Output) -
     output.object(&HashLine::new(file, fingerprint))
 }
 
-fn tell_video(file: &str, hashed: &HashedVideo, output: &mut Output) -> Printed {
+fn print_video(file: &str, hashed: &HashedVideo, output: &mut Output) -> Printed {
     let HashedVideo { video, digests } = hashed;
     for frame in &video.frames {
         let pdq = Hash::pdq(frame.plain.pdq[0]).to_text();

@@ -114,7 +114,9 @@ pub(crate) async fn run(args: MatchArgs, output: &mut Output) -> anyhow::Result<
         let all_files = known.clone().all(|subject| matches!(subject, Subject::File { .. }));
         let count = counted(u64::try_from(known.count())?, if all_files { "file" } else { "input" });
         let stdin = if not_asked.contains(&None) { ", nor the rest of standard input" } else { "" };
-        output.note(format!("stopped there, since others would fail likewise: {count} not asked{stdin}"));
+        output.note(format!(
+            "stopped, because further calls would fail in the same way: {count} not asked{stdin}"
+        ));
     }
     if let Some(warning) = summary.age_warning(args.warn_age, SystemTime::now()) {
         output.note(warning);
@@ -249,7 +251,7 @@ fn print(output: &mut Output, subject: &Subject, outcome: &Outcome) -> Printed {
     output.object(&line(subject, matched, coverage, error))?;
     let gap = gap(coverage).map(|gap| format!("; {gap}")).unwrap_or_default();
     let Some(matched) = matched else {
-        return output.say(format!("{file}: what was found is too much for an error{gap}"));
+        return output.say(format!("{file}: the matches are too large to be sent with the error{gap}"));
     };
     let caveat = not_searched(matched);
     let approximate = approximate(matched);
@@ -446,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_still_of_a_video_is_told_with_the_time_of_its_frame() {
+    fn a_still_of_a_video_is_described_with_the_time_of_its_frame() {
         let mut found = Match {
             item: ItemId(2),
             bank: BankId(1),

@@ -132,10 +132,10 @@ impl Summary {
         })
     }
 
-    /// Returns the exit code. With `tell_matches`, a match takes precedence over failures.
-    pub(crate) fn exit(&self, tell_matches: bool) -> Exit {
+    /// Returns the exit code. With `match_decides`, a match takes precedence over failures.
+    pub(crate) fn exit(&self, match_decides: bool) -> Exit {
         match self.lost {
-            _ if tell_matches && self.known > 0 => Exit::Matched,
+            _ if match_decides && self.known > 0 => Exit::Matched,
             Some(exit) => exit,
             None if !self.gaps.is_empty() => Exit::Unavailable,
             None if self.failed > 0 || self.undecoded > 0 => Exit::SomeInputsFailed,

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_match_is_told_in_shares_and_times() {
+    fn a_match_is_described_in_shares_and_times() {
         let side = |frames, frames_matched, first_ms| VideoSide {
             frames,
             frames_matched,

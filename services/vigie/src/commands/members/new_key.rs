@@ -69,7 +69,7 @@ impl NewKey {
         if let Some(file) = &mut file {
             file.is_kept = true;
         }
-        let mut object = told(done, made, output)?;
+        let mut object = note_change(done, made, output)?;
         let delivered = match file {
             Some(mut file) => {
                 // A bank of a version that does not accept a key for a rotation has generated one itself.
@@ -117,15 +117,15 @@ impl NewKey {
             }
         };
         output.note(format!(
-            "it is not known whether a principal has the new key, which is {place}: `vigie whoami` with it tells. If it is refused \
-             after a minute, throw it away and try again"
+            "it is not known whether a principal has the new key, which is {place}: run `vigie whoami` with it. If the key is still \
+             refused after a minute, throw it away and try again"
         ));
         error.into()
     }
 }
 
 /// Prints the change of a principal, and returns its object for `--json`.
-pub(super) fn told(
+pub(super) fn note_change(
     done: &str,
     made: &Written<PrincipalWithKey>,
     output: &mut Output,
@@ -157,7 +157,7 @@ impl KeyFile {
     pub(crate) fn create(path: PathBuf) -> anyhow::Result<Self> {
         let opened = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = opened.with_context(|| {
-            format!("cannot create {} for the key: it must not be there yet", path.display())
+            format!("cannot create {} for the key: the file must not exist yet", path.display())
         })?;
         Ok(Self { path, file, is_kept: false })
     }

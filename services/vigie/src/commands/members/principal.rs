@@ -12,7 +12,7 @@ use crate::commands::date::now;
 use crate::commands::deadline::deadline;
 use crate::commands::members::connect::{PAGE, connect};
 use crate::commands::members::lines::{PrincipalObject, credentials, expires, until};
-use crate::commands::members::new_key::{NewKey, told};
+use crate::commands::members::new_key::{NewKey, note_change};
 use crate::output::{Exit, Output};
 
 pub(crate) async fn run(command: PrincipalCommand, output: &mut Output) -> anyhow::Result<Exit> {
@@ -87,7 +87,7 @@ async fn add(args: PrincipalAddArgs, output: &mut Output) -> anyhow::Result<Exit
     let delivered = match key {
         Some(key) => key.deliver(&done, &made, output),
         None => {
-            let object = told(&done, &made, output)?;
+            let object = note_change(&done, &made, output)?;
             output.object(&object)?;
             Ok(Exit::Done)
         }

@@ -88,7 +88,7 @@ async fn list(
         }
     }
     output.object(&serde_json::json!({ "next_after": after.0 }))?;
-    output.note(format!("what changes from now on: --after {after}"));
+    output.note(format!("to list later changes, use --after {after}"));
     Ok(Exit::Done)
 }
 

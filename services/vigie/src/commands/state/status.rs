@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn each_shard_counts_once_and_the_least_recall_is_told() {
+    fn each_shard_counts_once_and_the_least_recall_is_shown() {
         let replicas = [replica(0, 10, Some(0.9871)), replica(0, 9, Some(0.9812)), replica(1, 5, None)];
         let held = Held::by(&replicas, HashType::PDQ);
         assert_eq!(held.to_string(), "pdq: 15 hashes, approximate (hnsw), recall 0.981 over 200 samples");
