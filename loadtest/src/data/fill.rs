@@ -70,7 +70,7 @@ pub(crate) async fn fill(
         // An interrupted fill may have committed any of its batches, so all batches are sent again. The bank
         // adds no committed batch twice.
         Ok(found) if found.value.item_count > count => bail!(
-            "the bank {name} holds {} items, and {count} should be all; delete it, or name another",
+            "the bank {name} holds {} items, but the data has only {count}: delete the bank, or name another",
             found.value.item_count
         ),
         Ok(found) => {
@@ -82,7 +82,7 @@ pub(crate) async fn fill(
             let key = IdempotencyKey::random();
             first.create_bank(name, key, deadline()).await.context("cannot create the bank")?.value.id
         }
-        Err(error) => return Err(error).context("cannot ask the bank"),
+        Err(error) => return Err(error).context("cannot read the bank from the bank service"),
     };
     let videos_at_once = (VIDEO_BATCH_BYTES / rows.videos.bytes_max().max(1)).clamp(1, BATCH as usize);
     let batches = (0..rows.count()).step_by(BATCH as usize).map(Part::Rows);

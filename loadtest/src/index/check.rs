@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_approximate_engine_that_misses_a_row_has_its_recall_told() {
+    fn an_approximate_engine_that_misses_a_row_has_its_recall_reported() {
         let outcome = checked(&[(3, 4)], false).unwrap();
         assert_eq!(outcome, [Checked { radius: 31, queries: 100, rows: 200, equal: false, recall: 0.5 }]);
     }

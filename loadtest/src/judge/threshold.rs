@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::run::lanes::kind::Kind;
 use crate::run::scenario::span::Span;
 
-/// One condition on one metric.
+/// A condition on a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Threshold {
     /// The kind of request that the condition applies to; all kinds where none is named.

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_mistakes_are_told_by_their_key() {
+    fn all_mistakes_are_reported_with_their_keys() {
         let text = "name = 'x'\n[arrivals]\nrate = 5\nstages = [{ over = '0s', rate = -1 }]\n[mix]\nimage = 1\nremove = 1\n[drive]\nlanes = 9\ndeadline = '0s'\n";
         let error = Scenario::parse(text).unwrap_err().to_string();
         let closed =
