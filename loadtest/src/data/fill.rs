@@ -4,6 +4,7 @@
 //! that the bank can commit them together. Every batch has an idempotency key that names its rows, so a batch
 //! that is sent twice is applied once.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,15 @@ const WITHIN: Duration = Duration::from_secs(60);
 enum Part {
     Rows(u32),
     Videos(u32),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(from) => write!(f, "the rows from number {from} on"),
+            Self::Videos(from) => write!(f, "the videos from number {from} on"),
+        }
+    }
 }
 
 /// The result of filling a bank.
@@ -104,7 +114,7 @@ pub(crate) async fn fill(
                 let added = client
                     .add_items(name, items, key, (Instant::now() + WITHIN).into())
                     .await
-                    .with_context(|| format!("cannot add {part:?} on"))?;
+                    .with_context(|| format!("cannot add {part}"))?;
                 anyhow::Ok((count, added.sequence))
             }
         })

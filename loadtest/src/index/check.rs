@@ -86,7 +86,7 @@ impl Comparison {
             self.found += present;
             if given.len() as u64 > present {
                 bail!(
-                    "query {query} within {}: {} rows were found that are not there, are too far, or twice",
+                    "query {query} within {}: {} of the found rows do not exist, are too far, or were found twice",
                     self.radius,
                     given.len() as u64 - present
                 );
@@ -100,7 +100,7 @@ impl Comparison {
             let missing = expected_rows.filter(|one| listed && !given.contains(one)).map(|one| one.row);
             let missing: Vec<u32> = missing.take(10).collect();
             bail!(
-                "query {query} within {}: {} rows were found instead of {}, or others; missing, of those listed: {missing:?}",
+                "query {query} within {}: found {} rows, expected {}, or found other rows; listed rows that are missing: {missing:?}",
                 self.radius,
                 total.count,
                 expected.count

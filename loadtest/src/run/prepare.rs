@@ -352,7 +352,7 @@ impl Prepared {
                 bank.client.delete_bank(&bank.live, IdempotencyKey::random(), deadline.into()).await;
             match deleted {
                 Err(error) if error.code() != Code::NotFound => {
-                    say(&format!("the bank {} is left behind: {error}", bank.live));
+                    say(&format!("cannot delete the bank {}, which stays in the target: {error}", bank.live));
                 }
                 Ok(_) | Err(_) => self.leftovers.settled(bank.live.as_str()),
             }

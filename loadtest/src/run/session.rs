@@ -38,7 +38,7 @@ pub(crate) async fn wait_ready(
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
     for number in 0..targets.endpoints.len() {
-        let endpoint = targets.open(number, 1)?.pop().context("there is nothing to send to")?;
+        let endpoint = targets.open(number, 1)?.pop().context("there is no target")?;
         endpoint.opened(CONNECT_WITHIN).await?;
         let mut say_at = Instant::now() + PATIENCE;
         loop {
@@ -139,7 +139,7 @@ impl Session {
                 report_ready.send(()).await.context("the run was given up")?;
                 drop(report_ready);
                 let start = *begun.wait_for(Option::is_some).await.context("the run was given up")?;
-                let start = start.context("there is no beginning")?;
+                let start = start.context("the run has no start time")?;
                 lane.drive(start, &stop).await
             };
             let thread = std::thread::Builder::new().name(format!("lane-{lane}")).spawn(move || {
