@@ -11,13 +11,13 @@ What makes the figures comparable:
 - All search the same queries within the same distance, one at a time, on one thread. Batches on one thread are an
   extra column. Indexes are built on all cores.
 - Rounds take turns: Vigie, then each peer, then Vigie again. A figure is the median over the rounds; beside the ratio
-  of the medians stands its range over the rounds, which tells how noisy the machine was.
+  of the medians is its range over the rounds, which shows how noisy the machine was.
 - Every peer has a process of its own, so that its memory is what that process took more while it built.
 - Vigie runs through all queries of the file, a slow peer through the first of them only: repeating few queries would
   put what they touch into Vigie's caches.
 - The answers of range searches are compared with the file's. Approximate peers find the k nearest; their recall is the
   share of the rows within the distance (k at most) that they found.
-- Times of peers include their Python call, which is measured on an index of one hash and told below the table.
+- Times of peers include their Python call, which is measured on an index of one hash and printed below the table.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def resident_bytes():
         for line in file:
             if line.startswith("Rss:"):
                 return int(line.split()[1]) * 1024
-    raise RuntimeError("/proc/self/smaps_rollup tells no Rss")
+    raise RuntimeError("/proc/self/smaps_rollup has no line Rss")
 
 
 class FaissRange:
@@ -193,7 +193,7 @@ def recall_of(peer, queries, answers, radius, k):
 
 
 def serve(name, options, pipe):
-    """One peer: builds, checks, then measures a round whenever it is told to."""
+    """One peer: builds, checks, then measures a round at each request."""
     try:
         rows = read_hashes(options.data)
         queries = read_hashes(options.data + ".queries")[: options.queries]

@@ -100,7 +100,7 @@ fn everything_is_measured_by_default() {
 }
 
 #[test]
-fn the_table_tells_the_same_to_people() {
+fn the_table_shows_the_same_results() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(folder.path(), "uniform");
     let mut arguments = index(&data, "flat");

@@ -1,4 +1,4 @@
-//! What operators do to a cluster, and what they see of it.
+//! The work of operators on a cluster, and the output that they get.
 
 mod serving;
 mod cli;

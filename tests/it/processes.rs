@@ -6,7 +6,7 @@ mod faults;
 mod tls;
 mod telemetry;
 mod decoder;
-/// What decoder processes give beside hashes.
+/// The results of decoder processes other than hashes.
 mod decoders {
     mod pixels;
 }

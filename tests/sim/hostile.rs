@@ -1,4 +1,4 @@
-//! One hostile member against three honest ones: whatever it does, their verdicts stay the same, and their
+//! A hostile member against three honest ones: whatever it does, their verdicts stay the same, and their
 //! items stay where they are.
 //!
 //! Each seed is run twice on a cluster without faults, with the hostile member and without it. The honest

@@ -10,7 +10,7 @@ use vigie_net::retry;
 use vigie_tests::material::generator;
 
 use crate::cluster::{Setup, Surroundings};
-use crate::scenario::{CLUSTER_KEY, secrets, told};
+use crate::scenario::{CLUSTER_KEY, as_text, secrets};
 
 /// The limit on simulated time of one run; most take a few seconds.
 const RUN_MAX: Duration = Duration::from_secs(900);
@@ -42,7 +42,7 @@ where
     let (sender, ended) = std::sync::mpsc::channel();
     let members = Box::pin(members(rng, surroundings));
     sim.client("members", async move {
-        let ran = members.await.map_err(told)?;
+        let ran = members.await.map_err(as_text)?;
         sender.send(ran).map_err(|_| "nobody waits for the run".into())
     });
     sim.run().map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -1,4 +1,4 @@
-//! One run: a cluster, a workload, and faults.
+//! A run: a cluster, a workload, and faults.
 
 use std::fmt;
 use std::sync::Arc;
@@ -140,7 +140,7 @@ fn start_clients(sim: &mut Sim<'_>, world: &Arc<World>, of_process: Network, rng
         Work::Members(_) => start_members(sim, world, rng),
     }
     let (world, mut rng) = (Arc::clone(world), generator(rng.random()));
-    sim.client("judge", async move { judge(&world, &of_process, &mut rng).await.map_err(told) });
+    sim.client("judge", async move { judge(&world, &of_process, &mut rng).await.map_err(as_text) });
 }
 
 fn start_workload(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
@@ -149,8 +149,8 @@ fn start_workload(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
         sim.client(format!("writer-{writer}"), async move {
             let Work::Unbound(workload) = &world.work else { return Ok(()) };
             let bank = BankClient::new_on(&endpoint(BANK), &network())?;
-            workload.prepare(&bank).await.map_err(told)?;
-            workload.write(&bank, rng).await.with_context(|| format!("writer {writer}")).map_err(told)
+            workload.prepare(&bank).await.map_err(as_text)?;
+            workload.write(&bank, rng).await.with_context(|| format!("writer {writer}")).map_err(as_text)
         });
     }
     for reader in 0..READERS {
@@ -159,7 +159,7 @@ fn start_workload(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
             let Work::Unbound(workload) = &world.work else { return Ok(()) };
             let coordinator = CoordinatorClient::new_on(&[endpoint(COORDINATOR)], &network())?;
             let read = workload.read(&coordinator, rng).await;
-            read.with_context(|| format!("reader {reader}")).map_err(told)
+            read.with_context(|| format!("reader {reader}")).map_err(as_text)
         });
     }
 }
@@ -168,26 +168,26 @@ fn start_members(sim: &mut Sim<'_>, world: &Arc<World>, rng: &mut SmallRng) {
     let (shared, operator) = (Arc::clone(world), generator(rng.random()));
     sim.client("operator", async move {
         let Work::Members(consortium) = &shared.work else { return Ok(()) };
-        consortium.operate(operator).await.context("the operator").map_err(told)
+        consortium.operate(operator).await.context("the operator").map_err(as_text)
     });
     for member in 0..members::COUNT {
         let (shared, curator) = (Arc::clone(world), generator(rng.random()));
         sim.client(format!("curator-{member}"), async move {
             let Work::Members(consortium) = &shared.work else { return Ok(()) };
             let curated = consortium.curate(member, curator).await;
-            curated.with_context(|| format!("curator {member}")).map_err(told)
+            curated.with_context(|| format!("curator {member}")).map_err(as_text)
         });
         let (shared, reader) = (Arc::clone(world), generator(rng.random()));
         sim.client(format!("reader-{member}"), async move {
             let Work::Members(consortium) = &shared.work else { return Ok(()) };
             let read = consortium.read(member, reader).await;
-            read.with_context(|| format!("reader {member}")).map_err(told)
+            read.with_context(|| format!("reader {member}")).map_err(as_text)
         });
     }
 }
 
 /// Returns an error as text, with all its causes.
-pub(crate) fn told(error: anyhow::Error) -> Box<dyn std::error::Error> {
+pub(crate) fn as_text(error: anyhow::Error) -> Box<dyn std::error::Error> {
     format!("{error:#}").into()
 }
 

@@ -65,7 +65,7 @@ pub struct CrashReport {
 }
 
 /// Runs a plan to its end; fails if a guarantee is broken.
-pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashReport> {
+pub async fn run(plan: &CrashPlan, log: impl Fn(&str)) -> anyhow::Result<CrashReport> {
     let began = Instant::now();
     let mut rng = generator(plan.seed);
     let mut cluster = Cluster::of(&plan.vigie)
@@ -111,7 +111,7 @@ pub async fn run(plan: &CrashPlan, tell: impl Fn(&str)) -> anyhow::Result<CrashR
             let whole_after = checked.with_context(|| format!("after kill {kill}"))?;
             report.whole_after_max = report.whole_after_max.max(whole_after);
             report.checks += 1;
-            tell(&format!("{kill} kills: all agrees, whole again after {whole_after:.1?}"));
+            log(&format!("{kill} kills: all agrees, whole again after {whole_after:.1?}"));
         }
     }
     workload.stop();

@@ -90,7 +90,7 @@ pub struct FaultReport {
 }
 
 /// Runs a plan to its end; fails if a guarantee is broken.
-pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultReport> {
+pub async fn run(plan: &FaultPlan, log: impl Fn(&str)) -> anyhow::Result<FaultReport> {
     let began = Instant::now();
     let mut rng = generator(plan.seed);
     let mut cluster = Cluster::of(&plan.vigie)
@@ -141,7 +141,7 @@ pub async fn run(plan: &FaultPlan, tell: impl Fn(&str)) -> anyhow::Result<FaultR
         if report.rounds.is_multiple_of(plan.rounds_between_checks) {
             check(&mut cluster, &workload, &bank, &coordinator, &mut report).await?;
             let FaultReport { rounds, answers_under_faults, .. } = report;
-            tell(&format!(
+            log(&format!(
                 "{rounds} rounds, {answers_under_faults} answers under faults: all agrees; {:?}",
                 lookups.tally()
             ));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail, ensure};
 
-/// One line of a metric.
+/// A line of a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The name with its suffix.
@@ -68,9 +68,9 @@ impl Exposition {
         }
         for (name, family) in &families {
             ensure!(!family.help.is_empty() && !family.kind.is_empty(), "{name} has no help or no type");
-            let mut told = BTreeSet::new();
-            let twice = family.samples.iter().find(|one| !told.insert((&one.name, &one.labels)));
-            ensure!(twice.is_none(), "told twice: {twice:?}");
+            let mut seen = BTreeSet::new();
+            let twice = family.samples.iter().find(|one| !seen.insert((&one.name, &one.labels)));
+            ensure!(twice.is_none(), "a line comes twice: {twice:?}");
         }
         Ok(Self { families })
     }
@@ -89,8 +89,8 @@ impl Exposition {
     /// Returns whether there is a metric whose samples have this name.
     #[must_use]
     pub fn knows(&self, name: &str) -> bool {
-        self.families.iter().any(|(family, told)| {
-            name.strip_prefix(family.as_str()).is_some_and(|suffix| suffixes(&told.kind).contains(&suffix))
+        self.families.iter().any(|(prefix, family)| {
+            name.strip_prefix(prefix.as_str()).is_some_and(|suffix| suffixes(&family.kind).contains(&suffix))
         })
     }
 

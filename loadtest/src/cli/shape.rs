@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// What the rows look like.
+/// The distribution of the rows' bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ShapeName {
@@ -13,7 +13,8 @@ pub(crate) enum ShapeName {
     Uniform,
     /// Half of the bits set, correlated bits, 20 % near-duplicates.
     Pdq,
-    /// What hurts an index of buckets: copies, clusters, equal groups of bits, low entropy.
+    /// Rows that are hard for an index that looks up groups of bits: copies, clusters, equal groups of bits,
+    /// low entropy.
     Adversarial,
 }
 

@@ -41,7 +41,7 @@ pub(crate) async fn inflict(mut faults: Vec<Fault>, victims: Victims, start: Ins
             tokio::time::sleep_until((start + fault.at.0).into()).await;
             let at_s = start.elapsed().as_secs_f64();
             let acting = tokio::time::timeout(ACT_WITHIN, act(&fault.action, &victims));
-            let done = acting.await.unwrap_or_else(|_| bail!("it was not done within {ACT_WITHIN:?}"));
+            let done = acting.await.unwrap_or_else(|_| bail!("the action did not end within {ACT_WITHIN:?}"));
             let mut marks = vec![Mark {
                 at_s,
                 what: fault.action.to_string(),
@@ -71,7 +71,10 @@ async fn act(action: &Action, victims: &Victims) -> anyhow::Result<()> {
         | Action::Restart(_)
         | Action::Start(_)
         | Action::Slow { .. } => {
-            let cluster = victims.cluster.as_ref().context("the cluster is not the harness's own")?;
+            let cluster = victims
+                .cluster
+                .as_ref()
+                .context("this fault is possible only in the run's own cluster, without --target")?;
             cluster::inflict(&mut *cluster.lock().await, action).await
         }
     }
@@ -81,13 +84,13 @@ async fn run(command: &str) -> anyhow::Result<()> {
     let mut shell = tokio::process::Command::new("sh");
     shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true);
     let status = shell.status().await?;
-    ensure!(status.success(), "it ended with {status}");
+    ensure!(status.success(), "the command ended with {status}");
     Ok(())
 }
 
 /// Adds items in batches, as an import does. Their hashes are near no question of the run.
 async fn import(victims: &Victims, items: u64) -> anyhow::Result<()> {
-    let bank = victims.bank.as_ref().context("there is no bank to import to")?;
+    let bank = victims.bank.as_ref().context("an import needs a bank: name it with --bank-url")?;
     stream::iter((0..items).step_by(usize::try_from(BATCH)?).map(anyhow::Ok))
         .try_for_each_concurrent(AT_ONCE, |first| {
             let (bank, end) = (bank.clone(), (first + BATCH).min(items));

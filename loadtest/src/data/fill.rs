@@ -4,6 +4,7 @@
 //! that the bank can commit them together. Every batch has an idempotency key that names its rows, so a batch
 //! that is sent twice is applied once.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,15 @@ const WITHIN: Duration = Duration::from_secs(60);
 enum Part {
     Rows(u32),
     Videos(u32),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rows(from) => write!(f, "the rows from number {from} on"),
+            Self::Videos(from) => write!(f, "the videos from number {from} on"),
+        }
+    }
 }
 
 /// The result of filling a bank.
@@ -70,7 +80,7 @@ pub(crate) async fn fill(
         // An interrupted fill may have committed any of its batches, so all batches are sent again. The bank
         // adds no committed batch twice.
         Ok(found) if found.value.item_count > count => bail!(
-            "the bank {name} holds {} items, and {count} should be all; delete it, or name another",
+            "the bank {name} holds {} items, but the data has only {count}: delete the bank, or name another",
             found.value.item_count
         ),
         Ok(found) => {
@@ -82,7 +92,7 @@ pub(crate) async fn fill(
             let key = IdempotencyKey::random();
             first.create_bank(name, key, deadline()).await.context("cannot create the bank")?.value.id
         }
-        Err(error) => return Err(error).context("cannot ask the bank"),
+        Err(error) => return Err(error).context("cannot read the bank from the bank service"),
     };
     let videos_at_once = (VIDEO_BATCH_BYTES / rows.videos.bytes_max().max(1)).clamp(1, BATCH as usize);
     let batches = (0..rows.count()).step_by(BATCH as usize).map(Part::Rows);
@@ -104,7 +114,7 @@ pub(crate) async fn fill(
                 let added = client
                     .add_items(name, items, key, (Instant::now() + WITHIN).into())
                     .await
-                    .with_context(|| format!("cannot add {part:?} on"))?;
+                    .with_context(|| format!("cannot add {part}"))?;
                 anyhow::Ok((count, added.sequence))
             }
         })

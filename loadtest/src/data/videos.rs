@@ -274,8 +274,8 @@ mod tests {
         for frames in &one {
             assert!((3..=2 * 24).contains(&frames.len()), "{}", frames.len());
             let hash = ModelHash::from_bytes(HashType::VPDQ, &bytes(frames)).unwrap();
-            let told = hash.frames().unwrap().iter().map(|frame| (frame.pdq, frame.quality, frame.time_ms));
-            assert!(told.eq(frames.iter().map(|frame| (frame.pdq, frame.quality, frame.time_ms))));
+            let read = hash.frames().unwrap().iter().map(|frame| (frame.pdq, frame.quality, frame.time_ms));
+            assert!(read.eq(frames.iter().map(|frame| (frame.pdq, frame.quality, frame.time_ms))));
             assert_eq!(frames[0].time_ms, 0);
         }
         let other = Videos::new(4, 200, 24);

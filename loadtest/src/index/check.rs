@@ -86,7 +86,7 @@ impl Comparison {
             self.found += present;
             if given.len() as u64 > present {
                 bail!(
-                    "query {query} within {}: {} rows were found that are not there, are too far, or twice",
+                    "query {query} within {}: {} of the found rows do not exist, are too far, or were found twice",
                     self.radius,
                     given.len() as u64 - present
                 );
@@ -100,7 +100,7 @@ impl Comparison {
             let missing = expected_rows.filter(|one| listed && !given.contains(one)).map(|one| one.row);
             let missing: Vec<u32> = missing.take(10).collect();
             bail!(
-                "query {query} within {}: {} rows were found instead of {}, or others; missing, of those listed: {missing:?}",
+                "query {query} within {}: found {} rows, expected {}, or found other rows; listed rows that are missing: {missing:?}",
                 self.radius,
                 total.count,
                 expected.count
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_approximate_engine_that_misses_a_row_has_its_recall_told() {
+    fn an_approximate_engine_that_misses_a_row_has_its_recall_reported() {
         let outcome = checked(&[(3, 4)], false).unwrap();
         assert_eq!(outcome, [Checked { radius: 31, queries: 100, rows: 200, equal: false, recall: 0.5 }]);
     }

@@ -1,9 +1,10 @@
 //! How a video matches an item, computed by brute force: every frame is compared with every frame.
 //!
-//! It shares no code with what is judged. The rules are those of `vigie.model.v1.VideoRule`: frames of a
-//! quality below 50 never count; equal hashes of one side count as one; a frame lasts until the next of its
-//! list, whatever the quality of that one, and the last as long as the one before it, at most a second. When
-//! time is counted, a frame that begins in the same second as a matching frame counts as matching.
+//! The computation shares no code with the services under test. The rules are those of
+//! `vigie.model.v1.VideoRule`: frames of a quality below 50 never count; equal hashes of one side count as
+//! one; a frame lasts until the next of its list, whatever the quality of that one, and the last as long as
+//! the one before it, at most a second. When time is counted, a frame that begins in the same second as a
+//! matching frame counts as matching.
 
 use std::collections::HashSet;
 
@@ -95,7 +96,7 @@ impl Evidence {
     }
 }
 
-/// One side, ready to be compared: its usable frames, by time.
+/// A side, ready to be compared: its usable frames, by time.
 #[derive(Debug, Clone)]
 pub(crate) struct Footage {
     hashes: Vec<Hash>,

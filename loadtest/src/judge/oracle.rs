@@ -143,11 +143,11 @@ pub(crate) fn judge(
     distance_to: impl Fn(u32) -> Option<u16>,
 ) -> Verdict {
     let mut verdict = Verdict { judged: 1, ..Verdict::default() };
-    let mut told = vec![0_u64; profile.0.len()];
+    let mut counted = vec![0_u64; profile.0.len()];
     let mut seen: Vec<Identity> = Vec::with_capacity(hits.len());
     for hit in hits {
         let true_distance = match hit.item {
-            Identity::Row(row) => distance_to(row).filter(|&distance| usize::from(distance) < told.len()),
+            Identity::Row(row) => distance_to(row).filter(|&distance| usize::from(distance) < counted.len()),
             Identity::Video(_) | Identity::Live(_) | Identity::Unknown => None,
         };
         match true_distance {
@@ -155,8 +155,8 @@ pub(crate) fn judge(
             None => verdict.false_matches += 1,
             Some(distance) => {
                 seen.push(hit.item);
-                told[usize::from(distance)] += 1;
-                if hit.distance.is_none_or(|told| told == distance) {
+                counted[usize::from(distance)] += 1;
+                if hit.distance.is_none_or(|reported| reported == distance) {
                     verdict.right += 1;
                 } else {
                     verdict.wrong_distance += 1;
@@ -166,7 +166,8 @@ pub(crate) fn judge(
     }
     if complete {
         let expected = profile.within(u64::from(limit));
-        verdict.missed = expected.zip(&told).map(|(expected, &told)| expected.saturating_sub(told)).sum();
+        verdict.missed =
+            expected.zip(&counted).map(|(expected, &counted)| expected.saturating_sub(counted)).sum();
     } else {
         verdict.incomplete = 1;
     }
@@ -197,7 +198,7 @@ pub(crate) fn judge_live(
     for hit in hits {
         if hit.item != item || present || presence == Presence::MustNot {
             verdict.false_matches += 1;
-        } else if hit.distance.is_none_or(|told| told == distance) {
+        } else if hit.distance.is_none_or(|reported| reported == distance) {
             verdict.right += 1;
         } else {
             verdict.wrong_distance += 1;

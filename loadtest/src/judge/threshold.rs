@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::run::lanes::kind::Kind;
 use crate::run::scenario::span::Span;
 
-/// One condition on one metric.
+/// A condition on a metric.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Threshold {
     /// The kind of request that the condition applies to; all kinds where none is named.
@@ -43,7 +43,7 @@ impl Window {
         let seconds = |text: &str| -> anyhow::Result<u64> {
             let span: Span = text.parse()?;
             if span.0.subsec_nanos() > 0 {
-                bail!("`{text}` is no whole number of seconds");
+                bail!("`{text}` is not a whole number of seconds");
             }
             Ok(span.0.as_secs())
         };
@@ -53,7 +53,7 @@ impl Window {
             ["from", from, "to", to] => {
                 let (from_s, to_s) = (seconds(from)?, seconds(to)?);
                 if from_s >= to_s {
-                    bail!("nothing lies from {from} to {to}");
+                    bail!("the end, {to}, must be later than the start, {from}");
                 }
                 Ok(Some(Self { from_s, to_s: Some(to_s) }))
             }
@@ -208,7 +208,7 @@ impl FromStr for Threshold {
         let Some((at, (sign, comparison))) =
             COMPARISONS.iter().find_map(|one| Some((text.find(one.0)?, *one)))
         else {
-            bail!("`{text}` compares nothing; {advice}");
+            bail!("`{text}` has no comparison; {advice}");
         };
         let (left, bound) = (&text[..at], text[at + sign.len()..].trim());
         let mut words = left.split_whitespace();
@@ -216,7 +216,7 @@ impl FromStr for Threshold {
         let window = Window::read(&words.collect::<Vec<_>>()).with_context(|| format!("in `{text}`"))?;
         let scoped = name.split_once('.').and_then(|(kind, rest)| Some((Kind::named(kind)?, rest)));
         let (kind, name) = scoped.map_or((None, name), |(kind, rest)| (Some(kind), rest));
-        let metric = Metric::named(name).with_context(|| format!("`{name}` is not measured; {advice}"))?;
+        let metric = Metric::named(name).with_context(|| format!("`{name}` is no metric; {advice}"))?;
         let of_kind = metric.is_latency() || matches!(metric, Metric::Rate | Metric::Errors);
         if kind.is_some() && !of_kind {
             bail!("`{text}`: `{name}` is not measured for each kind of request");
@@ -232,7 +232,7 @@ impl FromStr for Threshold {
         } else {
             let (number, scale) = bound.strip_suffix('%').map_or((bound, 1.0), |number| (number, 0.01));
             if scale < 1.0 && !metric.is_share() {
-                bail!("`{text}`: `{name}` is no share");
+                bail!("`{text}`: `{name}` is not a share, so its bound must not be in %");
             }
             number.trim().parse::<f64>().with_context(|| format!("`{text}`: {advice}"))? * scale
         };

@@ -135,17 +135,17 @@ impl VideoTruth {
 /// lack something.
 pub(crate) fn judge(question: &VideoQuestion, limit: u16, hits: &[Hit], complete: bool) -> Verdict {
     let mut verdict = Verdict { judged: 1, ..Verdict::default() };
-    let mut told = vec![false; question.expected.len()];
+    let mut found = vec![false; question.expected.len()];
     for hit in hits {
         let expected = match hit.item {
             Identity::Video(video) => question.expected.iter().position(|one| one.video == video),
             Identity::Row(_) | Identity::Live(_) | Identity::Unknown => None,
         };
-        let Some(at) = expected.filter(|&at| !told[at]) else {
+        let Some(at) = expected.filter(|&at| !found[at]) else {
             verdict.false_matches += 1;
             continue;
         };
-        told[at] = true;
+        found[at] = true;
         let expected = &question.expected[at];
         if hit.video != Some(expected.evidence) {
             verdict.wrong_evidence += 1;
@@ -164,10 +164,10 @@ pub(crate) fn judge(question: &VideoQuestion, limit: u16, hits: &[Hit], complete
     let limit = usize::from(limit).min(question.expected.len());
     let Some(last) = limit.checked_sub(1).map(|last| question.expected[last].place()) else { return verdict };
     let before = question.expected.partition_point(|one| one.place() < last);
-    let missed_before = told[..before].iter().filter(|told| !**told).count();
+    let missed_before = found[..before].iter().filter(|found| !**found).count();
     let at_last = question.expected[before..].iter().take_while(|one| one.place() == last).count();
-    let told_at_last = told[before..before + at_last].iter().filter(|told| **told).count();
-    verdict.missed = (missed_before + (limit - before).saturating_sub(told_at_last)) as u64;
+    let found_at_last = found[before..before + at_last].iter().filter(|found| **found).count();
+    verdict.missed = (missed_before + (limit - before).saturating_sub(found_at_last)) as u64;
     verdict
 }
 
@@ -228,8 +228,8 @@ mod tests {
             for video in 0..150 {
                 let item = Footage::new(&banked.banked(video));
                 let compared = Footage::new(&query).compare(&item, 31, &Rule::ALL, &mut Vec::new());
-                let told = found.iter().find(|one| one.video == video);
-                assert_eq!(told.map(|one| (one.distance, one.evidence)), compared, "{number} and {video}");
+                let listed = found.iter().find(|one| one.video == video);
+                assert_eq!(listed.map(|one| (one.distance, one.evidence)), compared, "{number} and {video}");
             }
         }
     }

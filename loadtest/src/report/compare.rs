@@ -102,7 +102,7 @@ pub(crate) enum Direction {
     Better,
     Worse,
     Noise,
-    /// One of the runs lacks the figure, or is too short for a verdict.
+    /// No verdict: a run lacks the figure, or is too short.
     Unknown,
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn compare(a: &RunResult, b: &RunResult) -> Option<Comparison> {
     let mut reservations = Vec::new();
     if shorter < SECONDS_MIN {
         reservations.push(format!(
-            "{shorter} seconds are too few to tell a change from noise; measure {SECONDS_MIN} or more"
+            "{shorter} seconds are too few to distinguish a change from noise; measure {SECONDS_MIN} or more"
         ));
     }
     for (name, result) in [("A", a), ("B", b)] {
@@ -307,18 +307,21 @@ mod tests {
         let one = run(20, 100, 1);
         assert!(verdicts(&one, &one).iter().all(|(_, verdict)| *verdict == Direction::Noise));
         for seed in 2..8 {
-            let told = verdicts(&one, &run(20, 100, seed));
-            assert!(told.iter().all(|(_, verdict)| *verdict == Direction::Noise), "seed {seed}: {told:?}");
+            let changes = verdicts(&one, &run(20, 100, seed));
+            assert!(
+                changes.iter().all(|(_, verdict)| *verdict == Direction::Noise),
+                "seed {seed}: {changes:?}"
+            );
         }
     }
 
     #[test]
     fn a_slower_run_is_worse_and_a_faster_one_better() {
         let (quick, slow) = (run(20, 100, 1), run(20, 120, 2));
-        let told = verdicts(&quick, &slow);
-        assert_eq!(told[0].1, Direction::Noise, "the rate is the same: {told:?}");
-        assert!(told[1..5].iter().all(|(_, verdict)| *verdict == Direction::Worse), "{told:?}");
-        assert_eq!(told[5].1, Direction::Noise, "all are answered: {told:?}");
+        let changes = verdicts(&quick, &slow);
+        assert_eq!(changes[0].1, Direction::Noise, "the rate is the same: {changes:?}");
+        assert!(changes[1..5].iter().all(|(_, verdict)| *verdict == Direction::Worse), "{changes:?}");
+        assert_eq!(changes[5].1, Direction::Noise, "all are answered: {changes:?}");
         assert!(verdicts(&slow, &quick)[1..5].iter().all(|(_, verdict)| *verdict == Direction::Better));
         let compared = compare(&quick, &slow).unwrap();
         assert!(compared.worse);
@@ -336,9 +339,9 @@ mod tests {
         let compared = compare(&a, &b).unwrap();
         assert_eq!(compared.differences.len(), 1);
         let said = text::text(&compared);
-        let told = said.find("NOT COMPARABLE").unwrap();
+        let marked_at = said.find("NOT COMPARABLE").unwrap();
         assert!(
-            told < said.find("p99").unwrap() && said.contains("data.hashes: 100000 in A, 100001 in B"),
+            marked_at < said.find("p99").unwrap() && said.contains("data.hashes: 100000 in A, 100001 in B"),
             "{said}"
         );
         assert!(said.contains("the runs differ in seed: 1 in A, 9 in B"), "{said}");
@@ -349,8 +352,8 @@ mod tests {
         let quiet = run(20, 100, 1);
         let mut latencies: Vec<u64> = (0..2_000).map(|at| 100 + at * 7 % 100).collect();
         latencies[700..800].fill(2_000);
-        let told = compare(&quiet, &result(&latencies, 0, &[])).unwrap().changes;
-        let tail = told.iter().find(|change| change.figure == "p99, ms").unwrap();
+        let changes = compare(&quiet, &result(&latencies, 0, &[])).unwrap().changes;
+        let tail = changes.iter().find(|change| change.figure == "p99, ms").unwrap();
         assert_eq!(tail.verdict, Direction::Noise, "{tail:?}");
         assert!(tail.high.unwrap() > 5.0 && tail.low.unwrap() < 1.1, "{tail:?}");
     }
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn of_runs_of_a_few_seconds_nothing_is_said_but_what_is_wrong_is_told() {
+    fn runs_of_a_few_seconds_get_no_verdict_but_wrong_answers_are_counted() {
         let (quick, mut slow) = (run(3, 100, 1), run(3, 300, 2));
         let compared = compare(&quick, &slow).unwrap();
         assert!(compared.changes.iter().all(|change| change.verdict == Direction::Unknown), "{compared:?}");
@@ -377,8 +380,8 @@ mod tests {
         for second in failing.record.seconds.values_mut() {
             second.answered -= 5;
         }
-        let told = verdicts(&whole, &failing);
-        assert_eq!(told[5], ("not answered", Direction::Worse), "{told:?}");
+        let changes = verdicts(&whole, &failing);
+        assert_eq!(changes[5], ("not answered", Direction::Worse), "{changes:?}");
         assert_eq!(verdicts(&failing, &whole)[5].1, Direction::Better);
     }
 }

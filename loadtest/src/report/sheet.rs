@@ -215,8 +215,8 @@ mod tests {
         );
         assert_eq!(sheet.cluster, None, "not known of a target elsewhere");
         run.cluster_cpu_s = [("bank".to_owned(), 0.001), ("matcher".to_owned(), 0.02)].into();
-        let told = "the cluster used 105.0 us of processor time a question: bank 5.0, matcher 100.0";
-        assert_eq!(Sheet::new(&run).cluster.as_deref(), Some(told), "of 200 questions");
+        let line = "the cluster used 105.0 us of processor time a question: bank 5.0, matcher 100.0";
+        assert_eq!(Sheet::new(&run).cluster.as_deref(), Some(line), "of 200 questions");
         let late = result(&[50; 200], 20, &["p99 < 1s"]);
         assert_eq!(Sheet::new(&late).outcome, "not measurable here");
         assert!(Sheet::new(&late).alarms[0].contains("RAN LATE (100.00 %"));

@@ -30,7 +30,7 @@ impl View {
     }
 
     /// Displays the part of the record that has arrived.
-    pub(crate) fn tell(&mut self, part: &Record, line: Option<String>) {
+    pub(crate) fn show(&mut self, part: &Record, line: Option<String>) {
         let Some(drawn) = self.drawn else {
             if let Some(line) = line {
                 eprintln!("{line}");

@@ -133,7 +133,7 @@ async fn run_prepared(
         others.followers = Some(Followers::gather(&listener, count).await?);
     }
     let mut view = View::new(scenario, arguments.plain);
-    prepared.run(scenario, others, |part, line| view.tell(part, line)).await
+    prepared.run(scenario, others, |part, line| view.show(part, line)).await
 }
 
 /// A result file of one of the commands.
@@ -163,7 +163,7 @@ fn read_run(path: &Path) -> anyhow::Result<RunResult> {
     match read(path)? {
         Written::Run(result) => Ok(*result),
         Written::Maximum(_) => {
-            bail!("{} is of find-max; only results of `run` are compared", path.display())
+            bail!("{} is a result of find-max; only results of `run` can be compared", path.display())
         }
     }
 }
@@ -187,8 +187,8 @@ pub(crate) fn report(arguments: &ReportArguments, out: &mut impl Write) -> anyho
 
 pub(crate) fn compare(arguments: &CompareArguments, out: &mut impl Write) -> anyhow::Result<Exit> {
     let (a, b) = (read_run(&arguments.a)?, read_run(&arguments.b)?);
-    let compared =
-        compare::compare(&a, &b).context("there is not one whole second in both that could be compared")?;
+    let compared = compare::compare(&a, &b)
+        .context("a run has no whole second after its warm-up, so there is nothing to compare")?;
     if !compared.differences.is_empty() && !arguments.force {
         bail!(
             "A and B are not comparable: they differ in\n{}--force compares them all the same",

@@ -26,12 +26,12 @@ impl Interrupt {
     /// Handles signals from now on; must be called within a runtime.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let interrupt = Self::default();
-        let told = interrupt.clone();
+        let notified = interrupt.clone();
         let mut asked = Asked::new()?;
         tokio::spawn(async move {
             loop {
                 asked.again().await;
-                told.ask();
+                notified.ask();
             }
         });
         Ok(interrupt)

@@ -1,9 +1,9 @@
 //! Several generator processes that act as one.
 //!
-//! One process is the leader: it listens, waits for the others, sends each the plan and its share of the
-//! lanes, and starts the run. The others send their records during the run, and the leader adds them to its
-//! own: histograms are merged, never percentiles. Since every lane computes the whole schedule and keeps its
-//! share, the arrivals of all processes together equal those of a single one.
+//! The leader is one of the processes. It listens, waits for the others, sends each the plan and its share of
+//! the lanes, and starts the run. The others send their records during the run, and the leader adds them to
+//! its own: histograms are merged, never percentiles. Since every lane computes the whole schedule and keeps
+//! its share, the arrivals of all processes together equal those of a single one.
 //!
 //! The processes speak JSON, one message a line, over TCP. The start of the run is sent as a time from now,
 //! so clocks need not agree; it is off by the message's transit time, which is recorded as lag like any
@@ -95,7 +95,7 @@ impl Plan {
     }
 }
 
-/// One end of a connection.
+/// A process at the other end of a connection.
 #[derive(Debug)]
 struct Peer {
     name: String,
@@ -114,17 +114,20 @@ impl Peer {
         hear(&self.name, &mut self.from).await
     }
 
-    async fn tell(&mut self, message: &impl Serialize) -> anyhow::Result<()> {
-        tell(&mut self.to, message).await
+    async fn send(&mut self, message: &impl Serialize) -> anyhow::Result<()> {
+        send(&mut self.to, message).await
     }
 }
 
 async fn hear<M: DeserializeOwned>(name: &str, from: &mut BufReader<OwnedReadHalf>) -> anyhow::Result<M> {
     let mut line = Vec::new();
     let read = from.take(MESSAGE_BYTES_MAX).read_until(b'\n', &mut line).await?;
-    ensure!(read > 0, "{name} has gone");
-    ensure!(line.ends_with(b"\n"), "{name} broke off, or said more than {MESSAGE_BYTES_MAX} bytes at once");
-    serde_json::from_slice(&line).with_context(|| format!("cannot read what {name} said"))
+    ensure!(read > 0, "{name} closed the connection");
+    ensure!(
+        line.ends_with(b"\n"),
+        "a message from {name} is cut off, or longer than {MESSAGE_BYTES_MAX} bytes"
+    );
+    serde_json::from_slice(&line).with_context(|| format!("cannot parse a message from {name}"))
 }
 
 /// Adds the records of a follower until it has ended.
@@ -134,12 +137,14 @@ async fn gather(name: &str, from: &mut BufReader<OwnedReadHalf>, recorder: &Reco
             FromFollower::Recorded(record) => recorder.add(&record),
             FromFollower::Ended => return Ok(()),
             FromFollower::Failed(reason) => bail!("{name}: {reason}"),
-            FromFollower::Hello { .. } | FromFollower::Ready => bail!("{name} begins again during the run"),
+            FromFollower::Hello { .. } | FromFollower::Ready => {
+                bail!("{name} sent a message that is not expected during a run")
+            }
         }
     }
 }
 
-async fn tell(to: &mut OwnedWriteHalf, message: &impl Serialize) -> anyhow::Result<()> {
+async fn send(to: &mut OwnedWriteHalf, message: &impl Serialize) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     Ok(to.write_all(&line).await?)
@@ -162,9 +167,13 @@ impl Followers {
                     peers.push(peer);
                     say(&format!("{} of {count} generators have joined", peers.len()));
                 }
-                Ok(Ok(FromFollower::Hello { version })) => bail!("{} is of version {version}", peer.name),
+                Ok(Ok(FromFollower::Hello { version })) => bail!(
+                    "{} has version {version}; all generators must have the leader's version, {}",
+                    peer.name,
+                    env!("CARGO_PKG_VERSION")
+                ),
                 // Another program has connected to the port; the wait for the followers goes on.
-                Ok(_) | Err(_) => say(&format!("{} does not say that it is one", peer.name)),
+                Ok(_) | Err(_) => say(&format!("{} sent no valid greeting; it is ignored", peer.name)),
             }
         }
         Ok(Self(peers))
@@ -180,14 +189,14 @@ impl Followers {
         let of = lanes * (1 + self.0.len() as u64);
         for (peer, number) in self.0.iter_mut().zip(1..) {
             let part = Plan { first_lane: lanes * number, lanes: of, ..plan.clone() };
-            peer.tell(&FromLeader::Plan(Box::new(part))).await?;
+            peer.send(&FromLeader::Plan(Box::new(part))).await?;
         }
         for peer in &mut self.0 {
             match peer.hear().await? {
                 FromFollower::Ready => {}
                 FromFollower::Failed(reason) => bail!("{}: {reason}", peer.name),
                 FromFollower::Hello { .. } | FromFollower::Recorded(_) | FromFollower::Ended => {
-                    bail!("{} does not say whether it is ready", peer.name)
+                    bail!("{} did not answer whether it is ready", peer.name)
                 }
             }
         }
@@ -206,12 +215,12 @@ impl Followers {
         let each = self.0.into_iter().map(|mut peer| {
             let (begin, recorder, stop) = (&begin, &recorder, stop.clone());
             async move {
-                peer.tell(begin).await?;
+                peer.send(begin).await?;
                 let Peer { name, mut from, mut to } = peer;
                 let stopping = async {
                     stop.cancelled().await;
                     // If the follower has gone, reading from it fails below.
-                    let _ = tell(&mut to, &FromLeader::Stop).await;
+                    let _ = send(&mut to, &FromLeader::Stop).await;
                     std::future::pending::<()>().await;
                 };
                 let asked = stop.clone();
@@ -242,17 +251,19 @@ pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
         }
     };
     let mut peer = Peer::new(stream, "the leader".to_owned())?;
-    peer.tell(&FromFollower::Hello { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
-    let FromLeader::Plan(plan) = peer.hear().await? else { bail!("the leader begins without a plan") };
+    peer.send(&FromFollower::Hello { version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+    let FromLeader::Plan(plan) = peer.hear().await? else { bail!("the leader did not send a plan") };
     let session = match take_part(&plan, tls).await {
         Ok(session) => session,
         Err(error) => {
-            peer.tell(&FromFollower::Failed(format!("{error:#}"))).await?;
+            peer.send(&FromFollower::Failed(format!("{error:#}"))).await?;
             return Err(error);
         }
     };
-    peer.tell(&FromFollower::Ready).await?;
-    let FromLeader::Begin(micros) = peer.hear().await? else { bail!("the leader does not begin") };
+    peer.send(&FromFollower::Ready).await?;
+    let FromLeader::Begin(micros) = peer.hear().await? else {
+        bail!("the leader did not send the start of the run")
+    };
     let start = Instant::now() + Duration::from_micros(micros);
     say(&format!("{}: lanes {} on, of {}", plan.scenario.name, plan.first_lane, plan.lanes));
 
@@ -265,20 +276,20 @@ pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
         stop.cancel();
     });
     // Records that are not sent yet are merged here, so a slow leader does not make memory grow.
-    let untold = Recorder::default();
+    let unsent = Recorder::default();
     let (more, mut is_more) = watch::channel(());
-    let telling = tokio::spawn({
-        let untold = untold.clone();
+    let sending = tokio::spawn({
+        let unsent = unsent.clone();
         async move {
             while is_more.changed().await.is_ok() {
-                tell(&mut to, &FromFollower::Recorded(Box::new(untold.collect()))).await?;
+                send(&mut to, &FromFollower::Recorded(Box::new(unsent.collect()))).await?;
             }
             anyhow::Ok(to)
         }
     });
     let outcome = session
         .run(start, |part, line| {
-            untold.add(part);
+            unsent.add(part);
             more.send_replace(());
             if let Some(line) = line {
                 say(&line);
@@ -286,12 +297,12 @@ pub(crate) async fn follow(leader: &str, tls: &TlsArgs) -> anyhow::Result<()> {
         })
         .await;
     drop(more);
-    let mut to = telling.await??;
+    let mut to = sending.await??;
     listening.abort();
     match outcome {
-        Ok(_) => tell(&mut to, &FromFollower::Ended).await,
+        Ok(_) => send(&mut to, &FromFollower::Ended).await,
         Err(error) => {
-            tell(&mut to, &FromFollower::Failed(format!("{error:#}"))).await?;
+            send(&mut to, &FromFollower::Failed(format!("{error:#}"))).await?;
             Err(error)
         }
     }

@@ -36,7 +36,7 @@ impl Leftovers {
         }
         let names = banks.join(" ");
         // The command has a line of its own, so that it can be copied whole.
-        let left = wrapped("", &format!("left in the bank at {bank_url}: {names}. To remove that:"));
+        let left = wrapped("", &format!("left in the bank service at {bank_url}: {names}. To remove:"));
         Some(format!("{left}  vigie-loadtest cleanup --bank-url {bank_url} --remove {names}"))
     }
 

@@ -101,7 +101,7 @@ impl Prepared {
             return Self::of_hma(scenario, target, truth).await;
         }
         if scenario.consortium.is_some() && !target.target.is_empty() {
-            bail!("the members of a scenario are made in a cluster of its own: leave --target out");
+            bail!("a scenario with members runs only in its own cluster: leave --target out");
         }
         let secrets = scenario.consortium.as_ref().map(|_| tempfile::tempdir()).transpose()?;
         let (cluster, endpoints, bank_url) = if target.target.is_empty() {
@@ -148,7 +148,7 @@ impl Prepared {
         }
         let mut bank = None;
         if scenario.writes() {
-            let url = bank_url.as_ref().context("the scenario writes, so --bank-url has to say where")?;
+            let url = bank_url.as_ref().context("the scenario writes, so it needs --bank-url")?;
             let live: BankName = RunBank::Live(rand::rng().random()).to_string().parse()?;
             made(url, &live);
             let client = BankClient::new_on(url, &network)?;
@@ -239,13 +239,13 @@ impl Prepared {
         Arc::new(shared)
     }
 
-    /// Runs the scenario once. `tell` gets the part that was recorded since its last call, and a line for
-    /// people.
+    /// Runs the scenario once. `notify` gets the part that was recorded since its last call, and a progress
+    /// line.
     pub(crate) async fn run(
         &self,
         scenario: &Scenario,
         others: Others,
-        tell: impl FnMut(&Record, Option<String>),
+        notify: impl FnMut(&Record, Option<String>),
     ) -> anyhow::Result<RunResult> {
         let mut machine = Machine::now();
         let shared = self.shared(scenario);
@@ -257,7 +257,8 @@ impl Prepared {
         let mut following = None;
         if self.consortium.is_some() && others.followers.is_some() {
             bail!(
-                "members of a consortium are asked as by one generator: their keys are not given to others"
+                "a scenario with members runs with one generator only, because the members' keys are not sent to \
+                 others: leave --generators out"
             );
         }
         if let Some(mut followers) = others.followers {
@@ -289,7 +290,7 @@ impl Prepared {
             .map(|cluster| tokio::spawn(processors::used(cluster, measured.0, measured.1)));
         let opinions =
             self.consortium.clone().map(|consortium| tokio::spawn(consortium.opine(ended.clone())));
-        let outcome = session.run(start, tell).await;
+        let outcome = session.run(start, notify).await;
         ended.cancel();
         others.interrupt.run_ended();
         let mut record = Record::default();
@@ -351,7 +352,7 @@ impl Prepared {
                 bank.client.delete_bank(&bank.live, IdempotencyKey::random(), deadline.into()).await;
             match deleted {
                 Err(error) if error.code() != Code::NotFound => {
-                    say(&format!("the bank {} is left behind: {error}", bank.live));
+                    say(&format!("cannot delete the bank {}, which stays in the target: {error}", bank.live));
                 }
                 Ok(_) | Err(_) => self.leftovers.settled(bank.live.as_str()),
             }
@@ -371,7 +372,7 @@ async fn contents(target: &TargetArguments, network: &Network, truth: &Truth) ->
     let ids = target.hma.ids.as_deref();
     match (&target.hma.fill, ids) {
         (Some(bank), ids) if !ids.is_some_and(Path::is_file) => {
-            let url = target.target.first().context("there is nothing to fill; name it with --target")?;
+            let url = target.target.first().context("no target to fill: name it with --target")?;
             let url: Uri = url.parse().with_context(|| format!("`{url}` is no base URL"))?;
             hma::fill::fill(&url, network, bank, &truth.rows, ids).await
         }
@@ -388,11 +389,11 @@ async fn fill_bank(
     writing: impl FnOnce(),
 ) -> anyhow::Result<Filled> {
     let rows = Arc::clone(&truth.rows);
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     let per_s = |items: u64, took: Duration| items as f64 / took.as_secs_f64().max(1e-9);
     let filled = fill::fill(url, network, name, &rows, writing, |items, took| {
-        if told.elapsed() > SAY_EVERY {
-            told = Instant::now();
+        if reported.elapsed() > SAY_EVERY {
+            reported = Instant::now();
             say(&format!("{items} of {} items added, {:.0}/s", rows.items(), per_s(items, took)));
         }
     })

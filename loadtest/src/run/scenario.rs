@@ -164,7 +164,7 @@ pub(crate) struct Arrivals {
     pub(crate) closed: Option<u32>,
 }
 
-/// One stage of the arrivals.
+/// A stage of the arrivals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StagePlan {

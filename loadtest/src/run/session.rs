@@ -1,4 +1,4 @@
-//! One run of this process: starts the lanes, gives them a common start, and collects their records.
+//! A run of this process: starts the lanes, gives them a common start, and collects their records.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,7 +38,7 @@ pub(crate) async fn wait_ready(
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + within;
     for number in 0..targets.endpoints.len() {
-        let endpoint = targets.open(number, 1)?.pop().context("there is nothing to send to")?;
+        let endpoint = targets.open(number, 1)?.pop().context("there is no target")?;
         endpoint.opened(CONNECT_WITHIN).await?;
         let mut say_at = Instant::now() + PATIENCE;
         loop {
@@ -104,7 +104,7 @@ impl Session {
         descriptors::check(scenario.drive.connections)?;
         let stop = CancellationToken::new();
         let (begin, begun) = watch::channel(None);
-        let (tell_ready, mut are_ready) = mpsc::channel(usize::from(lanes));
+        let (report_ready, mut are_ready) = mpsc::channel(usize::from(lanes));
         let (mut recorders, mut in_flight, mut threads) = (Vec::new(), Vec::new(), Vec::new());
         for lane in 0..lanes {
             let recorder = Recorder::default();
@@ -122,7 +122,7 @@ impl Session {
             let first_connection = usize::try_from(before(scenario.drive.connections, number))?;
             let connections = usize::try_from(share(scenario.drive.connections))?;
             let in_flight_max = u32::try_from(share(scenario.drive.in_flight_max))?;
-            let (mut begun, tell_ready, stop) = (begun.clone(), tell_ready.clone(), stop.clone());
+            let (mut begun, report_ready, stop) = (begun.clone(), report_ready.clone(), stop.clone());
             let run = async move {
                 let opening = targets.open(first_connection, connections)?;
                 let all = opening.iter().map(|endpoint| endpoint.opened(CONNECT_WITHIN));
@@ -136,10 +136,10 @@ impl Session {
                     in_flight: flying_of_lane,
                     in_flight_max,
                 };
-                tell_ready.send(()).await.context("the run was given up")?;
-                drop(tell_ready);
+                report_ready.send(()).await.context("the run was given up")?;
+                drop(report_ready);
                 let start = *begun.wait_for(Option::is_some).await.context("the run was given up")?;
-                let start = start.context("there is no beginning")?;
+                let start = start.context("the run has no start time")?;
                 lane.drive(start, &stop).await
             };
             let thread = std::thread::Builder::new().name(format!("lane-{lane}")).spawn(move || {
@@ -151,7 +151,7 @@ impl Session {
             recorders.push(recorder);
             in_flight.push(flying);
         }
-        drop(tell_ready);
+        drop(report_ready);
         let mut ready = 0;
         while are_ready.recv().await.is_some() {
             ready += 1;
@@ -178,31 +178,31 @@ impl Session {
         Instant::now() + LEAD
     }
 
-    /// Runs to the end. `tell` gets the part that was recorded since its last call, and a line for people.
+    /// Runs to the end. `notify` gets the part that was recorded since its last call, and a progress line.
     pub(crate) async fn run(
         self,
         start: Instant,
-        mut tell: impl FnMut(&Record, Option<String>),
+        mut notify: impl FnMut(&Record, Option<String>),
     ) -> anyhow::Result<Ended> {
         let began = SystemTime::now() + start.saturating_duration_since(Instant::now());
         let began_unix_ms = u64::try_from(began.duration_since(UNIX_EPOCH)?.as_millis())?;
         self.begin.send_replace(Some(start));
         let mut record = Record::default();
         let warm_up = self.scenario.drive.warm_up.0;
-        let mut told = None;
+        let mut printed = None;
         for tick in 1.. {
             tokio::time::sleep_until((start + Duration::from_secs(tick)).into()).await;
             let ended = self.threads.iter().all(JoinHandle::is_finished);
             let part = self.collect();
             record.add(&part);
-            let line = progress::settled(&record, tick).filter(|(second, _)| told < Some(*second)).map(
+            let line = progress::settled(&record, tick).filter(|(second, _)| printed < Some(*second)).map(
                 |(second, of)| {
-                    told = Some(second);
+                    printed = Some(second);
                     let in_flight = self.in_flight.iter().map(|one| one.load(Ordering::Relaxed)).sum();
                     progress::line(&self.scenario, second, of, in_flight)
                 },
             );
-            tell(&part, line);
+            notify(&part, line);
             if ended {
                 break;
             }
@@ -216,7 +216,7 @@ impl Session {
         let cpu_s = self.join().await?;
         for recorder in recorders {
             let part = recorder.collect();
-            tell(&part, None);
+            notify(&part, None);
             record.add(&part);
         }
         Ok(Ended { record, began_unix_ms, cpu_s, measured })

@@ -142,7 +142,7 @@ impl Targets {
 
     /// Opens one connection to the first target.
     pub(crate) fn open_one(&self) -> anyhow::Result<Endpoint> {
-        self.open(0, 1)?.pop().context("there is nothing to send to")
+        self.open(0, 1)?.pop().context("there is no target")
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn reached<'a>(targets: &'a [String], bank: Option<&'a str>) -> Vec<&
 
 fn endpoints(urls: &[String]) -> anyhow::Result<Vec<Uri>> {
     if urls.is_empty() {
-        bail!("there is nothing to send to; name it with --target");
+        bail!("there is no target: name it with --target");
     }
     urls.iter().map(|url| url.parse().with_context(|| format!("`{url}` is no endpoint"))).collect()
 }

@@ -1,4 +1,4 @@
-// What the scripts share: the browser, a person who is signed in, and faults that are collected and told at the end.
+// Code that the scripts share: the browser, a signed-in person, and faults that are collected and reported at the end.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";

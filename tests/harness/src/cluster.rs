@@ -21,7 +21,7 @@ use crate::delay::DelayProxy;
 use crate::isolation::{Host, Network};
 use crate::process::{Process, Program};
 
-/// One matcher of a cluster. Its display form is the name of its process.
+/// A matcher of a cluster. Its display form is the name of its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Replica {
     /// The number of its shard.

@@ -20,7 +20,7 @@ pub struct Network {
     has_firewall: bool,
 }
 
-/// One network namespace with an address of its own.
+/// A network namespace with an address of its own.
 #[derive(Debug)]
 pub struct Host {
     name: String,

@@ -1,4 +1,4 @@
-//! One process of a cluster, which can be started again.
+//! A process of a cluster, which can be started again.
 
 use std::fs::File;
 use std::net::SocketAddr;

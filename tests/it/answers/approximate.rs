@@ -60,14 +60,14 @@ async fn answers_by_hnsw_say_that_they_are_approximate() {
         let environment = environment.clone();
         tokio::task::spawn_blocking(move || run(args, &environment).unwrap())
     };
-    let told = status(&["status"]).await.unwrap();
-    let line = told.lines.iter().find(|line| line.starts_with("pdq: ")).unwrap();
+    let printed = status(&["status"]).await.unwrap();
+    let line = printed.lines.iter().find(|line| line.starts_with("pdq: ")).unwrap();
     assert!(line.starts_with("pdq: 1000 hashes, approximate (hnsw), recall "), "{line}");
     assert!(line.ends_with(" over 200 samples"), "{line}");
-    let told = &status(&["status", "--json"]).await.unwrap().json().unwrap()[0]["hash_types"];
-    assert_eq!(told[0]["exact"], false);
-    assert!(told[0]["recall"]["value"].as_f64().unwrap() > 0.3, "{told}");
-    assert_eq!((&told[1]["exact"], &told[1]["recall"]), (&true.into(), &serde_json::Value::Null));
+    let reported = &status(&["status", "--json"]).await.unwrap().json().unwrap()[0]["hash_types"];
+    assert_eq!(reported[0]["exact"], false);
+    assert!(reported[0]["recall"]["value"].as_f64().unwrap() > 0.3, "{reported}");
+    assert_eq!((&reported[1]["exact"], &reported[1]["recall"]), (&true.into(), &serde_json::Value::Null));
 
     // Digests are still searched exactly.
     let md5 = Hash::md5([7; 16]);

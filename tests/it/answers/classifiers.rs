@@ -29,7 +29,7 @@ use vigie_proto::pb::classifier::v1::classifier_service_server::{
 };
 use vigie_tests::material::image_item;
 
-/// What the stand-in does beside answering.
+/// The behaviour of the stand-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Does {
     Answers,

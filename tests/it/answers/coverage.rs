@@ -85,7 +85,7 @@ async fn without_a_single_matcher_nothing_is_answered() {
 
 /// Partial answers are sent in trailers, which have little space.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_shard_is_told_however_large_the_partial_answer_is() {
+async fn a_lost_shard_is_reported_however_large_the_partial_answer_is() {
     let mut rng = generator(6);
     let mut cluster = Cluster::start_with(|config| config.shard_count = 2).await.unwrap();
     let bank = cluster.create_bank("known").await.unwrap();

@@ -59,7 +59,7 @@ async fn the_same_picture_is_the_same_in_every_lossless_format() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turned_copy_tells_how_it_was_turned() {
+async fn a_match_of_a_turned_copy_names_how_it_was_turned() {
     let cluster = Cluster::start().await.unwrap();
     let bank = cluster.create_bank("pictures").await.unwrap();
     let original = draw(5, 800, 600);

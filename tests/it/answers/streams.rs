@@ -133,15 +133,15 @@ async fn requests_that_share_a_search_get_what_each_gets_by_itself() {
         assert_eq!(answers.len(), calls.len());
         for (number, call) in calls {
             let alone = cluster.matching.match_content(call, soon()).await;
-            let told = |answer: &MatchAnswer| {
+            let shown = |answer: &MatchAnswer| {
                 let coverage = &answer.coverage;
                 let (searched, total) = (coverage.hashes_searched, coverage.hashes_total);
                 let shards = (coverage.shards_answered, coverage.shards_total);
                 format!("{:?} {searched} {total} {shards:?} {}", answer.results, coverage.sequence_min)
             };
-            let alone = alone.as_ref().map(told).map_err(|error| (error.code(), error.message()));
+            let alone = alone.as_ref().map(shown).map_err(|error| (error.code(), error.message()));
             let shared = answers[&number].as_ref();
-            let shared = shared.map(told).map_err(|failure| (failure.code(), failure.message()));
+            let shared = shared.map(shown).map_err(|failure| (failure.code(), failure.message()));
             assert_eq!(shared, alone, "{number} of {way:?}, {shard_count} shards");
         }
         // With a lost shard, every answer lacks it.

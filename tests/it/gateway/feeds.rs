@@ -17,27 +17,27 @@ fn item(byte: u8, origin: Value) -> Value {
 
 /// Returns the records of StopNCII's feed since a time, as value and status, and the time for the next
 /// request.
-async fn told(http: &Http, since: u64) -> (Vec<(String, String)>, u64) {
+async fn feed_records(http: &Http, since: u64) -> (Vec<(String, String)>, u64) {
     let path = format!("/feeds/stop_ncii/known/FetchHashes?startTimestamp={since}&pageSize=100");
     let page = http.get(&path).await.body(200);
     assert_eq!(page["hasMoreRecords"], false);
     let word = |record: &Value, name: &str| record[name].as_str().unwrap().to_owned();
     let records = page["hashRecords"].as_array().unwrap();
-    let mut told: Vec<_> =
+    let mut listed: Vec<_> =
         records.iter().map(|record| (word(record, "hashValue"), word(record, "hashStatus"))).collect();
-    told.sort();
-    (told, page["nextSetTimestamp"].as_u64().unwrap())
+    listed.sort();
+    (listed, page["nextSetTimestamp"].as_u64().unwrap())
 }
 
 /// Returns the records once there are `count` of them.
-async fn until_told(http: &Http, since: u64, count: usize) -> Vec<(String, String)> {
+async fn until_listed(http: &Http, since: u64, count: usize) -> Vec<(String, String)> {
     let begun = Instant::now();
     loop {
-        let (told, _) = told(http, since).await;
-        if told.len() == count {
-            return told;
+        let (listed, _) = feed_records(http, since).await;
+        if listed.len() == count {
+            return listed;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{told:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{listed:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -61,7 +61,7 @@ async fn a_feed_has_the_banks_own_items_and_withdraws_what_stops_being_that() {
     ] });
     let ids = http.post("/v1/banks/known/items", &items).await.body(201)["item_ids"].clone();
     assert_eq!(ids[0], ids[1]);
-    let first = until_told(&http, 10, 4).await;
+    let first = until_listed(&http, 10, 4).await;
     assert_eq!(first, [of(1, "Active"), of(2, "Active"), of(4, "Active"), of(4, "Active")]);
     // Waits for a checkpoint in a second that is over and in which nothing was added, because the feed
     // repeats the first second.
@@ -75,10 +75,10 @@ async fn a_feed_has_the_banks_own_items_and_withdraws_what_stops_being_that() {
         http.delete(&format!("/v1/items/{id}")).await.body(200);
     }
     // A hash that only a programme still has is withdrawn; one that the bank has a second time is not.
-    assert_eq!(until_told(&http, since, 2).await, [of(1, "Withdrawn"), of(2, "Withdrawn")]);
+    assert_eq!(until_listed(&http, since, 2).await, [of(1, "Withdrawn"), of(2, "Withdrawn")]);
     // When the programme removes its own item, the feed reports nothing.
     http.delete(&format!("/v1/items/{}", ids[4])).await.body(200);
-    assert_eq!(told(&http, since).await.0, [of(1, "Withdrawn"), of(2, "Withdrawn")]);
+    assert_eq!(feed_records(&http, since).await.0, [of(1, "Withdrawn"), of(2, "Withdrawn")]);
     cluster.stop().await.unwrap();
 
     // A gateway that passes on the items of programmes reports all of them.
@@ -86,7 +86,7 @@ async fn a_feed_has_the_banks_own_items_and_withdraws_what_stops_being_that() {
     let http = Http::new(&cluster);
     http.post("/v1/banks", &json!({ "name": "known" })).await.body(201);
     http.post("/v1/banks/known/items", &items).await.body(201);
-    let all = until_told(&http, 10, 6).await;
+    let all = until_listed(&http, 10, 6).await;
     assert!(all.contains(&of(3, "Active")), "{all:?}");
     cluster.stop().await.unwrap();
 }

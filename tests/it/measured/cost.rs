@@ -139,7 +139,7 @@ async fn lookups_through_the_cluster_against_the_bare_index_and_bare_grpc() {
 async fn traces_of_one_in_a_hundred_against_none() {
     let collector = Collector::start().unwrap();
     let ratio = std::env::var("VIGIE_TRACE_RATIO").unwrap_or_else(|_| "0.01".to_owned());
-    let told = match ratio.parse() {
+    let telemetry = match ratio.parse() {
         Ok(trace_ratio) => {
             TelemetryConfig { otlp_endpoint: collector.url(), trace_ratio, ..TelemetryConfig::default() }
         }
@@ -147,7 +147,7 @@ async fn traces_of_one_in_a_hundred_against_none() {
         Err(_) => TelemetryConfig::default(),
     };
     let without = Cluster::start().await.unwrap();
-    let with = Cluster::start_with(|config| config.telemetry = told).await.unwrap();
+    let with = Cluster::start_with(|config| config.telemetry = telemetry).await.unwrap();
     let mut rng = generator(19);
     let banked: Vec<PdqHash> = (0..10_000).map(|_| random_pdq(&mut rng)).collect();
     for cluster in [&without, &with] {

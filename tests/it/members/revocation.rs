@@ -82,7 +82,7 @@ async fn a_suspended_member_and_a_rotated_key_are_refused_and_a_second_key_works
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_credential_fails_every_call_and_nothing_is_told_of_why() {
+async fn a_wrong_credential_fails_every_call_and_the_answer_does_not_say_why() {
     let consortium = Consortium::start(&["acme"]).await;
     let (_, acme_work) = consortium.team("acme").await;
     let sequence = consortium.operator.bank.log_head(soon()).await.unwrap().sequence;

@@ -82,7 +82,7 @@ fn a_running_cluster_is_tried_out_and_left_as_it_was() {
 
 /// Runs the commands of the README in order, from an empty cluster to a deleted bank.
 #[test]
-fn the_commands_tell_one_story() {
+fn the_commands_of_the_readme_work_in_their_order() {
     let data = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let up = UpProcess::start_with(vigie_binary(), data.path(), &["--shards", "4"]).unwrap();
@@ -117,25 +117,29 @@ fn the_commands_tell_one_story() {
     assert_eq!(matched[1]["matches"].as_array().unwrap().len(), 0);
     assert_eq!(matched[2]["skipped"][0]["reason"], "quality_below_floor");
     assert_eq!(text(&["match", "--exit-code", copies], &up).code, 10);
-    let told = text(&["match", copies], &up);
-    assert!(told.lines[0].contains("KNOWN, item") && told.lines[0].contains("rotate-90"), "{:?}", told.lines);
-    assert!(told.lines[2].contains("only exact copies"), "{:?}", told.lines);
+    let printed = text(&["match", copies], &up);
+    assert!(
+        printed.lines[0].contains("KNOWN, item") && printed.lines[0].contains("rotate-90"),
+        "{:?}",
+        printed.lines
+    );
+    assert!(printed.lines[2].contains("only exact copies"), "{:?}", printed.lines);
 
     // An undecodable file is searched by its digests, and the answer reports the failure.
     let (_, broken) = write(folder.path(), "broken.bin", b"not an image");
     let (code, lines) = json(&["match", &broken], &up);
     assert_eq!((code, lines[0]["decode_failure"]["code"].as_str()), (3, Some("unknown_format")));
     assert_eq!(lines[0]["skipped"][0]["reason"], "not_decoded");
-    let told = text(&["match", &broken], &up);
+    let printed = text(&["match", &broken], &up);
     assert!(
-        told.lines[0].contains("nothing found") && told.lines[0].contains("by its digests only"),
+        printed.lines[0].contains("nothing found") && printed.lines[0].contains("by its digests only"),
         "{:?}",
-        told.lines
+        printed.lines
     );
     assert!(
-        told.lines[1].contains("1 open") && told.lines[1].contains("could not be decoded"),
+        printed.lines[1].contains("1 open") && printed.lines[1].contains("could not be decoded"),
         "{:?}",
-        told.lines
+        printed.lines
     );
 
     let (code, shown) = json(&["item", "show", &item.to_string()], &up);
@@ -179,7 +183,7 @@ fn the_commands_tell_one_story() {
 }
 
 #[test]
-fn hashes_are_imported_from_a_file_and_bad_lines_are_told() {
+fn hashes_are_imported_from_a_file_and_bad_lines_are_reported() {
     let data = tempfile::tempdir().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let up = UpProcess::start(vigie_binary(), data.path()).unwrap();
@@ -212,7 +216,7 @@ fn hashes_are_imported_from_a_file_and_bad_lines_are_told() {
 }
 
 #[test]
-fn a_cluster_that_is_not_there_is_told_by_words_and_code() {
+fn a_cluster_that_is_not_there_is_reported_in_words_and_by_the_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let (_, file) = write(folder.path(), "a.png", &encode_png(&draw(1, 320, 240)));
     let nowhere = "http://127.0.0.1:9";
@@ -230,7 +234,7 @@ fn a_cluster_that_is_not_there_is_told_by_words_and_code() {
 }
 
 #[test]
-fn a_bank_that_cannot_be_opened_is_told_at_once() {
+fn a_bank_that_cannot_be_opened_is_reported_at_once() {
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("bank.db"), "this is no database".repeat(1_000)).unwrap();
     vigie_binary();
@@ -354,7 +358,7 @@ fn two_clusters_never_share_a_folder() {
 }
 
 #[test]
-fn every_fault_of_a_configuration_is_told() {
+fn every_fault_of_a_configuration_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (_, bad) =
         write(folder.path(), "bad.toml", b"[matcher]\nshard = 9\nshard_count = 4\n[bank]\nstore = 'x'\n");
@@ -370,23 +374,25 @@ fn every_fault_of_a_configuration_is_told() {
     assert_eq!(run(&["config", "check", &good], &[]).unwrap().code, 0);
 
     // A role runs with explicit settings only, not with unstated defaults.
-    let told = |args: &[&str]| {
+    let refused = |args: &[&str]| {
         let finished = run(args, &[]).unwrap();
         assert_eq!(finished.code, 1, "{}", finished.stderr);
         finished.stderr
     };
-    assert!(told(&["matcher", "--config", &good]).contains("has no [matcher] table"));
-    assert!(told(&["coordinator", "--listen", "127.0.0.1:0"]).contains("has no [coordinator] table"));
+    assert!(refused(&["matcher", "--config", &good]).contains("has no [matcher] table"));
+    assert!(refused(&["coordinator", "--listen", "127.0.0.1:0"]).contains("has no [coordinator] table"));
     let set = ["coordinator", "--listen", "127.0.0.1:0", "--set", "coordinator.silence_ms_max=5000"];
-    assert!(told(&set).contains("coordinator.matchers: "));
+    assert!(refused(&set).contains("coordinator.matchers: "));
 
     // An embedded coordinator needs the same settings as a separate one.
     let set = ["frontend", "--listen", "127.0.0.1:0", "--set", "frontend.coordinator=embedded"];
-    assert!(told(&set).contains("has no [coordinator] table"));
+    assert!(refused(&set).contains("has no [coordinator] table"));
     let embedded =
         b"listen = '127.0.0.1:1'\n[frontend]\ncoordinator = 'embedded'\n[coordinator]\nmatchers = ['x']\n";
     let (_, wrong) = write(folder.path(), "embedded.toml", embedded);
-    assert!(told(&["frontend", "--config", &wrong]).contains("coordinator.matchers[0]: `x` is no endpoint"));
+    assert!(
+        refused(&["frontend", "--config", &wrong]).contains("coordinator.matchers[0]: `x` is no endpoint")
+    );
 }
 
 #[test]

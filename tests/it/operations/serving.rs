@@ -1,4 +1,5 @@
-//! What operators rely on: health, reflection, and errors that name the role which has a service.
+//! The services that operators rely on: health, reflection, and errors that name the role which has a
+//! service.
 
 use std::collections::BTreeSet;
 
@@ -70,7 +71,7 @@ async fn resolve(channel: &Channel, symbol: &str) -> Vec<prost_types::FileDescri
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_role_tells_its_health_and_lists_what_it_serves_and_nothing_else() {
+async fn every_role_reports_its_health_and_lists_what_it_serves_and_nothing_else() {
     let cluster = Cluster::start().await.unwrap();
     for (role, channel) in servers(&cluster).await {
         let served = services_of(role);

@@ -91,10 +91,10 @@ impl Example {
             .output()
             .unwrap();
         let printed = String::from_utf8_lossy(&output.stdout);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{printed}\n{told}");
+        let logged = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{printed}\n{logged}");
         for line in expected {
-            assert!(printed.contains(line), "no `{line}` in\n{printed}\n{told}");
+            assert!(printed.contains(line), "no `{line}` in\n{printed}\n{logged}");
         }
     }
 }

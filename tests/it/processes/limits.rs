@@ -51,8 +51,8 @@ fn a_role_raises_its_limit_of_files_and_ends_at_once_though_connections_are_open
     let took = begun.elapsed();
     assert!(output.status.success(), "{output:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
-    let told =
+    let logged =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("files that may be open") && told.contains("was=200"), "{told}");
-    assert!(!told.contains("cut off"), "{told}");
+    assert!(logged.contains("files that may be open") && logged.contains("was=200"), "{logged}");
+    assert!(!logged.contains("cut off"), "{logged}");
 }

@@ -99,7 +99,7 @@ fn a_program_that_fails_costs_one_picture() {
 }
 
 #[test]
-fn a_program_without_memory_is_told_from_a_damaged_file() {
+fn a_program_without_memory_is_not_taken_for_a_damaged_file() {
     for deed in ["no memory", "allocate"] {
         check(deed, DecodeFailureKind::OutOfMemory, "out_of_memory");
     }

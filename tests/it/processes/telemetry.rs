@@ -94,16 +94,16 @@ fn a_cluster_in_one_process_shows_the_metrics_of_all_roles_at_one_address() {
     }
     let (status, body) = get(&up.telemetry, "/metrics").unwrap();
     assert_eq!(status, 200);
-    let told = Exposition::parse(&body).unwrap_or_else(|error| panic!("{error:#}\n{body}"));
+    let metrics = Exposition::parse(&body).unwrap_or_else(|error| panic!("{error:#}\n{body}"));
     let roles = |name: &str| {
-        let samples = told.families[name].samples.iter();
+        let samples = metrics.families[name].samples.iter();
         samples.filter_map(|sample| sample.labels.get("role").cloned()).collect::<Vec<_>>()
     };
     assert_eq!(roles("vigie_matcher_items"), ["matcher"; 4]);
     assert_eq!(roles("vigie_bank_sequence"), ["bank"]);
     let serving: BTreeSet<String> = roles("vigie_serving_connections").into_iter().collect();
     assert_eq!(serving, ["bank", "coordinator", "frontend", "gateway", "matcher"].map(str::to_owned).into());
-    let process = &told.families["process_resident_memory_bytes"].samples;
+    let process = &metrics.families["process_resident_memory_bytes"].samples;
     assert_eq!((process.len(), process[0].labels.len()), (1, 0), "the figures of the process are there once");
     let ready = run(&["health", "--url", &format!("http://{}/readyz", up.telemetry)], &[]).unwrap();
     assert_eq!((ready.code, &ready.lines[0][..]), (0, "ready"));
@@ -187,7 +187,7 @@ const OF_GATEWAY: &str = "vigie_gateway_";
 const ELSEWHERE: [&str; 3] = [OF_GATEWAY, "vigie_exchange_", "vigie_classifier_"];
 
 #[test]
-fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
+fn a_gateway_counts_its_requests_by_route_and_never_shows_their_content() {
     let data = tempfile::tempdir().unwrap();
     let up = UpProcess::start_with(vigie_binary(), data.path(), &[]).unwrap();
     let http = up.http.trim_start_matches("http://");
@@ -202,14 +202,14 @@ fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
     assert_eq!(get(http, "/no/such/secret-path").unwrap().0, 404);
 
     let (_, text) = get(&up.telemetry, "/metrics").unwrap();
-    let told = Exposition::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
+    let metrics = Exposition::parse(&text).unwrap_or_else(|error| panic!("{error:#}\n{text}"));
     assert!(!text.contains(&hash) && !text.contains("secret-path"));
-    let counted = |labels: &[(&str, &str)]| told.sum("vigie_gateway_request_seconds_count", labels);
+    let counted = |labels: &[(&str, &str)]| metrics.sum("vigie_gateway_request_seconds_count", labels);
     assert!(counted(&[("route", "/status"), ("status", "200")]) >= 1.0, "{text}");
     assert_eq!(counted(&[("route", "/m/raw_lookup"), ("method", "GET"), ("status", "200")]), 1.0, "{text}");
     assert_eq!(counted(&[("status", "404")]), 1.0, "{text}");
-    assert_eq!(told.sum("vigie_gateway_status", &[]), 1.0);
-    for (name, family) in told.families.iter().filter(|(name, _)| name.starts_with(OF_GATEWAY)) {
+    assert_eq!(metrics.sum("vigie_gateway_status", &[]), 1.0);
+    for (name, family) in metrics.families.iter().filter(|(name, _)| name.starts_with(OF_GATEWAY)) {
         for (label, value) in family.samples.iter().flat_map(|sample| &sample.labels) {
             let is_known = label == "role" || LABELS.contains(&label.as_str());
             assert!(is_known && is_word(value), "{name}: {label}={value}");
@@ -219,13 +219,13 @@ fn a_gateway_tells_its_requests_by_route_and_never_what_was_asked() {
         names_in_the_chart().into_iter().filter(|name| name.starts_with(OF_GATEWAY)).collect();
     assert!(asked.len() >= 4, "{asked:?}");
     for name in asked {
-        assert!(told.knows(&name), "no gateway tells {name}, and the chart asks for it");
+        assert!(metrics.knows(&name), "no gateway has the metric {name}, which the chart uses");
     }
     up.kill().unwrap();
 }
 
 #[test]
-fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
+fn every_role_has_metrics_that_are_whole_bounded_and_hold_no_hash() {
     let collector = Collector::start().unwrap();
     let to = format!("telemetry.otlp_endpoint={}", collector.url());
     let mut cluster = cluster(&[to, "telemetry.trace_ratio=1.0".to_owned()]);
@@ -274,15 +274,15 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     for role in [&*bank, &*matcher, &*coordinator, &*frontend] {
         // The collector has the spans a moment before their role counts them as sent.
         let deadline = Instant::now() + WITHIN;
-        let (text, told) = loop {
-            let (text, told) = role.scrape();
-            if told.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0 {
-                break (text, told);
+        let (text, metrics) = loop {
+            let (text, metrics) = role.scrape();
+            if metrics.sum("vigie_trace_spans_total", &[("outcome", "sent")]) >= 1.0 {
+                break (text, metrics);
             }
             assert!(Instant::now() < deadline, "{}: {text}", role.name());
             std::thread::sleep(Duration::from_millis(20));
         };
-        for (name, family) in &told.families {
+        for (name, family) in &metrics.families {
             assert!(
                 ["vigie_", "process_", "rpc_server_"].iter().any(|prefix| name.starts_with(prefix)),
                 "{name}"
@@ -293,44 +293,44 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
                 assert!(LABELS.contains(&label.as_str()) && is_word(value), "{name}: {label}={value}");
             }
         }
-        assert!(told.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name());
-        assert!(told.sum("process_resident_memory_bytes", &[]) > 1e6);
+        assert!(metrics.sum("vigie_serving_calls_accepted_total", &[]) >= 1.0, "{}: {text}", role.name());
+        assert!(metrics.sum("process_resident_memory_bytes", &[]) > 1e6);
         // Without TLS there is no certificate: the metric exists without a value, so that no alert fires.
-        assert!(told.families["vigie_tls_certificate_not_after_seconds"].samples.is_empty());
+        assert!(metrics.families["vigie_tls_certificate_not_after_seconds"].samples.is_empty());
         let logged = role.logged().unwrap().to_lowercase();
         check_log(&logged, role.name());
-        check_with_promtool(&told);
-        known.push(told);
+        check_with_promtool(&metrics);
+        known.push(metrics);
     }
     for name in names_in_the_chart()
         .into_iter()
         .filter(|name| !ELSEWHERE.iter().any(|prefix| name.starts_with(prefix)))
     {
         assert!(
-            known.iter().any(|told| told.knows(&name)),
-            "no role tells {name}, and the chart asks for it"
+            known.iter().any(|metrics| metrics.knows(&name)),
+            "no role has the metric {name}, which the chart uses"
         );
     }
-    let (_, told) = frontend.scrape();
-    assert!(told.sum("vigie_images_hashed_total", &[]) >= 1.0);
-    assert!(told.sum("vigie_image_decode_failures_total", &[]) >= 1.0);
-    check_calls(&told, "vigie.matching.v1.MatchService/Match", "OK");
-    let (_, told) = bank.scrape();
-    check_calls(&told, "vigie.bank.v1.BankService/AddItems", "OK");
-    assert_eq!(told.sum("vigie_bank_sequence", &[]), 2.0);
-    let (_, told) = coordinator.scrape();
-    check_calls(&told, "vigie.coordinator.v1.CoordinatorService/Search", "OK");
-    assert!(told.sum("vigie_coordinator_shard_search_duration_seconds_count", &[("shard", "0")]) >= 1.0);
-    assert_eq!(told.sum("vigie_coordinator_shards_ready", &[]), 1.0);
-    assert_eq!(told.sum("vigie_coordinator_replicas", &[("state", "ready")]), 1.0);
-    let (_, told) = matcher.scrape();
-    assert!(told.sum("vigie_matcher_searches_total", &[("outcome", "answered")]) >= 1.0);
-    check_calls(&told, "vigie.matcher.v1.MatcherService/Search", "OK");
-    assert_eq!(told.sum("vigie_matcher_items", &[]), 1.0);
+    let (_, metrics) = frontend.scrape();
+    assert!(metrics.sum("vigie_images_hashed_total", &[]) >= 1.0);
+    assert!(metrics.sum("vigie_image_decode_failures_total", &[]) >= 1.0);
+    check_calls(&metrics, "vigie.matching.v1.MatchService/Match", "OK");
+    let (_, metrics) = bank.scrape();
+    check_calls(&metrics, "vigie.bank.v1.BankService/AddItems", "OK");
+    assert_eq!(metrics.sum("vigie_bank_sequence", &[]), 2.0);
+    let (_, metrics) = coordinator.scrape();
+    check_calls(&metrics, "vigie.coordinator.v1.CoordinatorService/Search", "OK");
+    assert!(metrics.sum("vigie_coordinator_shard_search_duration_seconds_count", &[("shard", "0")]) >= 1.0);
+    assert_eq!(metrics.sum("vigie_coordinator_shards_ready", &[]), 1.0);
+    assert_eq!(metrics.sum("vigie_coordinator_replicas", &[("state", "ready")]), 1.0);
+    let (_, metrics) = matcher.scrape();
+    assert!(metrics.sum("vigie_matcher_searches_total", &[("outcome", "answered")]) >= 1.0);
+    check_calls(&metrics, "vigie.matcher.v1.MatcherService/Search", "OK");
+    assert_eq!(metrics.sum("vigie_matcher_items", &[]), 1.0);
     let held = u32::try_from(hashes_of_a_picture()).unwrap();
-    assert_eq!(told.sum("vigie_matcher_hashes", &[]), f64::from(held));
-    assert_eq!(told.sum("vigie_matcher_feed_lag_changes", &[]), 0.0);
-    assert!(told.sum("vigie_matcher_feed_lag_seconds", &[]) < 10.0);
+    assert_eq!(metrics.sum("vigie_matcher_hashes", &[]), f64::from(held));
+    assert_eq!(metrics.sum("vigie_matcher_feed_lag_changes", &[]), 0.0);
+    assert!(metrics.sum("vigie_matcher_feed_lag_seconds", &[]) < 10.0);
 
     // The bank dies, and the matcher reports a growing lag, because it cannot know its real one. A call of an
     // unknown method is counted with all others of its kind, without its name.
@@ -341,8 +341,8 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
         std::thread::sleep(Duration::from_millis(200));
     }
     vigie(&["bank", "list", "--bank-url", &frontend.url()], 1);
-    let (_, told) = frontend.scrape();
-    check_calls(&told, "_OTHER", "UNIMPLEMENTED");
+    let (_, metrics) = frontend.scrape();
+    check_calls(&metrics, "_OTHER", "UNIMPLEMENTED");
 
     // Everything that any process has sent or logged.
     collector.settled();
@@ -356,7 +356,7 @@ fn every_role_tells_metrics_that_are_whole_bounded_and_hold_no_hash() {
     all.extend(said.borrow().bytes());
     assert!(all.len() > 10_000);
     for hash in &hashes {
-        assert!(!holds_hash(&all, hash), "{hash} is told");
+        assert!(!holds_hash(&all, hash), "{hash} is sent or logged");
         // The search itself works: it finds a hash in each form.
         for form in forms(hash) {
             assert!(holds_hash(&[b"ab", &form[..], b"cd"].concat(), hash));
@@ -385,7 +385,7 @@ fn check_log(logged: &str, role: &str) {
 }
 
 #[test]
-fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
+fn a_role_reports_when_its_certificate_ends_and_whether_it_took_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = folder.path().join("certificates");
     let make = || {
@@ -401,10 +401,10 @@ fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
     let reloads =
         |bank: &Process, outcome| bank.scrape().1.sum("vigie_tls_reloads_total", &[("outcome", outcome)]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
-    let (_, told) = bank.scrape();
-    let ends = told.sum("vigie_tls_certificate_not_after_seconds", &[]);
+    let (_, metrics) = bank.scrape();
+    let ends = metrics.sum("vigie_tls_certificate_not_after_seconds", &[]);
     assert!(ends > now + 86_400.0, "{ends}");
-    check_with_promtool(&told);
+    check_with_promtool(&metrics);
     assert_eq!((reloads(bank, "ok"), reloads(bank, "failed")), (0.0, 0.0));
 
     let wait_for = |bank: &Process, outcome| {
@@ -424,12 +424,12 @@ fn a_role_tells_when_its_certificate_ends_and_whether_it_took_the_next_one() {
 }
 
 /// Checks that calls of this method with this code were counted, and that each is in a bucket.
-fn check_calls(told: &Exposition, method: &str, code: &str) {
+fn check_calls(metrics: &Exposition, method: &str, code: &str) {
     let labels = [("rpc_system_name", "grpc"), ("rpc_method", method), ("rpc_response_status_code", code)];
-    let seen = told.sum("rpc_server_call_duration_seconds_count", &labels);
-    assert!(seen >= 1.0, "{method} {code} in {:?}", told.families["rpc_server_call_duration_seconds"]);
+    let seen = metrics.sum("rpc_server_call_duration_seconds_count", &labels);
+    assert!(seen >= 1.0, "{method} {code} in {:?}", metrics.families["rpc_server_call_duration_seconds"]);
     let all = [&labels[..], &[("le", "+Inf")]].concat();
-    assert_eq!(told.sum("rpc_server_call_duration_seconds_bucket", &all), seen);
+    assert_eq!(metrics.sum("rpc_server_call_duration_seconds_bucket", &all), seen);
 }
 
 /// Returns our metrics that the chart's dashboard, alerts and scaler use.
@@ -448,14 +448,14 @@ pub(crate) fn names_in_the_chart() -> BTreeSet<String> {
 }
 
 /// Checks the metrics with Prometheus' own tool, where it is installed.
-fn check_with_promtool(told: &Exposition) {
+fn check_with_promtool(metrics: &Exposition) {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let Ok(mut promtool) = command.spawn() else {
         eprintln!("SKIPPED: promtool is not installed, so nothing but our own reader has read the metrics");
         return;
     };
-    promtool.stdin.take().unwrap().write_all(told.classic().as_bytes()).unwrap();
+    promtool.stdin.take().unwrap().write_all(metrics.classic().as_bytes()).unwrap();
     let finished = promtool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&finished.stderr).into_owned();
     assert!(finished.status.success() && said.is_empty(), "{said}");

@@ -43,7 +43,7 @@ struct Graph {
     output: Vec<Value>,
 }
 
-/// One operation of a graph.
+/// An operation of a graph.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Node {
     #[prost(string, repeated, tag = "1")]

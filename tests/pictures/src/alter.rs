@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_the_alterations_apart() {
+    fn no_two_alterations_have_the_same_name() {
         for alterations in [Alteration::DEMO, Alteration::RECALL] {
             let mut names: Vec<String> = alterations.iter().map(Alteration::name).collect();
             names.sort_unstable();

@@ -25,8 +25,8 @@ pub(crate) fn pixels(length: f32) -> u32 {
 /// Returns the whole number at or below a coordinate, and its bits for masking (neighbours differ by one,
 /// also below 0).
 ///
-/// It is exact up to a thousand million, which no coordinate exceeds. The library's `floor` is a function
-/// call on baseline processors, and most of the time of noise would be spent in it.
+/// The result is exact up to a thousand million, which no coordinate exceeds. The library's `floor` is a
+/// function call on baseline processors, and most of the time of noise would be spent in it.
 #[expect(clippy::cast_possible_truncation, reason = "coordinates are small")]
 pub(crate) fn cell(coordinate: f32) -> (f32, usize) {
     let towards_zero = coordinate as i32;

@@ -1,10 +1,10 @@
 //! The hostile member: every method that is open to members, in random order, with random arguments.
 //!
-//! It knows more than a real one could: the ids of honest items, their hashes, and the idempotency keys of
-//! others. It avoids two things against which the protocol expects the other side to protect itself. It
-//! shares only banks whose charter requires at least two members: a member that accepts any other bank
-//! accepts its items. And it submits no content before an honest member does, because class and labels are
-//! those of the first submission.
+//! The hostile member knows more than a real one could: the ids of honest items, their hashes, and the
+//! idempotency keys of others. It avoids two things against which the protocol expects the other side to
+//! protect itself. It shares only banks whose charter requires at least two members: a member that accepts
+//! any other bank accepts its items. And it submits no content before an honest member does, because class
+//! and labels are those of the first submission.
 
 mod arguments;
 mod cases;

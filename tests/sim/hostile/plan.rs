@@ -52,7 +52,7 @@ pub(super) struct Terms {
     pub(super) dispute_days: u32,
 }
 
-/// One step of the honest members.
+/// A step of the honest members.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     /// An item is added, with or without a class, and confirmed.

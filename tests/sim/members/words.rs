@@ -11,7 +11,7 @@ use vigie_model::{Decided, ItemId, MemberId, OpinionKind, Sequence, SetDigest, S
 use crate::members::material::{CONFIRMATIONS_MIN, OWNERS};
 use crate::members::sent::Sent;
 
-/// One opinion, or its withdrawal.
+/// An opinion, or its withdrawal.
 #[derive(Debug, Clone, Copy)]
 struct Opinion {
     member: usize,

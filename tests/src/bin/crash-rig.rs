@@ -15,34 +15,34 @@ use vigie_tests::crash::{self, CrashPlan};
 /// Kills processes of a cluster at random moments, and proves that nothing acknowledged is lost.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How many kills
+    /// Number of kills
     #[arg(long, default_value_t = 200)]
     kills: u64,
-    /// Kills between two comparisons of everything
+    /// Number of kills between two comparisons of everything
     #[arg(long, default_value_t = 20)]
     kills_between_checks: u64,
-    /// The bank's store; a SQLite file of the run's own by default
+    /// URL of the bank's store; by default a new SQLite file
     #[arg(long)]
     store: Option<String>,
-    /// The bank's store is a PostgreSQL server of the run's own
+    /// Start a PostgreSQL server and use it as the bank's store
     #[arg(long, conflicts_with = "store")]
     postgres: bool,
-    /// Shards, each with one matcher
+    /// Number of shards, each with one matcher
     #[arg(long, default_value_t = 3)]
     shard_count: u16,
-    /// Tasks that write
+    /// Number of tasks that write
     #[arg(long, default_value_t = 6)]
     writers: u64,
-    /// Tasks that read
+    /// Number of tasks that read
     #[arg(long, default_value_t = 2)]
     readers: u64,
     /// The longest pause between two kills, in milliseconds
     #[arg(long, default_value_t = 1_500)]
     pause_ms_max: u64,
-    /// Draws victims, moments and hashes; drawn itself by default
+    /// Seed of victims, moments and hashes; by default random, and printed
     #[arg(long)]
     seed: Option<u64>,
-    /// The binary to kill; built by default
+    /// The `vigie` binary whose processes are killed; built by default
     #[arg(long)]
     vigie: Option<PathBuf>,
 }

@@ -12,35 +12,35 @@ use vigie_harness::binary::vigie_binary;
 use vigie_harness::isolation::Network;
 use vigie_tests::faults::{self, FaultPlan};
 
-/// Stops, kills and cuts off replicas and whole shards, and proves that no answer is wrong or claims too
-/// much.
+/// Stops, kills and cuts off replicas and whole shards, and proves that no answer is wrong or claims more
+/// coverage than it has.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Answers that are held against what was acknowledged while something is away, at least
+    /// The least number of answers that are checked while a replica is stopped, killed or cut off
     #[arg(long, default_value_t = 10_000)]
     answers: u64,
-    /// Shards
+    /// Number of shards
     #[arg(long, default_value_t = 3)]
     shard_count: u16,
-    /// Matchers of each shard
+    /// Number of matchers of each shard
     #[arg(long, default_value_t = 2)]
     replica_count: u16,
-    /// Tasks that look up
+    /// Number of tasks that send lookups
     #[arg(long, default_value_t = 24)]
     readers: u64,
-    /// Rounds of faults between two comparisons of everything
+    /// Number of rounds of faults between two comparisons of everything
     #[arg(long, default_value_t = 10)]
     rounds_between_checks: u64,
-    /// The longest that faults stay, in milliseconds
+    /// The longest duration of a round's faults, in milliseconds
     #[arg(long, default_value_t = 2_000)]
     pause_ms_max: u64,
-    /// Do without hosts of their own for the matchers, so that none is cut off
+    /// Give the matchers no network namespaces of their own; then none is cut off
     #[arg(long)]
     without_network: bool,
-    /// Draws victims, faults and moments; drawn itself by default
+    /// Seed of victims, faults and moments; by default random, and printed
     #[arg(long)]
     seed: Option<u64>,
-    /// The binary; built by default
+    /// The `vigie` binary; built by default
     #[arg(long)]
     vigie: Option<PathBuf>,
 }
@@ -52,7 +52,9 @@ async fn main() -> anyhow::Result<()> {
     println!("--seed {seed}");
     let folder = tempfile::Builder::new().prefix("vigie-faults-").disable_cleanup(true).tempdir()?;
     let network = (!arguments.without_network).then(Network::new).transpose();
-    let network = network.context("no matcher can be cut off here; --without-network does without")?;
+    let network = network.context(
+        "network namespaces cannot be created here; --without-network runs without cut-off matchers",
+    )?;
     let plan = FaultPlan {
         vigie: arguments.vigie.unwrap_or_else(|| vigie_binary().to_owned()),
         folder: folder.path().to_owned(),

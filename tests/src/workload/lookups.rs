@@ -180,12 +180,18 @@ impl Held<'_> {
             ensure!(shards_answered == 0, "shards that are not there have answered");
             return Ok(());
         }
-        ensure!(shards_total == self.shard_count.get(), "a cluster of another size is told");
+        ensure!(
+            shards_total == self.shard_count.get(),
+            "the answer is of a cluster with {shards_total} shards"
+        );
         let mut missing: Vec<_> = coverage.failures.iter().map(|failure| failure.shard).collect();
         missing.sort_unstable();
         missing.dedup();
-        let told = usize::from(shards_total - shards_answered);
-        ensure!(missing.len() == told, "{told} shards are missing, and {missing:?} are named");
+        let missing_count = usize::from(shards_total - shards_answered);
+        ensure!(
+            missing.len() == missing_count,
+            "{missing_count} shards are missing, and {missing:?} are named"
+        );
         let is_fresh = shards_answered == 0 || sequence_min >= self.options.min_sequence;
         ensure!(is_fresh, "STALE: {} was asked for", self.options.min_sequence);
         Ok(())

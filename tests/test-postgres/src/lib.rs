@@ -96,7 +96,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It cannot be created.
+    /// The database cannot be created.
     #[must_use]
     pub fn database(&self) -> Database<'_> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -109,7 +109,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not start again.
+    /// The server does not start again.
     pub fn crash_and_restart(&self) {
         self.control(&["--mode", "immediate", "restart"]);
     }
@@ -118,7 +118,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not stop.
+    /// The server does not stop.
     pub fn stop(&self) {
         self.control(&["--mode", "fast", "stop"]);
     }
@@ -127,7 +127,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It does not start.
+    /// The server does not start.
     pub fn start_again(&self) {
         self.control(&["start"]);
     }
@@ -136,7 +136,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It fails.
+    /// The program fails.
     pub fn run<S: AsRef<OsStr>>(&self, program: &str, arguments: impl IntoIterator<Item = S>) -> String {
         let mut command = command(self.user.as_ref(), &self.programs.join(program));
         command.env("PGHOST", &self.folder).env("PGUSER", "postgres").args(arguments);
@@ -157,7 +157,7 @@ impl Server {
     fn control_at_once(&self, arguments: &[&str]) {
         let mut command = control(&self.programs, self.user.as_ref(), &self.folder);
         command.arg("--silent").args(arguments);
-        finish(&mut command).expect("pg_ctl does what it is told");
+        finish(&mut command).expect("pg_ctl succeeds");
     }
 }
 

@@ -82,7 +82,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// They cannot be read or written.
+    /// The certificates cannot be read or written.
     pub fn replace_certificates(&self, files: Files<'_>) {
         lay(files, self.user.as_ref(), &self.folder).expect("the certificates can be replaced");
         self.reload();
@@ -92,7 +92,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// It cannot be written.
+    /// The file `pg_hba.conf` cannot be written.
     pub fn replace_access(&self, access: &str) {
         write_access(&self.folder, access).expect("pg_hba.conf can be replaced");
         self.reload();

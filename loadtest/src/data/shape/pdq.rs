@@ -17,7 +17,7 @@ use crate::data::draw::{Draw, Stream, toggle};
 const BITS: usize = 256;
 const DIMENSIONS: usize = 64;
 
-/// One row in this many is a near-duplicate.
+/// Near-duplicates are one row in this many.
 const DUPLICATE_EVERY: u64 = 5;
 
 /// A near-duplicate differs in at most twice this many bits.

@@ -193,10 +193,10 @@ mod tests {
     fn distributions_reach_as_far_as_the_requests_bear_out() {
         let latencies: Vec<u64> = (1..=1_000).collect();
         let hist = result(&latencies, 0, &[]).record.totals.all_kinds().latency;
-        let told = distribution("x", &hist);
-        let (one_in, ms) = *told.points.last().unwrap();
+        let curve = distribution("x", &hist);
+        let (one_in, ms) = *curve.points.last().unwrap();
         assert!((999.0..=1_000.1).contains(&one_in) && (998.0..=1_001.0).contains(&ms), "{one_in} {ms}");
-        assert!((told.points[10].1 - 900.0).abs() < 2.0, "nine in ten take at most 900 ms");
-        assert_eq!(told.buckets.iter().map(|(_, count)| count).sum::<u64>(), 1_000);
+        assert!((curve.points[10].1 - 900.0).abs() < 2.0, "nine in ten take at most 900 ms");
+        assert_eq!(curve.buckets.iter().map(|(_, count)| count).sum::<u64>(), 1_000);
     }
 }

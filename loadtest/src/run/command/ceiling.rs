@@ -1,7 +1,7 @@
-//! `vigie-loadtest ceiling`: the highest rate that this program can send from this machine.
+//! `vigie-loadtest ceiling`: whether this machine can send lookups at a given rate in time.
 //!
-//! It runs lookups against a service that does nothing, on a thread of its own. A request that is sent late
-//! here would be late against any service.
+//! The lookups go to a service that does nothing, on a thread of its own. A request that is sent late here
+//! would be late against any service.
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -89,5 +89,5 @@ fn scenario(arguments: &CeilingArguments) -> anyhow::Result<Scenario> {
         arrivals = {{ spacing = 'poisson', rate = {rate} }}
         drive = {{ warm_up = '1s', duration = '{duration}', lanes = {lanes}, connections = {connections} }}"
     ))
-    .context("these are no arguments of a run")
+    .context("the arguments do not make a valid scenario")
 }

@@ -143,7 +143,7 @@ fn scenario(arguments: &CostArguments) -> anyhow::Result<Scenario> {
     for set in &arguments.set {
         setting::apply(&mut table, set)?;
     }
-    Scenario::parse(&toml::to_string(&table)?).context("these are no arguments of a run")
+    Scenario::parse(&toml::to_string(&table)?).context("the arguments do not make a valid scenario")
 }
 
 async fn measure(
@@ -170,7 +170,7 @@ async fn measure(
             let others = Others { followers: None, interrupt: interrupt.clone() };
             let result = clusters[number % clusters.len()].run(&scenario, others, |_, _| {}).await?;
             if result.interrupted {
-                anyhow::bail!("it was stopped before its end");
+                anyhow::bail!("the measurement was stopped before its end");
             }
             let turn = Turn::of(&result);
             say(&format!(
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_asks_for_as_many_hashes_as_it_is_told() {
+    fn each_way_sends_as_many_hashes_as_the_arguments_name() {
         let arguments = arguments(&["--rate", "6400", "--single-rate", "70", "--set", "questions.limit=5"]);
         let scenario = scenario(&arguments).unwrap();
         assert_eq!(scenario.questions.limit, 5);

@@ -110,7 +110,7 @@ fn conditions(arguments: &FindMaxArguments) -> anyhow::Result<Vec<String>> {
     let mut conditions: Vec<String> =
         bounds.map(|(percent, bound)| format!("p{percent} <= {bound}")).collect();
     if conditions.is_empty() {
-        bail!("say what has to hold: --p99 50ms, --p50, --p999");
+        bail!("no limit is given: name at least one of --p50, --p99 and --p999, such as --p99 50ms");
     }
     conditions.extend(ALWAYS.map(str::to_owned));
     Ok(conditions)

@@ -28,7 +28,9 @@ pub(crate) fn run(arguments: &VersusArguments, out: &mut impl Write) -> anyhow::
         return Ok(Exit::WrongCommandLine);
     };
     if arguments.ids.len() > 2 || arguments.connections.is_empty() {
-        say("vigie-loadtest: name one file of ids for each target, and a number of connections");
+        say(
+            "vigie-loadtest: give --ids at most once for each target, and at least one number of --connections",
+        );
         return Ok(Exit::WrongCommandLine);
     }
     let scenario = scenario(arguments)?;
@@ -58,7 +60,7 @@ fn scenario(arguments: &VersusArguments) -> anyhow::Result<Scenario> {
     for set in &arguments.set {
         setting::apply(&mut table, set)?;
     }
-    Scenario::parse(&toml::to_string(&table)?).context("these are no arguments of a run")
+    Scenario::parse(&toml::to_string(&table)?).context("the arguments do not make a valid scenario")
 }
 
 fn loops(arguments: &VersusArguments) -> Vec<Loop> {
@@ -103,7 +105,7 @@ async fn measure(
             let others = Others { followers: None, interrupt: interrupt.clone() };
             let result = prepared[number % prepared.len()].run(&scenario, others, |_, _| {}).await?;
             if result.interrupted {
-                bail!("it was stopped before its end");
+                bail!("the measurement was stopped before its end");
             }
             let turn = Turn::of(&result);
             say(&format!(

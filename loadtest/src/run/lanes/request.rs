@@ -1,4 +1,4 @@
-//! One request, from its random draw to its verdict.
+//! A request, from its random draw to its verdict.
 
 use std::sync::Arc;
 use std::time::Instant;

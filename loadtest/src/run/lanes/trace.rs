@@ -53,8 +53,9 @@ mod tests {
     #[test]
     fn arrivals_are_read_with_their_kinds() {
         let read = parse("# recorded\n0.5\n0.5, image\n\n2, batch\n").unwrap();
-        let told: Vec<_> = read.iter().map(|(one, kind)| (one.number, one.at.as_millis(), *kind)).collect();
-        assert_eq!(told, [(0, 500, None), (1, 500, Some(Kind::Image)), (2, 2_000, Some(Kind::Batch))]);
+        let arrivals: Vec<_> =
+            read.iter().map(|(one, kind)| (one.number, one.at.as_millis(), *kind)).collect();
+        assert_eq!(arrivals, [(0, 500, None), (1, 500, Some(Kind::Image)), (2, 2_000, Some(Kind::Batch))]);
     }
 
     #[test]

@@ -141,11 +141,11 @@ mod tests {
             mut micros in prop::collection::vec(1..100_000_000u64, 1..200),
             quantile in 0.0..1.0f64,
         ) {
-            let told = hist(&micros).quantile_ms(quantile).unwrap() * 1e3;
+            let estimate = hist(&micros).quantile_ms(quantile).unwrap() * 1e3;
             micros.sort_unstable();
             let rank = crate::report::rounding::whole((quantile * micros.len() as f64).ceil()).clamp(1, micros.len());
             let exact = micros[rank - 1] as f64;
-            prop_assert!((told - exact).abs() <= exact * 0.001 + 1.0, "{told} for {exact}");
+            prop_assert!((estimate - exact).abs() <= exact * 0.001 + 1.0, "{estimate} for {exact}");
         }
     }
 

@@ -55,9 +55,7 @@ pub(crate) fn table(name: &str) -> Option<anyhow::Result<toml::Table>> {
 pub(crate) fn listing() -> String {
     let lines = ALL.iter().map(|(name, line, _)| format!("  {name:<17}{line}\n"));
     let lines: String = lines.collect();
-    format!(
-        "Scenarios that come with the program:\n{lines}A file of one's own, in TOML, is named by its path."
-    )
+    format!("Scenarios that come with the program:\n{lines}Your own scenario is a TOML file; give its path.")
 }
 
 /// A name that is neither a file nor a built-in scenario, or no name. The error text lists the scenarios.

@@ -27,12 +27,9 @@ impl ConsortiumPlan {
     pub(super) fn mistakes(&self, connections: u32) -> impl Iterator<Item = String> {
         let checks = [
             ((1..=64).contains(&self.members), "consortium.members: must be 1 to 64"),
-            (self.policies <= self.members, "consortium.policies: are those of its members"),
-            ((0.0..=10_000.0).contains(&self.opinions), "consortium.opinions: are 0 to 10000 a second"),
-            (
-                connections >= self.members.into(),
-                "drive.connections: each member of the consortium needs at least one",
-            ),
+            (self.policies <= self.members, "consortium.policies: must be at most consortium.members"),
+            ((0.0..=10_000.0).contains(&self.opinions), "consortium.opinions: must be 0 to 10000 per second"),
+            (connections >= self.members.into(), "drive.connections: must be at least consortium.members"),
         ];
         checks.into_iter().filter(|(holds, _)| !holds).map(|(_, mistake)| mistake.to_owned())
     }

@@ -38,7 +38,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> anyhow::Result<Self> {
         let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
         let (number, unit) = text.split_at(unit_at);
-        let advice = || format!("`{text}` is no length of time; write it as 250us, 20ms, 1.5s or 2m");
+        let advice = || format!("`{text}` is not a duration; write it as 250us, 20ms, 1.5s or 2m");
         let number: f64 = number.trim().parse().with_context(advice)?;
         let Some((_, seconds)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
             bail!("{}", advice());

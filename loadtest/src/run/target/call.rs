@@ -10,7 +10,7 @@ use crate::Hash;
 use crate::judge::oracle::Hit;
 use crate::judge::truth::Ask;
 
-/// One call with one or more questions.
+/// A call with one or more questions.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) asks: &'a [Asked<'a>],

@@ -1,7 +1,7 @@
 //! A service that does nothing, as fast as possible: it measures the generator's own ceiling.
 //!
-//! It speaks gRPC and answers every `Match` of one question with "no match, all shards answered". It does not
-//! read the request, so its processor time is that of HTTP/2 alone.
+//! The service speaks gRPC and answers every `Match` of one question with "no match, all shards answered". It
+//! does not read the request, so its processor time is that of HTTP/2 alone.
 
 use std::convert::Infallible;
 use std::pin::Pin;

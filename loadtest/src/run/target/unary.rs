@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_told_with_its_details() {
+    fn a_status_is_read_with_its_details() {
         let mut headers = HeaderMap::new();
         assert!(check(&headers).is_ok());
         headers.insert(GRPC_STATUS, HeaderValue::from_static("0"));

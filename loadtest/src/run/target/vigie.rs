@@ -76,7 +76,7 @@ impl Options {
     }
 }
 
-/// One connection to a frontend.
+/// A connection to a frontend.
 #[derive(Debug, Clone)]
 pub(crate) struct Frontend {
     wire: Wire,
@@ -282,7 +282,7 @@ fn rule(rule: Rule) -> model::VideoRule {
     }
 }
 
-fn evidence(told: &model::VideoEvidence) -> Evidence {
+fn evidence(received: &model::VideoEvidence) -> Evidence {
     let side = |side: &Option<model::VideoSide>| {
         let side = side.as_ref().copied().unwrap_or_default();
         Side {
@@ -295,11 +295,11 @@ fn evidence(told: &model::VideoEvidence) -> Evidence {
     };
     let bits = |number: &i32| usize::try_from(*number - 1).ok().and_then(|at| Rule::ALL.get(at));
     // An unknown or repeated rule number makes the evidence differ from every right answer.
-    let rules = told.rules.iter().fold(0, |rules, number| match bits(number) {
+    let rules = received.rules.iter().fold(0, |rules, number| match bits(number) {
         Some(rule) if rules & rule.bit() == 0 => rules | rule.bit(),
         Some(_) | None => u8::MAX,
     });
-    Evidence { query: side(&told.query), item: side(&told.item), rules }
+    Evidence { query: side(&received.query), item: side(&received.item), rules }
 }
 
 fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {

@@ -1,4 +1,4 @@
-//! One persistent HTTP/2 connection to a service, in plain text or over TLS.
+//! A persistent HTTP/2 connection to a service, in plain text or over TLS.
 //!
 //! `tonic`'s own channel queues requests behind a worker and hides the number of connections. Here each
 //! connection is explicit: it is opened before the run, on the thread that uses it, and reopened when it is
@@ -72,7 +72,7 @@ impl Wire {
         ensure!(is_known, "{endpoint} is no endpoint; write it as http://host:port or https://host:port");
         ensure!(endpoint.host().is_some(), "{endpoint} names no host");
         let sender = Arc::new(Mutex::new(None));
-        let (tell, link) = watch::channel(Link::Opening);
+        let (state, link) = watch::channel(Link::Opening);
         let (reached, network, bearer) = (endpoint.clone(), network.clone(), network.bearer().cloned());
         let held = Arc::clone(&sender);
         let keeping = tokio::spawn(async move {
@@ -80,18 +80,18 @@ impl Wire {
                 match connect(&reached, &network).await {
                     Ok((sender, connection)) => {
                         *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-                        tell.send_replace(Link::Open);
+                        state.send_replace(Link::Open);
                         // This state is for callers that wait until all is ready. The requests on a lost
                         // connection get their own errors.
                         let ended = connection.await;
                         *held.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                        tell.send_replace(match ended {
+                        state.send_replace(match ended {
                             Ok(()) => Link::Opening,
                             Err(error) => Link::failed(error.into()),
                         });
                     }
                     Err(error) => {
-                        tell.send_replace(Link::failed(error));
+                        state.send_replace(Link::failed(error));
                     }
                 }
                 tokio::time::sleep(RECONNECT_PAUSE).await;

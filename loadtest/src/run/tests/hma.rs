@@ -51,9 +51,9 @@ async fn check(arrivals: &str, call: HmaCall, faults: Faults) {
         totals.all_kinds().failures.get("UNAVAILABLE").copied().unwrap_or_default(),
         result.summary.failed
     );
-    let told = totals.verdict;
+    let verdict = totals.verdict;
     assert_eq!(
-        (told.missed, told.false_matches, told.wrong_distance),
+        (verdict.missed, verdict.false_matches, verdict.wrong_distance),
         (count(&counts.dropped), count(&counts.invented), count(&counts.bent)),
         "{counts:?}"
     );
@@ -65,7 +65,7 @@ async fn check(arrivals: &str, call: HmaCall, faults: Faults) {
     ] {
         assert!(fault.is_none() || count(counted) >= 3, "{faults:?}: too few to mean anything: {counts:?}");
     }
-    assert!(told.right > 300 && totals.coverage_min.is_none(), "{told:?}");
+    assert!(verdict.right > 300 && totals.coverage_min.is_none(), "{verdict:?}");
 }
 
 #[tokio::test]

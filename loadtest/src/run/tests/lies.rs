@@ -53,7 +53,7 @@ fn lying(truth: &Truth, lies: Arc<Lies>) -> Behaviour {
 fn answer(query: &pb::MatchQuery, known: &HashMap<Hash, Vec<(u32, u16)>>, lies: &Lies) -> pb::Matched {
     let Some(pb::match_query::Content::Hashed(hashed)) = &query.content else { panic!("no hash") };
     let hash: Hash = hashed.hashes[0].hash.as_ref().unwrap().value.as_slice().try_into().unwrap();
-    let told = |item: Identity, distance: u16| model::Match {
+    let match_of = |item: Identity, distance: u16| model::Match {
         external_reference: item.reference(),
         distance: distance.into(),
         ..model::Match::default()
@@ -65,20 +65,20 @@ fn answer(query: &pb::MatchQuery, known: &HashMap<Hash, Vec<(u32, u16)>>, lies: 
             300 => drop(lies.dropped.fetch_add(1, Ordering::Relaxed)),
             600 => {
                 lies.bent.fetch_add(1, Ordering::Relaxed);
-                matches.push(told(Identity::Row(row), (distance + 1) % 32));
+                matches.push(match_of(Identity::Row(row), (distance + 1) % 32));
             }
             900 => {
                 // A right match, and an invented one with it: an unknown item, one that is too distant, or a
                 // repetition.
-                matches.push(told(Identity::Row(row), distance));
+                matches.push(match_of(Identity::Row(row), distance));
                 let invented = match lies.invented.fetch_add(1, Ordering::Relaxed) % 3 {
-                    0 => told(Identity::Unknown, 5),
-                    1 => told(Identity::Row((row + 7) % 1_000), 5),
-                    _ => told(Identity::Row(row), distance),
+                    0 => match_of(Identity::Unknown, 5),
+                    1 => match_of(Identity::Row((row + 7) % 1_000), 5),
+                    _ => match_of(Identity::Row(row), distance),
                 };
                 matches.push(invented);
             }
-            _ => matches.push(told(Identity::Row(row), distance)),
+            _ => matches.push(match_of(Identity::Row(row), distance)),
         }
     }
     pb::Matched { matches, ..pb::Matched::default() }

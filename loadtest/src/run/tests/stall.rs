@@ -1,6 +1,6 @@
 //! Against a service that stalls for some time in each cycle, the latency has to equal the computed one.
 //!
-//! Of evenly spaced requests the share `stall / cycle` arrives during a stall and waits for the rest of it,
+//! The share `stall / cycle` of evenly spaced requests arrives during a stall and waits for the rest of it,
 //! which is uniformly distributed between zero and the whole stall. So a share `q` of the requests takes
 //! longer than `stall * (1 - q * cycle / stall)`.
 
@@ -51,12 +51,12 @@ async fn check(stall: Duration, cycle: Duration, scenario: Scenario, slack_ms: f
     let latency = result.record.totals.all_kinds().latency;
     for longer in [0.01, 0.02, 0.05] {
         let expected = (1.0 - longer * cycle.as_secs_f64() / stall.as_secs_f64()) * stall.as_secs_f64() * 1e3;
-        let told = latency.quantile_ms(1.0 - longer).unwrap();
+        let measured = latency.quantile_ms(1.0 - longer).unwrap();
         // A quantile may be off by the gap between arrivals, which is a few milliseconds.
-        assert!(told >= expected - 15.0, "{longer}: {told} ms for {expected} ms");
+        assert!(measured >= expected - 15.0, "{longer}: {measured} ms for {expected} ms");
         // On a machine that is too busy to send in time, latencies include more than the stall.
         let busy = result.generator.ran_late;
-        assert!(busy || told <= expected + slack_ms, "{longer}: {told} ms for {expected} ms");
+        assert!(busy || measured <= expected + slack_ms, "{longer}: {measured} ms for {expected} ms");
     }
     targets
 }
@@ -80,7 +80,7 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
     }
     assert!(hist.max_ms().unwrap() > 300.0, "it was made to wait, if only once or twice");
     let hidden = hist.quantile_ms(0.95).unwrap();
-    assert!(hidden < 200.0, "a closed loop tells {hidden} ms of {} requests", hist.count());
+    assert!(hidden < 200.0, "a closed loop reports {hidden} ms of {} requests", hist.count());
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ struct Lies {
     common: AtomicU64,
 }
 
-fn told(expected: &Expected) -> model::Match {
+fn match_of(expected: &Expected) -> model::Match {
     let side = |side: Side| {
         Some(model::VideoSide {
             frames: side.frames,
@@ -57,7 +57,7 @@ fn answer(expected: &[Expected], lies: &Lies) -> pb::Matched {
     let add = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
     let mut matched = pb::Matched::default();
     for expected in expected {
-        let mut one = told(expected);
+        let mut one = match_of(expected);
         match add(&lies.matches) % 50 {
             10 => {
                 add(&lies.dropped);
@@ -124,22 +124,22 @@ async fn wrong_evidence_of_a_service_is_counted_and_nothing_else() {
 
     assert_eq!((result.summary.failed, result.record.totals.unsent), (0, 0));
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let told = result.record.totals.verdict;
+    let verdict = result.record.totals.verdict;
     // A dropped match does not count as missed if its answer has a common frame.
     let (dropped, common) = (count(&lies.dropped), count(&lies.common));
-    assert!((dropped.saturating_sub(common)..=dropped).contains(&told.missed), "{told:?} {lies:?}");
+    assert!((dropped.saturating_sub(common)..=dropped).contains(&verdict.missed), "{verdict:?} {lies:?}");
     let expected = Verdict {
         judged: result.summary.answered,
         right: count(&lies.matches) - dropped - common - count(&lies.bent) - count(&lies.other),
-        missed: told.missed,
+        missed: verdict.missed,
         wrong_distance: count(&lies.bent),
         wrong_evidence: count(&lies.other),
         incomplete: common,
         ..Verdict::default()
     };
-    assert_eq!(told, expected);
+    assert_eq!(verdict, expected);
     assert!(
-        told.missed >= 5 && told.wrong_distance >= 5 && told.wrong_evidence >= 5 && common >= 5,
-        "{told:?}"
+        verdict.missed >= 5 && verdict.wrong_distance >= 5 && verdict.wrong_evidence >= 5 && common >= 5,
+        "{verdict:?}"
     );
 }

@@ -1,4 +1,4 @@
-//! One role in this process, which can be stopped and started again at the same address.
+//! A role in this process, which can be stopped and started again at the same address.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -64,9 +64,9 @@ impl Programme {
             self.page()
         } else {
             assert!(head.starts_with("POST /v1/SubmitFeedback"), "{head}");
-            let told: Value = serde_json::from_slice(&request[body_at..]).unwrap();
-            let told = &told["hashFeedbacks"][0];
-            let words = ["hashValue", "feedbackValue"].map(|name| told[name].as_str().unwrap().to_owned());
+            let sent: Value = serde_json::from_slice(&request[body_at..]).unwrap();
+            let sent = &sent["hashFeedbacks"][0];
+            let words = ["hashValue", "feedbackValue"].map(|name| sent[name].as_str().unwrap().to_owned());
             self.heard.lock().unwrap().push(words.into());
             json!({})
         };
@@ -186,11 +186,11 @@ async fn a_programmes_members_are_one_voice_and_hear_what_the_owner_thinks() {
     assert_eq!(fetch(&exchanges, "stop").await, "");
     let item = work.get(&format!("/v1/items/{id}")).await.body(200);
     assert_eq!((&item["facts"]["positives"], &item["facts"]["negatives"]), (&json!(1), &json!(0)));
-    let told = |word: &str| (md5(7), word.to_owned());
-    assert_eq!(*programme.heard.lock().unwrap(), [told("Blocked")]);
+    let sent = |word: &str| (md5(7), word.to_owned());
+    assert_eq!(*programme.heard.lock().unwrap(), [sent("Blocked")]);
     work.delete(&opinion).await.body(200);
     assert_eq!(fetch(&exchanges, "stop").await, "");
-    assert_eq!(*programme.heard.lock().unwrap(), [told("Blocked"), told("Withdrawn")]);
+    assert_eq!(*programme.heard.lock().unwrap(), [sent("Blocked"), sent("Withdrawn")]);
 
     // An opinion that the programme no longer has is removed here. Without changes nothing is sent.
     programme.says.lock().unwrap().clear();

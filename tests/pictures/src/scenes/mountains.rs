@@ -58,7 +58,7 @@ fn peaks(stage: &mut Stage, top: f32, relief: f32, rough: f32) -> impl Fn(f32) -
     })
 }
 
-/// One range: rock in facets that face the sun or not, snow above its line, and its image in the lake.
+/// A range: rock in facets that face the sun or not, snow above its line, and its image in the lake.
 fn massif(stage: &mut Stage, peaks: &impl Fn(f32) -> f32, stone: Colour, haze: f32, snow: f32, shore: f32) {
     let light = stage.light;
     let (stone, white) = (light.far(stone, haze), light.far(Colour::hex(0xffffff), haze * 0.7));

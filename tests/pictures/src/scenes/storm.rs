@@ -27,7 +27,7 @@ pub(super) fn paint(stage: &mut Stage) {
     }
 }
 
-/// One wave across the picture: a dark wall under a bright crest, streaked with foam.
+/// A wave across the picture: a dark wall under a bright crest, streaked with foam.
 fn billow(stage: &mut Stage, rest: f32, near: f32) {
     let height = mix(0.05, 0.20, near) * stage.rng.between(0.8, 1.5);
     let (length, phase) = (stage.rng.between(0.5, 1.1) / mix(0.5, 1.2, near), stage.rng.unit());

@@ -17,8 +17,8 @@ pub(super) fn text(rows: &[Row], arguments: &VersusArguments) -> String {
 fn write(text: &mut String, rows: &[Row], arguments: &VersusArguments) -> fmt::Result {
     let VersusArguments { hashes, shape, call, rounds, duration, .. } = arguments;
     let about = format!(
-        "{hashes} hashes of the shape {shape}; GET {call}; medians of {rounds} rounds of {duration}; connections: on each a lookup follows \
-         the other"
+        "{hashes} hashes of the shape {shape}; GET {call}; medians of {rounds} rounds of {duration}; on each connection, a lookup is sent \
+         when the one before is answered"
     );
     text.push_str(&wrapped("", &about));
     let mut letters = ['A', 'B'].into_iter();

@@ -1,4 +1,4 @@
-//! One measurement of one target: its settings and its figures.
+//! A measurement of a target: its settings and its figures.
 
 use std::fmt;
 

@@ -28,7 +28,7 @@ pub(super) struct Connections {
     /// The path of the base URL, without a slash at its end.
     prefix: String,
     network: Network,
-    /// One permit for each connection that may be open.
+    /// A permit for each connection that may be open.
     free: Semaphore,
     idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
 }

@@ -1,6 +1,6 @@
 //! A small service that speaks HMA's protocol, with configurable faults.
 //!
-//! It finds the contents that were added by comparing with all of them. As with HMA, its lookups use an index
+//! A lookup compares the query with all contents that were added. As with HMA, lookups use an index
 //! that is older than the bank.
 
 use std::collections::HashMap;
