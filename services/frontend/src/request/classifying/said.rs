@@ -34,7 +34,7 @@ pub(super) struct Seen<'a> {
     pub(super) is_shadow: bool,
 }
 
-/// One use of one class of one model, for the counts.
+/// A use of a class of a model, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Use<'a> {
     pub(crate) model: &'a str,
