@@ -106,9 +106,9 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
 /// The sampling of a video's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sampled {
-    /// One frame a second, for lookups.
+    /// Takes one frame a second, for lookups.
     Sparsely,
-    /// Every frame that differs from the one before, for banking.
+    /// Takes every frame that differs from the one before, for banking.
     Densely,
 }
 

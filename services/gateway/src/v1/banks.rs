@@ -76,7 +76,7 @@ pub(crate) struct NewBank {
     match_ratio: Option<f64>,
 }
 
-/// What is to change of a bank; what is not given stays.
+/// The changes to a bank; a field that is not given stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BankPatch {

@@ -48,7 +48,7 @@ struct WayObject {
     quality: u8,
 }
 
-/// One frame of a file of several.
+/// A frame of a file that has several.
 #[derive(Debug, Serialize, ToSchema)]
 struct FrameObject {
     /// Its number, from 0.
@@ -132,7 +132,7 @@ pub(crate) struct VideoHashing {
 /// The fingerprints of a video.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HashedVideoObject {
-    /// What was decoded.
+    /// The part of the video that was decoded and hashed.
     #[serde(flatten)]
     video: VideoObject,
     /// The frames as they are.
@@ -148,7 +148,7 @@ pub(crate) struct HashedVideoObject {
     digests: BTreeMap<String, String>,
 }
 
-/// One frame of a video.
+/// A frame of a video.
 #[derive(Debug, Serialize, ToSchema)]
 struct VideoFrameObject {
     /// When it is shown, in seconds from the beginning.

@@ -56,7 +56,7 @@ pub(crate) struct AddedItems {
     sequence: u64,
 }
 
-/// What is to change of an item; what is not given stays.
+/// The changes to an item; a field that is not given stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemPatch {

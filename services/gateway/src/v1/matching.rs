@@ -34,11 +34,11 @@ const COVERAGE: &str = "x-vigie-coverage";
 
 /// Looks up contents by their hashes
 ///
-/// One result for each query, in their order. A query that fails alone has an `error` in place of its
-/// matches.
+/// Returns one result for each query, in the order of the queries. A query that fails alone has an `error`
+/// instead of matches.
 #[utoipa::path(
     post, path = "/match", tag = "lookups", request_body = MatchAsked,
-    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+    responses((status = 200, description = "The matches, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<Response, Problem> {
     let asked = sent.asked.read(call.caller.newest().sequence())?;
@@ -55,7 +55,7 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
     request_body(content(
         (FileBody = "application/octet-stream"), (FileBody = "image/*"), (FileForm = "multipart/form-data")
     )),
-    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+    responses((status = 200, description = "The matches, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
     let Image(SentFile { bytes, .. }) = &image;
@@ -73,7 +73,7 @@ pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Resul
     request_body(content(
         (FileBody = "application/octet-stream"), (FileBody = "video/*"), (FileForm = "multipart/form-data")
     )),
-    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+    responses((status = 200, description = "The matches, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_video(call: Call<ImageOptions>, video: Video) -> Result<Response, Problem> {
     let Video(SentFile { bytes, .. }) = &video;

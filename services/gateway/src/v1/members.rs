@@ -21,7 +21,7 @@ use crate::v1::members::objects::{MemberObject, PrincipalObject, QuotaObject};
 use crate::v1::request::{Call, In, Once, PageOptions, Sent};
 use crate::v1::values::{text, value};
 
-/// Who the caller is.
+/// The caller's member and principal.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WhoAmIObject {
     /// The member for whom it acts.
@@ -81,7 +81,7 @@ pub(crate) struct NewMember {
     jurisdictions: Vec<String>,
 }
 
-/// What is to change of a member; what is not given stays.
+/// The changes to a member; a field that is not given stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MemberPatch {

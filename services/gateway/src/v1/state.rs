@@ -52,8 +52,8 @@ struct IndexedObject {
     hashes: u64,
     /// Whether the index finds everything within a distance.
     exact: bool,
-    /// What an approximate index finds; left out where the index is exact, or nothing was measured yet: until
-    /// then all of it is scanned.
+    /// The measured recall of an approximate index; left out where the index is exact, and until the first
+    /// measurement: until then all hashes are scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
     recall: Option<RecallObject>,
 }

@@ -34,7 +34,7 @@ pub struct OidcConfig {
     /// the console is a public client, which PKCE protects.
     #[schemars(extend("x-value" = "FILE"))]
     pub client_secret_file: Option<PathBuf>,
-    /// What is asked of the provider beside `openid`, at most 16, such as `groups`.
+    /// The scopes that are requested of the provider besides `openid`, at most 16, such as `groups`.
     #[schemars(length(max = SCOPES_MAX), extend("x-value" = "NAME"))]
     pub scopes: Vec<String>,
 }

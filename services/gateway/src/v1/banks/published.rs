@@ -55,12 +55,12 @@ pub(crate) struct ListObject {
 pub(crate) struct EntryObject {
     /// Its number.
     number: u64,
-    /// What it says.
+    /// Its content.
     #[serde(flatten)]
     says: SaysObject,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(crate) enum SaysObject {
@@ -120,9 +120,9 @@ impl From<ListEntry> for EntryObject {
 
 /// Reads the published list of a bank
 ///
-/// For another deployment that follows the bank: entries have numbers of their own without gaps, a chain and
-/// a digest of what is in the list, and tell nothing of other banks. What the bank knows from programmes
-/// alone is not in it.
+/// For another deployment that follows the bank. The list has its own numbers without gaps, a chain over its
+/// entries and a digest of its items, and reveals nothing of other banks. Items that the bank knows from
+/// programmes alone are not in it.
 #[utoipa::path(
     get, path = "/banks/{bank}/list", tag = "banks",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), ListOptions),

@@ -54,7 +54,7 @@ struct RecordObject {
     decision_id: String,
     /// Milliseconds since 1970.
     decided_at_unix_ms: u64,
-    /// What the query brought: `image`, `hashes` or `undecoded`.
+    /// The kind of the query: `image`, `hashes` or `undecoded`.
     kind: String,
     /// Where the content appeared, as the caller said; may be empty.
     surface: String,
@@ -66,11 +66,11 @@ struct RecordObject {
     counting: u32,
     /// Whether a person looked at the whole content; `null` where that is not known.
     person_looked: Option<bool>,
-    /// What the member says became of it; `null` where it has said nothing.
+    /// The outcome that the member has set; `null` where it has set none.
     outcome: Option<DecisionOutcomeObject>,
     /// Milliseconds since 1970: when the last part of the record is deleted.
     kept_until_unix_ms: u64,
-    /// What the policy of the member decided; `null` where it had none.
+    /// The decision of the member's policy; `null` where it had none.
     decision: Option<DecisionObject>,
 }
 
@@ -91,24 +91,24 @@ struct RecordedMatchObject {
     variant: String,
     /// The decision rests on it: the policy's bank rules and allow-lists let it count.
     counts: bool,
-    /// What the members said of the item then; `null` where they said nothing, or the caller's member may not
-    /// see it.
+    /// The members' opinions on the item at that time, and other facts; `null` where there were none, or the
+    /// caller's member may not see the item.
     facts: Option<FactsObject>,
 }
 
-/// What became of a decision.
+/// The outcome of a decision.
 #[derive(Debug, Serialize, ToSchema)]
 struct DecisionOutcomeObject {
-    /// What the member did with the content; `null` for nothing.
+    /// The action that the member took on the content; `null` for none.
     action: Option<&'static str>,
     /// Whether a person looked at the whole content before that; `null` where that is not known.
     person_looked: Option<bool>,
-    /// What a later review said, `confirmed` or `overturned`; `null` for none.
+    /// The result of a later review: `confirmed` or `overturned`; `null` for none.
     review: Option<&'static str>,
     /// The user's complaint: `received`, `rejected` or `upheld`; `null` for none.
     complaint: Option<&'static str>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`;
-    /// `null` where that is not known.
+    /// The basis on which the content was found: `own`, `trusted-flagger`, `notice`, `order` or
+    /// `article-9-order`; `null` where that is not known.
     basis: Option<&'static str>,
     /// The kind of the content; `null` for that of the query.
     media: Option<&'static str>,
@@ -123,7 +123,7 @@ struct DecisionOutcomeObject {
 /// A decision, and the rule by which it was taken.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExplainedObject {
-    /// What is recorded.
+    /// The record.
     #[serde(flatten)]
     record: RecordObject,
     /// The condition of the rule that decided, in the version of that time; `null` where none did.
@@ -145,27 +145,28 @@ pub(crate) struct CompareAsked {
 pub(crate) struct Compared {
     /// The id of the decision.
     decision_id: String,
-    /// One of the hashes was searched for. At most 16 hashes of a query are recorded.
+    /// Whether the query of the decision had one of the hashes. At most 16 hashes of a query are recorded.
     same_query: bool,
 }
 
-/// What became of a decision, as a whole: what is not given is unset. `action` has to be there, so that no
-/// request without a body unsets all.
+/// The whole outcome of a decision: a field that is not given is unset. `action` is required, so that a
+/// request without a body does not unset everything.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OutcomeAsked {
-    /// What the member did with the content: `removed`, `disabled`, `demoted`, `age-restricted`,
-    /// `interaction-restricted`, `labelled` or `other`; `null` for nothing.
+    /// The action that the member took on the content: `removed`, `disabled`, `demoted`, `age-restricted`,
+    /// `interaction-restricted`, `labelled` or `other`; `null` for none.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required = true)]
     action: Option<String>,
     /// Whether a person looked at the whole content before that.
     person_looked: Option<bool>,
-    /// What a later review said: `confirmed` or `overturned`.
+    /// The result of a later review: `confirmed` or `overturned`.
     review: Option<String>,
     /// The user's complaint: `received`, `rejected` or `upheld`.
     complaint: Option<String>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`.
+    /// The basis on which the content was found: `own`, `trusted-flagger`, `notice`, `order` or
+    /// `article-9-order`.
     basis: Option<String>,
     /// The kind of the content: `image`, `video`, `text`, `audio` or `other`; that of the query where it is
     /// not given.

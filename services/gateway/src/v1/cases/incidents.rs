@@ -63,7 +63,7 @@ pub(crate) struct OpenedIncidentObject {
 pub(crate) struct IncidentPage {
     /// Open ones come first. There may be none although there are more.
     incidents: Vec<IncidentObject>,
-    /// What the caller's member subscribes to.
+    /// The types that the caller's member subscribes to.
     subscribed: SubscriptionObject,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -106,7 +106,7 @@ struct SubscriptionObject {
     every_type: bool,
 }
 
-/// What the caller's member subscribes to from now on: `types`, or `every_type`.
+/// The types that the caller's member subscribes to from now on: `types`, or `every_type`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionAsked {
@@ -119,12 +119,12 @@ pub(crate) struct SubscriptionAsked {
     every_type: bool,
 }
 
-/// What a member subscribes to, after a change.
+/// A member's subscription after a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubscribedObject {
-    /// What it subscribes to.
+    /// The types that it subscribes to.
     subscribed: SubscriptionObject,
-    /// Open incidents that it searches because of it.
+    /// Open incidents whose banks the member searches because of the subscription.
     open_incidents: u32,
     /// The change.
     sequence: u64,

@@ -59,7 +59,7 @@ pub(crate) struct ReferralAsked {
     members: Vec<String>,
 }
 
-/// What makes a referral a removal order.
+/// The details that make a referral a removal order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrderAsked {
@@ -112,7 +112,8 @@ struct ReferralObject {
     added_at_unix_ms: u64,
     /// The deadline is over, and a member of `members` has given no outcome.
     overdue: bool,
-    /// What each member did: for the host all that it is addressed to, and the caller's own for others.
+    /// The measures of members: those of all that it is addressed to for the host, and the caller's own for
+    /// others.
     members: Vec<MeasureObject>,
 }
 
@@ -129,7 +130,7 @@ struct OrderObject {
     deadline_unix_ms: u64,
 }
 
-/// What a member did about a referral.
+/// A member's measure on a referral.
 #[derive(Debug, Serialize, ToSchema)]
 struct MeasureObject {
     /// The name of the member.
@@ -144,7 +145,7 @@ struct MeasureObject {
     taken_at_unix_ms: Option<u64>,
 }
 
-/// What the caller's member did about a referral.
+/// The measure that the caller's member took on a referral.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MeasureAsked {

@@ -133,11 +133,11 @@ pub(crate) struct ReportObject {
     note: String,
     /// The report that this one adds to; `null` for none.
     adds_to: Option<u64>,
-    /// What the reviewers say; `null` while they have said nothing.
+    /// The reviewers' decision; `null` until they decide.
     review: Option<ReviewObject>,
 }
 
-/// What the reviewers say of a report.
+/// The reviewers' decision on a report.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReviewObject {
     /// `founded`, `unfounded`, `forwarded`, `duplicate`, or `more-information`: after that the report waits
@@ -147,11 +147,11 @@ struct ReviewObject {
     reason: String,
     /// Why the item is wrong, of unfounded reports; `null` where it is not said.
     opinion_reason: Option<&'static str>,
-    /// Milliseconds since 1970: the member does not tell the user before then; `null` where that is not
-    /// asked.
+    /// Milliseconds since 1970: the member does not inform the user before then; `null` where the reviewers
+    /// do not ask for it.
     do_not_tell_until_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: the member does not remove the content before then; `null` where that is not
-    /// asked.
+    /// Milliseconds since 1970: the member does not remove the content before then; `null` where the
+    /// reviewers do not ask for it.
     do_not_remove_until_unix_ms: Option<u64>,
     /// Milliseconds since 1970.
     reviewed_at_unix_ms: u64,
@@ -170,7 +170,7 @@ pub(crate) struct ReviewAsked {
     /// `poor-hash`, `out-of-scope`, `wrong-classification`, `duplicate`, `appeal-upheld` or `other`; `other`
     /// where it is not given.
     opinion_reason: Option<String>,
-    /// Milliseconds since 1970: the member does not tell the user before then, at most 550 days from now.
+    /// Milliseconds since 1970: the member does not inform the user before then, at most 550 days from now.
     do_not_tell_until_unix_ms: Option<u64>,
     /// Milliseconds since 1970: the member does not remove the content before then, at most 550 days from
     /// now.

@@ -66,7 +66,7 @@ pub(crate) struct Removed {
 /// Items that were restored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Restored {
-    /// One for each item, by its former id.
+    /// The former and the present id of each item, in the order of the request.
     restored: Vec<RestoredItem>,
     /// The change.
     sequence: u64,

@@ -123,7 +123,7 @@ struct HeldHereObject {
     bank: String,
     /// Milliseconds since 1970.
     since_unix_ms: u64,
-    /// It is held by flood control, because it matched far too often, and not by the member itself.
+    /// Whether flood control holds it, because it matched far too often, and not the member itself.
     flooded: bool,
 }
 

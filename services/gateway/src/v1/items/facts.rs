@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use vigie_model::{Facts, OpinionKind};
 
-/// What the members say of an item, for the caller's member.
+/// The members' opinions on an item, and other facts, as the caller's member sees them.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FactsObject {
     /// Members whose newest opinion is positive.
@@ -19,7 +19,7 @@ pub(crate) struct FactsObject {
     dispute_open: bool,
     /// Members on whose word it is in its bank; 0 where the bank does not say.
     contributors: u32,
-    /// It is set aside for the caller's member: it is in probation there, or held.
+    /// Whether the item is set aside for the caller's member: in probation there, or held.
     is_aside: bool,
     /// Its bank asks for more confirmations than it has: it matches for its contributors alone.
     probation: bool,

@@ -34,13 +34,13 @@ pub(crate) struct ItemObject {
     labels: Vec<String>,
     /// Its hashes; none where the caller may not read them.
     hashes: Vec<HashObject>,
-    /// What is said of it.
+    /// Its classification, countries, note and metadata.
     details: DetailsObject,
     /// The submissions by which it lives.
     submissions: Vec<SubmissionObject>,
     /// By which it matches for nobody; none for an item that matches.
     holds: Vec<HoldObject>,
-    /// What the members say of it; `null` where they say nothing.
+    /// The members' opinions on it, and other facts; `null` where there are none.
     facts: Option<FactsObject>,
     /// The dispute about it that is open; `null` for none.
     dispute: Option<ItemDisputeObject>,
@@ -72,7 +72,7 @@ pub(crate) struct FoundItemObject {
     hashes: Vec<HashObject>,
 }
 
-/// What is said of an item.
+/// The details of an item: classification, countries, note and metadata.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DetailsObject {
@@ -90,7 +90,7 @@ pub(crate) struct DetailsObject {
     pub(crate) metadata: String,
 }
 
-/// One word of a classification.
+/// A class of a classification.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClassObject {
@@ -102,7 +102,7 @@ pub(crate) struct ClassObject {
     value: String,
 }
 
-/// Where an item comes from. It tells one submission of a member from another.
+/// The origin of an item, which distinguishes the submissions of a member.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
@@ -128,11 +128,11 @@ pub(crate) struct SubmissionObject {
     case: String,
     /// Milliseconds since 1970.
     at_unix_ms: u64,
-    /// What the members of the programme say of it; `null` where they say nothing.
+    /// The opinion of the programme's members on it; `null` where they have none.
     foreign_opinion: Option<ForeignOpinionObject>,
 }
 
-/// What the members of a programme say of one of its records.
+/// The opinion of a programme's members on one of its records.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ForeignOpinionObject {
     /// `positive`, `negative` or `seen`; `disputed` where some call it right and others wrong.
@@ -171,7 +171,7 @@ pub(crate) struct NewItem {
     external_reference: String,
     /// Where it comes from; without it, another item of the same hashes is added however often it is sent.
     origin: Option<OriginObject>,
-    /// What is said of it.
+    /// Its classification, countries, note and metadata.
     #[serde(default)]
     details: DetailsObject,
 }

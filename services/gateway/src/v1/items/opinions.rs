@@ -33,12 +33,12 @@ pub(crate) struct OpinionAsked {
     foreign_value: String,
 }
 
-/// What a write of opinions changed.
+/// The result of a write of opinions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WrittenOpinion {
     /// The item.
     item_id: u64,
-    /// Whether it has another opinion by this.
+    /// Whether the write changed an opinion.
     changed: bool,
     /// The change, or the newest of all where nothing changed.
     sequence: u64,

@@ -16,9 +16,9 @@ use crate::v1::values::metric_distance;
 /// The answer to a lookup.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatchAnswerObject {
-    /// One for each query, in their order.
+    /// The results, one for each query, in the order of the queries.
     results: Vec<ResultObject>,
-    /// What was searched.
+    /// The shards and the hashes that were searched.
     coverage: CoverageObject,
     /// The answer holds every change up to this one.
     sequence: u64,
@@ -34,7 +34,7 @@ pub(crate) struct MatchAnswerObject {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum ResultObject {
-    /// What was found.
+    /// The matches.
     Matched(Box<MatchedObject>),
     /// The query failed.
     Failed {
@@ -43,18 +43,18 @@ enum ResultObject {
     },
 }
 
-/// What was found for one query.
+/// The matches of one query, and what was searched for it.
 #[derive(Debug, Serialize, ToSchema)]
 struct MatchedObject {
     /// The items, the nearest first.
     matches: Vec<MatchObject>,
-    /// More items match than are given: than the limit let through, or than the answer holds.
+    /// More items match than are returned, because of the limit or of the size of the answer.
     limit_reached: bool,
     /// Matches that were left out because the answer would have been too large.
     matches_left_out: u32,
     /// The result repeats an earlier one: the member's budget of near queries for an item is spent.
     near_budget_spent: bool,
-    /// What the policy of the caller's member decided; left out where it has none.
+    /// The decision of the policy of the caller's member; left out where it has no policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionObject>,
     /// PDQ's quality of the content, 0 to 100; `null` where it is not known.
@@ -68,7 +68,7 @@ struct MatchedObject {
     /// The frames of an image that were searched, and those that were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<FramesObject>,
-    /// What was decoded of a video.
+    /// The part of a video that was decoded and hashed.
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<VideoObject>,
     /// Frames of a video that are in so many known videos that not all of these were compared, where an item
@@ -123,9 +123,9 @@ struct FramesObject {
     seen: u32,
     /// At least so many were not searched.
     left_out: u32,
-    /// Of the frames seen, those that hold too little detail to be searched.
+    /// Frames of `seen` that have too little detail to be searched.
     below_floor: u32,
-    /// Of the frames seen, hashes in further ways that were not searched.
+    /// Hashes, in further ways, of the frames of `seen`, that were not searched.
     ways_left_out: u32,
 }
 
@@ -167,7 +167,7 @@ struct MatchObject {
     /// How the video that was asked about matches the item's; left out where a hash of another type matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<EvidenceObject>,
-    /// What the members say of the item; `null` where they say nothing.
+    /// The members' opinions on the item, and other facts; `null` where there are none.
     facts: Option<FactsObject>,
 }
 
@@ -176,7 +176,7 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// What an answer covers.
+/// The shards that answered, what was searched, and as of which change and time.
 #[derive(Debug, Serialize, ToSchema)]
 struct CoverageObject {
     /// Shards of the cluster.

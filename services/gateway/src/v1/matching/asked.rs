@@ -21,7 +21,7 @@ use crate::v1::values::{HashForm, distance, hash, value};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MatchAsked {
-    /// One for each content, 1 to 256.
+    /// The contents to look up, 1 to 256.
     #[serde(deserialize_with = "at_most::<_, _, 256>")]
     #[schema(min_items = 1, max_items = 256)]
     queries: Vec<QueryAsked>,
@@ -71,7 +71,7 @@ pub(crate) struct MatchAsked {
     classifiers: Vec<String>,
 }
 
-/// One content that is looked up.
+/// A content that is looked up.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryAsked {

@@ -6,7 +6,7 @@ use vigie_model::{ClassScore, Classification};
 
 use crate::problem::Problem;
 
-/// What one classifier says of one content: a likelihood, never a verdict.
+/// The scores of one classifier for one content: likelihoods, never a verdict.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClassificationObject {
     /// The name of the model.

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use vigie_hashes::hex;
 use vigie_model::{Decided, Verdict};
 
-/// What the policy of the caller's member decided.
+/// The decision of the policy of the caller's member.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DecisionObject {
     /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
@@ -14,7 +14,7 @@ pub(crate) struct DecisionObject {
     rule: Option<String>,
     /// The version of the policy; 0 for one that is not stored.
     policy_version: u32,
-    /// What the verdict would be if what is in shadow counted; `null` where nothing is.
+    /// The verdict that would result if what is in shadow counted; `null` where nothing is in shadow.
     shadow_verdict: Option<&'static str>,
     /// Why the rules could not decide alone: the verdict is `REVIEW` at least.
     failure: Option<String>,

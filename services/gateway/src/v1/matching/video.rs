@@ -58,7 +58,7 @@ pub(super) fn usual_rules(names: &[String]) -> Result<VideoRules, Problem> {
     VideoRules::new(rules).map_err(|why| Problem::field("video_rules", why))
 }
 
-/// What was decoded of a video.
+/// The part of a video that was decoded and hashed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VideoObject {
     /// Pixels of the first frame, as it is stored.
@@ -69,7 +69,7 @@ pub(crate) struct VideoObject {
     duration_s: Option<f64>,
     /// Frames that were hashed.
     frames_seen: u32,
-    /// Of the frames seen, those that hold too little detail to be searched.
+    /// Hashed frames that have too little detail to be searched.
     frames_below_floor: u32,
     /// When the last frame that was hashed is shown, in seconds.
     seen_until_s: f64,
@@ -103,7 +103,7 @@ pub(crate) struct EvidenceObject {
     rules: Vec<&'static str>,
 }
 
-/// One side of a match of videos.
+/// The side of the query, or of the item, in a match of videos.
 #[derive(Debug, Serialize, ToSchema)]
 struct SideObject {
     /// Distinct hashes of sufficient quality.

@@ -13,7 +13,7 @@ use crate::v1::members::objects::GrantObject;
 use crate::v1::request::{Call, In, Once, PageOptions, Sent};
 use crate::v1::values::{bank_of, expiry, value, words};
 
-/// What another member is to be allowed.
+/// The capabilities that another member is to have in a bank, and until when.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GrantAsked {
@@ -36,7 +36,7 @@ pub(crate) struct AliasAsked {
 /// A page of grants.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GrantPage {
-    /// Of a bank by member, of a member by bank.
+    /// The grants of a bank, ordered by member, or those of a member, ordered by bank.
     grants: Vec<GrantObject>,
     /// The id of the member, or of the bank, after which the next page begins; `null` on the last page.
     next_after: Option<u32>,

@@ -69,7 +69,7 @@ pub(crate) struct PrincipalObject {
 enum CredentialObject {
     /// A client certificate, by its name.
     SpiffeId(String),
-    /// One API key or two, the older one first.
+    /// The API keys, one or two, the older one first.
     ApiKeys(Vec<KeyObject>),
     /// A token of an identity provider.
     Token {

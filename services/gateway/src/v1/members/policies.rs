@@ -84,7 +84,7 @@ pub(crate) struct TryAsked {
     query: QueryAsked,
 }
 
-/// What a policy knows of a query.
+/// The data of a query that a policy reads.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct QueryAsked {
@@ -99,7 +99,7 @@ pub(crate) struct QueryAsked {
     size: u64,
 }
 
-/// What a policy says.
+/// The decision of the tried policy.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TriedObject {
     /// The decision.

@@ -26,7 +26,7 @@ pub(crate) struct MemberQuota {
     sequence: u64,
 }
 
-/// What a bank asks of its contributors, and what it keeps.
+/// The rules of a bank: for its contributors, for its matches, and for how long it keeps data.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CharterObject {

@@ -120,11 +120,11 @@ pub(crate) struct TriedMatch {
     item_time_ms: Option<u32>,
     /// Milliseconds since 1970: when the item was added.
     added_at_unix_ms: Option<u64>,
-    /// What the members say of the item.
+    /// The members' opinions on the item, and other facts.
     facts: Option<TriedFacts>,
 }
 
-/// What the members say of an item.
+/// The members' opinions on an item, and other facts.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TriedFacts {
