@@ -32,9 +32,9 @@ pub struct Config {
     /// life every second.
     #[schemars(range(min = 1_500))]
     pub silence_ms_max: u64,
-    /// Of matchers that say different `shard_count`s, those that say this one are used as soon as each of its
-    /// shards has a ready replica. 0 stands for none: then the set in use stays until it is not complete and
-    /// another one is.
+    /// The preferred `shard_count` where matchers report different ones: its matchers are used as soon as
+    /// each of its shards has a ready replica. 0 prefers none: then the set of matchers in use stays until it
+    /// is incomplete and another one is complete.
     #[schemars(range(max = ShardCount::MAX))]
     pub shard_count: u32,
     /// Calls that one matcher is sent at once. Further searches for it wait, and share its next call.

@@ -275,7 +275,7 @@ async fn when_the_caller_goes_the_call_is_cancelled_on_the_wire() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_shard_is_told_in_time_and_the_others_are_answered() {
+async fn a_lost_shard_is_reported_in_time_and_the_others_are_answered() {
     let (lost, lives) = (FakeMatcher::start(0, 2).await, FakeMatcher::start(1, 2).await);
     let coordinator = start(over(&[&lost, &lives])).await;
     assert_exact(&coordinator, 4).await;

@@ -1,4 +1,4 @@
-//! One matcher as the coordinator uses it: its client and its load.
+//! A matcher as the coordinator uses it: its client and its load.
 
 use std::sync::Arc;
 use std::time::Duration;
