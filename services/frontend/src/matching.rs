@@ -301,7 +301,7 @@ impl Matching {
                     tracing::error!(
                         asked,
                         answered,
-                        "the coordinator answered other queries than were asked"
+                        "the coordinator answered another number of queries than it was asked"
                     );
                     return Err(Failed::Call(Status::internal("the search failed")));
                 }

@@ -103,7 +103,7 @@ impl Streamed {
                 biased;
                 // Reading stops, and the requests that were read are answered.
                 () = streamed.shutdown.cancelled() => {
-                    let text = "shutting down: ask again elsewhere for what has not been answered";
+                    let text = "this frontend is shutting down: send the unanswered requests to another one";
                     end = Some(End::With(Status::unavailable(text)));
                     break;
                 }
