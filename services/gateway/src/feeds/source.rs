@@ -82,7 +82,7 @@ impl FromStr for PagePosition {
         let parsed = text.split_once('-').and_then(|(after, begun)| {
             Some(Self { after: Sequence(after.parse().ok()?), begun: Sequence(begun.parse().ok()?) })
         });
-        parsed.ok_or_else(|| Refusal::bad("the place of the page is none of ours"))
+        parsed.ok_or_else(|| Refusal::bad("the position of the page is not one that this feed returned"))
     }
 }
 

@@ -147,7 +147,7 @@ impl From<&AuditLeaf> for EntryObject {
 
 fn size(field: &str, entries: u64) -> Result<Size, Problem> {
     let size = Size::new(entries).filter(|size| size.get() > 0);
-    size.ok_or_else(|| Problem::field(field, "is no size of a tree with entries"))
+    size.ok_or_else(|| Problem::field(field, "is not the size of a tree with entries"))
 }
 
 fn texts(path: &[NodeHash]) -> Vec<String> {

@@ -182,7 +182,7 @@ impl SubscriptionAsked {
             (Some(types), false) => IncidentTypes::only(types).map_err(|why| Problem::field("types", why)),
             (None, false) => Err(Problem::field("types", "is required without every_type; [] for none")),
             (Some(_), true) => {
-                Err(Problem::field("types", "is given beside every_type; there is one of the two"))
+                Err(Problem::field("types", "is given together with every_type; send only one of the two"))
             }
         }
     }

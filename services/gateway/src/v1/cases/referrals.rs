@@ -191,7 +191,7 @@ impl ReferralAsked {
             (None, Some(hash)) => ReferralTarget::Hash(hash.read("hash")?),
             (None, None) => return Err(Problem::field("url", "is required where there is no hash")),
             (Some(_), Some(_)) => {
-                return Err(Problem::field("hash", "is given beside a URL; there is one of the two"));
+                return Err(Problem::field("hash", "is given together with url; send only one of the two"));
             }
         };
         let words = ReferralWords {

@@ -146,7 +146,7 @@ impl OpinionAsked {
 fn reason(name: &str) -> Result<OpinionReason, Problem> {
     let known = OpinionReason::ALL.map(OpinionReason::name).join(", ");
     let found = OpinionReason::ALL.into_iter().find(|one| one.name() == name);
-    found.ok_or_else(|| Problem::field("reason", format!("is not known; there are {known}")))
+    found.ok_or_else(|| Problem::field("reason", format!("is unknown; use one of {known}")))
 }
 
 /// Puts the opinion of the caller's member on an item

@@ -231,7 +231,7 @@ impl QueryHashAsked {
                 let known: Vec<&str> = Variant::ALL.iter().map(|variant| variant.name()).collect();
                 Problem::field(
                     format!("{field}.variant"),
-                    format!("is no variant; there are {}", known.join(", ")),
+                    format!("is not a variant; use one of {}", known.join(", ")),
                 )
             })?,
         };

@@ -141,7 +141,10 @@ pub(crate) async fn set_policy(
     let SetOptions { trial, expected_version, from_version } = call.options;
     let policy = sent.asked.read()?;
     if from_version.is_some() && !sent.asked.is_empty() {
-        return Err(Problem::field("from_version", "takes the rules of a version, so the body has none"));
+        return Err(Problem::field(
+            "from_version",
+            "takes the rules of a stored version; send no rules in the body",
+        ));
     }
     let source = from_version.map_or(PolicySource::Given(&policy), PolicySource::Stored);
     let policies = call.caller.policies();
@@ -160,7 +163,7 @@ pub(crate) async fn set_policy(
 pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<TriedObject>, Problem> {
     let TryAsked { policy: asked, version, matches, query } = sent.asked;
     if asked.is_some() && version.is_some() {
-        return Err(Problem::field("version", "is given beside a policy; there is one of the two"));
+        return Err(Problem::field("version", "is given together with policy; send only one of the two"));
     }
     let policy = asked.as_ref().map(PolicyObject::read).transpose();
     let policy = policy.map_err(|problem| within("policy.", problem))?;

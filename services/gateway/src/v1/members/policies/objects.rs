@@ -255,7 +255,7 @@ impl TriedMatch {
             labels: self.labels.into_iter().map(String::into_boxed_str).collect(),
             hash_type: value(&within("hash_type"), &self.hash_type)?,
             distance: Distance(self.distance),
-            variant: variant.ok_or_else(|| Problem::field(within("variant"), "is no variant"))?,
+            variant: variant.ok_or_else(|| Problem::field(within("variant"), "is not a variant"))?,
             exact: self.exact,
             other_matches: self.other_matches,
             // Policies cannot see the way.
