@@ -30,7 +30,7 @@ pub(crate) struct HashedObject {
     ways: Vec<WayObject>,
     /// Every frame that was hashed, where there are several.
     frames: Vec<FrameObject>,
-    /// At least so many frames were not hashed.
+    /// The least number of frames that were not hashed.
     frames_left_out: u32,
     /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
     #[serde(flatten)]
@@ -118,7 +118,7 @@ pub(super) async fn hash_image(call: Call, image: Image) -> Result<Json<HashedOb
     Ok(Json((&hashed).into()))
 }
 
-/// How a video is fingerprinted.
+/// The options of hashing a video.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

@@ -49,7 +49,7 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 /// Looks up an image
 ///
 /// The body is the image, or a form with it as its one file. Options are in the query. An image that cannot
-/// be decoded is looked up by its digests alone, and the result says so (`decode_failure`).
+/// be decoded is looked up by its digests alone, and the result states this (`decode_failure`).
 #[utoipa::path(
     post, path = "/match/image", tag = "lookups", params(ImageOptions),
     request_body(content(
@@ -66,8 +66,8 @@ pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Resul
 /// Looks up a video
 ///
 /// The body is the video, or a form with it as its one file. Options are in the query. A video that cannot be
-/// decoded is looked up by its digests alone, and the result says so (`decode_failure`); of one that could be
-/// decoded in part it says why (`video.partial`).
+/// decoded is looked up by its digests alone, and the result states this (`decode_failure`). If only a part
+/// of it can be decoded, the result states why (`video.partial`).
 #[utoipa::path(
     post, path = "/match/video", tag = "lookups", params(ImageOptions),
     request_body(content(

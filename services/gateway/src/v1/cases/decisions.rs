@@ -21,19 +21,19 @@ use crate::v1::matching::DecisionObject;
 use crate::v1::request::{Call, In, Once, Sent};
 use crate::v1::values::{HashObject, at, given, hashes};
 
-/// Which decisions are listed.
+/// The options of a list of decisions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DecisionOptions {
-    /// Where the page begins: the `next_after` of the page before.
+    /// The position after which the page begins: the `next_after` of the page before.
     after: Option<String>,
     /// Decisions of the page, 1 to 100; 100 where it is not given.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u16>,
-    /// Milliseconds since 1970: those taken then or later.
+    /// Only decisions taken at this time or later, in milliseconds since 1970.
     from_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: those taken before.
+    /// Only decisions taken before this time, in milliseconds since 1970.
     #[param(minimum = 1)]
     before_unix_ms: Option<u64>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct DecisionOptions {
 /// A page of decisions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DecisionPage {
-    /// By when they were taken. There may be none although there are more.
+    /// Ordered by the time at which they were taken. A page may be empty although more follow.
     decisions: Vec<RecordObject>,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -62,7 +62,7 @@ struct RecordObject {
     matches: Vec<RecordedMatchObject>,
     /// Further matches in such banks.
     matches_omitted: u32,
-    /// Matches that count in all, in whatever bank.
+    /// Matches that count, in all banks.
     counting: u32,
     /// Whether a person looked at the whole content; `null` where that is not known.
     person_looked: Option<bool>,
@@ -85,11 +85,11 @@ struct RecordedMatchObject {
     bank_id: u32,
     /// The type of the hash that matched.
     hash_type: String,
-    /// Differing bits, or of vectors millionths of the metric.
+    /// Differing bits, or for vectors millionths of the metric.
     distance: u32,
-    /// Which way round the content was when it matched.
+    /// The orientation of the content when it matched, such as `original` or `rotate-90`.
     variant: String,
-    /// The decision rests on it: the policy's bank rules and allow-lists let it count.
+    /// Whether the match counts for the decision: the policy's bank rules and allow-lists do not exclude it.
     counts: bool,
     /// The members' opinions on the item at that time, and other facts; `null` where there were none, or the
     /// caller's member may not see the item.
@@ -116,7 +116,7 @@ struct DecisionOutcomeObject {
     hosted_since_unix_ms: Option<u64>,
     /// Milliseconds since 1970: when the member acted; `null` where it did not.
     acted_at_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the member said so.
+    /// Milliseconds since 1970: when the member set the outcome.
     set_at_unix_ms: u64,
 }
 
@@ -126,7 +126,7 @@ pub(crate) struct ExplainedObject {
     /// The record.
     #[serde(flatten)]
     record: RecordObject,
-    /// The condition of the rule that decided, in the version of that time; `null` where none did.
+    /// The condition of the rule that decided, in the version of that time; `null` where no rule decided.
     rule_condition: Option<String>,
 }
 
@@ -176,8 +176,8 @@ pub(crate) struct OutcomeAsked {
     /// Milliseconds since 1970: when the member acted, not in the future. Where it is not given: when the
     /// decision was taken, if its verdict blocks, or else when the action was first named.
     acted_at_unix_ms: Option<u64>,
-    /// Nothing is set unless the outcome was last set then (`set_at_unix_ms`; 0 for one that nobody has set):
-    /// 409 otherwise.
+    /// The `set_at_unix_ms` of the outcome that is replaced; 0 if none was set. If the outcome was set at
+    /// another time, nothing is changed and the answer is 409.
     expected_set_at_unix_ms: Option<u64>,
 }
 
@@ -186,9 +186,9 @@ pub(crate) struct OutcomeAsked {
 pub(crate) struct OutcomeSet {
     /// The id of the decision.
     decision_id: String,
-    /// Items on which that put a negative opinion of the member.
+    /// Items on which the outcome put a negative opinion of the member.
     opinions_put: u32,
-    /// The change, or the newest of all where the log has none of it.
+    /// The change, or the newest change of the log if the write made none.
     sequence: u64,
 }
 
@@ -282,7 +282,7 @@ pub(crate) async fn list_decisions(call: Call<DecisionOptions>) -> Result<Json<D
     }))
 }
 
-/// Shows by what a decision was taken, and what became of it
+/// Shows the basis of a decision, and its outcome
 #[utoipa::path(
     get, path = "/decisions/{decision_id}", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits")),
@@ -296,14 +296,13 @@ pub(crate) async fn show_decision(call: Call, In(id): In<String>) -> Result<Json
     }))
 }
 
-/// Says whether a decision was about a content
+/// Checks whether a decision was about a content
 ///
-/// By its hashes, which are compared with digests of those that were searched for. Nothing is recorded of
-/// them.
+/// The hashes of the content are compared with digests of the hashes of the query, and are not recorded.
 #[utoipa::path(
     post, path = "/decisions/{decision_id}/compare", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits")), request_body = CompareAsked,
-    responses((status = 200, description = "Whether one of the hashes was searched for", body = Compared))
+    responses((status = 200, description = "Whether the query had one of the hashes", body = Compared))
 )]
 pub(crate) async fn compare_hashes(
     call: Call,
@@ -326,10 +325,10 @@ pub(crate) async fn compare_hashes(
     Ok(Json(Compared { decision_id: hex::encode(&id), same_query }))
 }
 
-/// Sets what became of a decision
+/// Sets the outcome of a decision
 ///
-/// In place of what was said before. An upheld complaint is a negative opinion of the member on the items
-/// that counted. No later outcome takes it back: another complaint may rest on it.
+/// The new outcome replaces the former one. An upheld complaint puts a negative opinion of the member on the
+/// items that counted. No later outcome takes the opinion back, because another complaint may rest on it.
 #[utoipa::path(
     put, path = "/decisions/{decision_id}/outcome", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits"), Once),

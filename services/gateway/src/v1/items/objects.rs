@@ -36,9 +36,9 @@ pub(crate) struct ItemObject {
     hashes: Vec<HashObject>,
     /// Its classification, countries, note and metadata.
     details: DetailsObject,
-    /// The submissions by which it lives.
+    /// The submissions that keep it in the bank.
     submissions: Vec<SubmissionObject>,
-    /// By which it matches for nobody; none for an item that matches.
+    /// The holds that keep it from matching; empty for an item that matches.
     holds: Vec<HoldObject>,
     /// The members' opinions on it, and other facts; `null` where there are none.
     facts: Option<FactsObject>,
@@ -115,7 +115,7 @@ pub(crate) struct OriginObject {
     case: String,
 }
 
-/// The statement of a member that an item belongs into its bank.
+/// The statement of a member that an item belongs in its bank.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubmissionObject {
     /// The name of the member.
@@ -135,9 +135,9 @@ pub(crate) struct SubmissionObject {
 /// The opinion of a programme's members on one of its records.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ForeignOpinionObject {
-    /// `positive`, `negative` or `seen`; `disputed` where some call it right and others wrong.
+    /// `positive`, `negative` or `seen`; `disputed` where there are both positive and negative opinions.
     kind: &'static str,
-    /// Why; `null` where it is not said.
+    /// The reason; `null` where none was given.
     reason: Option<&'static str>,
     /// The programme's own word; empty for none.
     foreign_value: String,
@@ -169,7 +169,7 @@ pub(crate) struct NewItem {
     /// The contributor's own name for it, at most 512 bytes.
     #[serde(default)]
     external_reference: String,
-    /// Where it comes from; without it, another item of the same hashes is added however often it is sent.
+    /// Where it comes from. Without an origin, every request adds another item, even with the same hashes.
     origin: Option<OriginObject>,
     /// Its classification, countries, note and metadata.
     #[serde(default)]

@@ -51,7 +51,7 @@ pub(crate) struct ShownPolicy {
     trial_version: Option<u32>,
     /// The newest version.
     newest_version: u32,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct ShownPolicy {
 pub(crate) struct WrittenPolicy {
     /// The new version.
     version: u32,
-    /// Whether it is tried, and decides nothing.
+    /// Whether it is only tried, and decides nothing.
     trial: bool,
     /// The change. Frontends decide by it within seconds.
     sequence: u64,
@@ -129,7 +129,7 @@ pub(crate) async fn show_policy(call: Call<ShowOptions>) -> Result<Json<ShownPol
 
 /// Sets the policy of the caller's member, as a new version
 ///
-/// A rule that does not compile is refused by its name, and nothing is changed.
+/// If a rule does not compile, the answer names it and nothing is changed.
 #[utoipa::path(
     put, path = "/policy", tag = "members", params(SetOptions, Once), request_body = PolicyObject,
     responses((status = 200, description = "The new version", body = WrittenPolicy))
@@ -158,7 +158,7 @@ pub(crate) async fn set_policy(
 /// Nothing is changed or counted.
 #[utoipa::path(
     post, path = "/policy/try", tag = "members", request_body = TryAsked,
-    responses((status = 200, description = "What the policy says, and why", body = TriedObject))
+    responses((status = 200, description = "The decision, and its steps", body = TriedObject))
 )]
 pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<TriedObject>, Problem> {
     let TryAsked { policy: asked, version, matches, query } = sent.asked;
