@@ -401,7 +401,7 @@ async fn matchers_come_and_go_with_the_addresses_of_their_name() {
     until(|| endpoints() == [second.url()].into()).await;
     known.lock().unwrap().clear();
     tokio::time::sleep(300 * MS).await;
-    assert_eq!(endpoints(), [second.url()].into(), "a name that cannot be looked up stands for what it did");
+    assert_eq!(endpoints(), [second.url()].into(), "a name that cannot be looked up keeps its endpoints");
     assert_exact(&coordinator, 1).await;
 }
 
