@@ -31,8 +31,8 @@ const TENSOR_BYTES_MAX: usize = vigie_classifiers::Tensor::BYTES_MAX;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The library of ONNX Runtime, such as `libonnxruntime.so.1.32.0`, which runs models in files; the one
-    /// that `ORT_DYLIB_PATH` names if it is not set. Wants a build with the feature `onnx`.
+    /// The library of ONNX Runtime, such as `libonnxruntime.so.1.32.0`, which runs models in files; if it is
+    /// not set, the one that `ORT_DYLIB_PATH` names. Requires a build with the feature `onnx`.
     #[schemars(extend("x-value" = "FILE"))]
     pub onnxruntime_library: Option<PathBuf>,
     /// The program of classifier processes, which is `vigie` of the same version; this process's own if it is
@@ -40,31 +40,32 @@ pub struct Config {
     #[schemars(extend("x-value" = "FILE"))]
     pub program: Option<PathBuf>,
     /// The protection of classifier processes: `required` (full protection, or the model is not loaded) or
-    /// `best_effort` (as much as the platform gives). There is no way to run a model without a process: `off`
+    /// `best_effort` (as much as the platform gives). A model always runs in a process of its own, so `off`
     /// means `best_effort`.
     pub sandbox: Requirement,
-    /// Processes of each model; 0 stands for the machine's cores. Each holds the model in memory.
+    /// Processes of each model; 0 for as many as the machine has cores. Each holds the model in memory.
     #[schemars(range(max = WORKERS_MAX))]
     pub workers: usize,
-    /// Runs of one model that wait for a process, each with its inputs; one more is refused.
+    /// The most runs of one model that wait for a process, each with its inputs; one more is refused.
     #[schemars(range(min = 1, max = 65_536))]
     pub waiting_max: usize,
     /// The largest model in a file, in bytes.
     #[schemars(range(min = 1))]
     pub model_bytes_max: u64,
-    /// Memory that a classifier process may take beside the library and the model's file, in bytes; at the
-    /// bound the run fails. A model wants about twice its file, and what it computes on.
+    /// The most memory of a classifier process in addition to the library and the model's file, in bytes;
+    /// beyond it the run fails. A model needs about twice the size of its file, and the memory of its
+    /// tensors.
     #[schemars(range(min = 67_108_864))]
     pub memory_bytes_max: u64,
-    /// The inputs of one run together, and its outputs together, in bytes.
+    /// The largest size of all inputs of one run together, and of all its outputs together, in bytes.
     #[schemars(range(min = 1, max = TENSOR_BYTES_MAX))]
     pub tensor_bytes_max: usize,
-    /// Time of one run in a classifier process, in milliseconds; there the process is killed. A caller leaves
-    /// at its deadline, which may be sooner.
+    /// The longest time of one run in a classifier process, in milliseconds; then the process is killed. A
+    /// caller stops waiting at its own deadline, which may be earlier.
     #[schemars(range(min = 1, max = 600_000))]
     pub run_ms_max: u64,
-    /// Time from the start of a classifier process until it has loaded its model, in milliseconds; there it
-    /// is killed.
+    /// The longest time from the start of a classifier process until it has loaded its model, in
+    /// milliseconds; then it is killed.
     #[schemars(range(min = 1, max = 600_000))]
     pub start_ms_max: u64,
     /// Models in files, at most 64.
@@ -73,14 +74,14 @@ pub struct Config {
     /// Inference servers, at most 64.
     #[schemars(length(max = MODELS_MAX))]
     pub servers: Vec<ServerConfig>,
-    /// Items of all calls that are run or wait for a model at once, each with its inputs; one more is
-    /// refused.
+    /// The most items of all calls that are run or wait for a model at once, each with its inputs; one more
+    /// is refused.
     #[schemars(range(min = 1, max = 65_536))]
     pub items_max: usize,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The directory, which has the cards of the models. With members it needs `processes`, by which
-    /// frontends are known.
+    /// The directory, which has the cards of the models. With members it requires `processes`, which
+    /// identifies frontends.
     pub directory: DirectoryConfig,
     /// The credentials of operators.
     pub access: AccessConfig,
@@ -105,23 +106,23 @@ pub struct FileModelConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerConfig {
-    /// Where it listens, such as `http://triton:8001`.
+    /// The endpoint of the server, such as `http://triton:8001`.
     #[schemars(extend("x-value" = "URL"))]
     pub endpoint: String,
-    /// Calls that are out at once.
+    /// The most calls to the server at once.
     #[serde(default = "calls_max")]
     #[schemars(range(min = 1, max = 4_096))]
     pub calls_max: usize,
-    /// Calls that wait for one of those to end; one more is refused.
+    /// The most calls that wait for one of those to end; one more is refused.
     #[serde(default = "waiting_max")]
     #[schemars(range(max = 65_536))]
     pub waiting_max: usize,
     /// The largest request and the largest answer, in bytes. A picture of 224 x 224 pixels in FP32 has
-    /// 602,112.
+    /// 602,112 bytes.
     #[serde(default = "message_bytes_max")]
     #[schemars(range(min = 131_072, max = 1_073_741_824))]
     pub message_bytes_max: usize,
-    /// Time of one call, in milliseconds. A caller's deadline may be sooner.
+    /// The longest time of one call, in milliseconds. A caller's deadline may be earlier.
     #[serde(default = "call_ms_max")]
     #[schemars(range(min = 1, max = 600_000))]
     pub call_ms_max: u64,
@@ -139,13 +140,13 @@ pub struct ServerModelConfig {
     /// Its name at the server; `name` if it is not set.
     #[serde(default)]
     pub server_name: Option<String>,
-    /// Its version at the server: that of the card. Without it the model is not served.
+    /// Its version at the server, which must be that of the card. Without it, the model is not served.
     #[serde(default)]
     pub server_version: String,
-    /// Its inputs. What the server says of them has to agree.
+    /// Its inputs. They must agree with the metadata that the server reports.
     #[schemars(length(min = 1, max = ModelShape::TENSORS_MAX))]
     pub inputs: Vec<TensorShape>,
-    /// Those of its outputs that are asked for. What the server says of them has to agree.
+    /// The outputs that are requested. They must agree with the metadata that the server reports.
     #[schemars(length(min = 1, max = ModelShape::TENSORS_MAX))]
     pub outputs: Vec<TensorShape>,
 }
@@ -253,11 +254,11 @@ impl Config {
             expect(
                 is_name,
                 format!(
-                    "models: `{}` is no card's name, which is 1 to 64 of a-z 0-9 - _",
+                    "models: `{}` is not the name of a card, which is 1 to 64 of a-z 0-9 - _",
                     name.escape_debug()
                 ),
             );
-            expect(seen.insert(name), format!("models: `{name}` is there twice"));
+            expect(seen.insert(name), format!("models: `{name}` is configured twice"));
         }
         faults
     }
@@ -428,7 +429,7 @@ mod tests {
             "servers.triton.endpoint: `triton` is no endpoint; write it as http://host:port or https://host:port",
             "servers.triton.calls_max: out of its bounds",
             "servers.triton.models.nudity: its description is out of bounds",
-            "models: `nudity` is there twice",
+            "models: `nudity` is configured twice",
         ];
         assert_eq!(config.engine_faults(), expected);
         config.directory.bank = vec!["http://127.0.0.1:7742".to_owned()];

@@ -28,7 +28,7 @@ pub enum EngineError {
         waiting_max: usize,
     },
     /// The deadline passed first.
-    #[error("the time ran out before the model had run")]
+    #[error("the deadline passed before the model had run")]
     OutOfTime,
     /// The inputs are not those of the model.
     #[error("the inputs are not those of the model: {0}")]
@@ -37,7 +37,7 @@ pub enum EngineError {
     #[error("the engine did not run the model on these inputs: {0}")]
     Refused(Refusal),
     /// The engine's answer contradicts the model's description, or itself.
-    #[error("the engine's answer is not to be believed: {0}")]
+    #[error("the engine's answer is invalid: {0}")]
     Lied(Lie),
     /// The process ended while it ran the model.
     #[error("the classifier process ended: {}", .0.name())]
@@ -100,16 +100,16 @@ pub enum Lie {
         fault: &'static str,
     },
     /// The outputs are in both forms, or one form has fewer outputs than the other.
-    #[error("its outputs are not in one form")]
+    #[error("its outputs are in both forms, or incomplete in one")]
     Form,
     /// The answer belongs to another model, version or request.
-    #[error("it is another's: {0}")]
+    #[error("it does not belong to this call: {0}")]
     Other(&'static str),
     /// The answer exceeds the bound.
-    #[error("it is larger than an answer may be")]
+    #[error("it exceeds message_bytes_max, the limit of an answer")]
     TooLarge,
     /// The answer is not a message of the protocol.
-    #[error("it is no message of the protocol")]
+    #[error("it is not a message of the protocol")]
     Malformed,
 }
 

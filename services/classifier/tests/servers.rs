@@ -163,8 +163,9 @@ async fn a_description_that_is_not_the_configured_one_is_found_before_any_run() 
         let Err(EngineError::Lied(lie)) = engine.describe(MODEL, later()).await else { panic!("{words}") };
         assert_eq!(lie.to_string(), words);
     };
-    check(|model| model.name = "large".to_owned(), "it is another's: it names another model").await;
-    let version = "it is another's: the server does not have the configured version";
+    check(|model| model.name = "large".to_owned(), "it does not belong to this call: it names another model")
+        .await;
+    let version = "it does not belong to this call: the server does not have the configured version";
     check(|model| model.version = "2".to_owned(), version).await;
     check(|model| model.shape.inputs[0].name = "words".to_owned(), "`words` is missing").await;
     check(|model| model.shape.inputs.push(shape("more", ElementType::U8, &[])), "`more` is missing").await;

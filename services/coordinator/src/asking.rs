@@ -1,4 +1,4 @@
-//! One search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (all shards' answers
+//! A search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (all shards' answers
 //! into one), `metrics`.
 
 pub(crate) mod ask;

@@ -18,8 +18,8 @@ use crate::replicas::endpoint::MatcherEndpoint;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the matchers listen; at most 1024. `http://host:port` is one matcher, `dns+http://host:port` is
-    /// every address of that name. Which shard each serves it says itself.
+    /// The endpoints of the matchers, 1 to 1024: `http://host:port` is one matcher, `dns+http://host:port` is
+    /// every address of that name. Each matcher reports the shard that it serves.
     #[schemars(length(min = 1, max = Self::MATCHERS_MAX), extend("x-value" = "URL"))]
     pub matchers: Vec<String>,
     /// The matchers of this process, if those of `matchers` are: they are called as functions.
@@ -28,34 +28,35 @@ pub struct Config {
     /// How often names are looked up again, in milliseconds.
     #[schemars(range(min = 100))]
     pub resolve_interval_ms: u64,
-    /// How long a matcher may be silent, in milliseconds; then it counts as unreachable. It gives a sign of
-    /// life every second.
+    /// The longest silence of a matcher, in milliseconds, before it counts as unreachable. A matcher sends a
+    /// sign of life every second.
     #[schemars(range(min = 1_500))]
     pub silence_ms_max: u64,
-    /// Of matchers that say different `shard_count`s, those that say this one are used as soon as each of its
-    /// shards has a ready replica. 0 stands for none: then the set in use stays until it is not complete and
-    /// another one is.
+    /// The preferred `shard_count` where matchers report different ones: its matchers are used as soon as
+    /// each of its shards has a ready replica. 0 prefers none: then the set of matchers in use stays until it
+    /// is incomplete and another one is complete.
     #[schemars(range(max = ShardCount::MAX))]
     pub shard_count: u32,
-    /// Calls that one matcher is sent at once. Further searches for it wait, and share its next call.
+    /// The most calls to one matcher at once. Further searches wait for it, and share its next call.
     #[schemars(range(min = 1))]
     pub calls_per_matcher_max: usize,
-    /// Queries of one shared call, 1 to 256.
+    /// The most queries of one shared call, 1 to 256.
     #[schemars(range(min = 1, max = Query::BATCH_MAX))]
     pub queries_per_call_max: usize,
-    /// The share of extra calls in all calls to matchers, 0 to 1: hedges, and retries elsewhere.
+    /// The largest share of extra calls (hedges, and retries at another replica) in all calls to matchers, 0
+    /// to 1.
     #[schemars(range(min = 0, max = 1))]
     pub extra_calls_share: f64,
-    /// Another replica is asked beside a slow one after the 95th percentile of its shard's latencies, but not
-    /// before so many milliseconds.
+    /// Another replica is asked in addition to a slow one after the 95th percentile of its shard's latencies,
+    /// but not earlier than this time, in milliseconds.
     pub hedge_after_ms_min: u64,
-    /// How long a slow replica is waited for, in milliseconds, before another is asked beside it, while the
+    /// The time, in milliseconds, before another replica is asked in addition to a slow one while the
     /// percentile of `hedge_after_ms_min` is not known yet.
     pub hedge_after_ms_first: u64,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The directory of members, if operators are to call this coordinator by their credentials. It needs
-    /// `processes`, for frontends are let in whether or not the directory is there.
+    /// The directory of members, where operators call this coordinator with their own credentials. It
+    /// requires `processes`, because frontends are admitted whether or not the directory is available.
     pub directory: DirectoryConfig,
     /// The credentials of operators.
     pub access: AccessConfig,
@@ -101,7 +102,7 @@ impl Config {
         }
         if !self.directory.bank.is_empty() && !self.processes.is_set() {
             faults.push(
-                "directory.bank: needs a cluster key or names in `processes`, by which frontends are known"
+                "directory.bank: requires a cluster key or names in `processes`, which identify frontends"
                     .to_owned(),
             );
         }
@@ -126,7 +127,7 @@ impl Config {
         check(self.resolve_interval_ms >= 100, "resolve_interval_ms: must be at least 100");
         check(
             self.silence_ms_max >= 1_500,
-            "silence_ms_max: must be at least 1500, for a sign of life comes every second",
+            "silence_ms_max: must be at least 1500, because a sign of life comes every second",
         );
         check(self.shard_count <= u32::from(ShardCount::MAX), "shard_count: must be 0, for any, to 256");
         check(self.calls_per_matcher_max >= 1, "calls_per_matcher_max: must be at least 1");

@@ -275,7 +275,7 @@ async fn when_the_caller_goes_the_call_is_cancelled_on_the_wire() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_shard_is_told_in_time_and_the_others_are_answered() {
+async fn a_lost_shard_is_reported_in_time_and_the_others_are_answered() {
     let (lost, lives) = (FakeMatcher::start(0, 2).await, FakeMatcher::start(1, 2).await);
     let coordinator = start(over(&[&lost, &lives])).await;
     assert_exact(&coordinator, 4).await;
@@ -401,7 +401,7 @@ async fn matchers_come_and_go_with_the_addresses_of_their_name() {
     until(|| endpoints() == [second.url()].into()).await;
     known.lock().unwrap().clear();
     tokio::time::sleep(300 * MS).await;
-    assert_eq!(endpoints(), [second.url()].into(), "a name that cannot be looked up stands for what it did");
+    assert_eq!(endpoints(), [second.url()].into(), "a name that cannot be looked up keeps its endpoints");
     assert_exact(&coordinator, 1).await;
 }
 

@@ -24,28 +24,28 @@ pub use classifiers::ClassifiersConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Where the coordinator listens, such as `http://127.0.0.1:7741`, or a list of several, of which any one
-    /// may answer; or `embedded`: the frontend is its own coordinator, and asks the matchers itself.
+    /// The endpoint of the coordinator, such as `http://127.0.0.1:7741`, or a list of at most 64, any of
+    /// which may answer; or `embedded`: the frontend is its own coordinator, and asks the matchers itself.
     #[schemars(extend("x-value" = "URL"))]
     pub coordinator: CoordinatorAt,
-    /// The configuration of an embedded coordinator. In a file it is the coordinator's own table; of its
-    /// `serving` there is no use.
+    /// The configuration of an embedded coordinator. In a file it is the coordinator's own table, whose
+    /// `serving` is not used.
     #[serde(skip)]
     pub embedded: vigie_coordinator::Config,
-    /// Searches that are sent to coordinators at once, of those with few queries. Further ones wait, and
-    /// share the next.
+    /// The most searches with few queries that are sent to coordinators at once. Further ones wait, and share
+    /// the next call.
     #[schemars(range(min = 1))]
     pub coordinator_calls_max: usize,
-    /// Queries of one shared search, 1 to 256.
+    /// The most queries of one shared search, 1 to 256.
     #[schemars(range(min = 1, max = Query::BATCH_MAX))]
     pub queries_per_call_max: usize,
-    /// Threads that decode and hash images; 0 stands for the machine's cores.
+    /// Threads that decode and hash images; 0 for as many as the machine has cores.
     pub hashing_threads: usize,
-    /// Images of one priority that wait for such a thread, interactive ones going first; one more is refused
-    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// The most images of one priority that wait for such a thread; interactive ones are taken first. One
+    /// more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     #[schemars(range(min = 1))]
     pub hashing_queue_max: usize,
-    /// PDQ quality from which on a hash is trusted, 0 to 100. The reference says 50.
+    /// The lowest PDQ quality at which a hash is trusted, 0 to 100. PDQ's reference recommends 50.
     #[schemars(range(max = 100))]
     pub quality_floor: u8,
     /// The largest image, in bytes.
@@ -57,13 +57,13 @@ pub struct Config {
     /// The longest side of a decoded image, in pixels.
     #[schemars(range(min = 1))]
     pub image_side_px_max: u32,
-    /// Memory that decoding one image may take, in bytes. A decoder process may take as much, the largest
-    /// file, and 64 MiB.
+    /// The most memory for decoding one image, in bytes. A decoder process may take this, the largest file
+    /// and 64 MiB together.
     #[schemars(range(min = 1))]
     pub image_alloc_bytes_max: u64,
-    /// Processor time that one image may take in its decoder process, in milliseconds; there it ends, as an
-    /// image that cannot be decoded. A file of several frames may then take up to 3 seconds more for its
-    /// first frame alone. Without decoder processes nothing ends it.
+    /// The most processor time of one image in its decoder process, in milliseconds. Then decoding stops, and
+    /// the image counts as one that cannot be decoded; a file of several frames may take up to 3 seconds more
+    /// for its first frame alone. Without decoder processes there is no limit.
     #[schemars(range(min = 1))]
     pub image_cpu_ms_max: u64,
     /// Whether images are decoded in processes without rights: `required` (with full protection, or the
@@ -80,53 +80,54 @@ pub struct Config {
     /// their digests.
     #[schemars(extend("x-value" = "PROGRAM"))]
     pub ffmpeg: PathBuf,
-    /// Frames or pages of one image file that are decoded; the answer says how many were left out.
+    /// The most frames or pages of one image file that are decoded. The answer states how many were left out.
     #[schemars(range(min = 1, max = FRAMES_MAX))]
     pub image_frames_max: u32,
-    /// Pixels of all decoded frames of one image file together. The first frame is decoded whatever this is.
+    /// The most pixels of all decoded frames of one image file together. The first frame is always decoded.
     pub image_frames_pixels_max: u64,
     /// Threads that decode and hash videos; 0 for none: videos are then searched by their digests alone.
     #[schemars(range(max = VIDEO_THREADS_MAX))]
     pub video_threads: usize,
-    /// Videos of one priority that wait for such a thread, interactive ones going first; one more is refused
-    /// with `RESOURCE_EXHAUSTED` and `RetryInfo`.
+    /// The most videos of one priority that wait for such a thread; interactive ones are taken first. One
+    /// more is refused with `RESOURCE_EXHAUSTED` and `RetryInfo`.
     #[schemars(range(min = 1))]
     pub video_queue_max: usize,
-    /// The largest video, in bytes: at most half of `serving.bytes_in_flight_max`. Videos lie in memory, and
-    /// the one that is decoded twice.
+    /// The largest video, in bytes: at most half of `serving.bytes_in_flight_max`. Videos are held in memory,
+    /// and each one that is being decoded is held twice.
     #[schemars(range(min = 1))]
     pub video_bytes_max: usize,
-    /// Seconds of a video that are sampled, 1 to 14,400; the answer says that the rest was not.
+    /// The most seconds of a video that are sampled, 1 to 14,400. The answer states when the rest was not
+    /// sampled.
     #[schemars(range(min = 1, max = VIDEO_SECONDS_MAX))]
     pub video_seconds_max: u32,
-    /// Processor time that one video may take, in milliseconds; what has been hashed until then is searched,
-    /// and the answer says so.
+    /// The most processor time of one video, in milliseconds. The frames that were hashed until then are
+    /// searched, and the answer states it.
     #[schemars(range(min = 1))]
     pub video_cpu_ms_max: u64,
-    /// Queries of one call: each frame of an image in each way is one. The first frame of every image is
-    /// searched in any case, further ones in turn, image by image, while there are queries left; each answer
-    /// counts the frames and ways that were left out.
+    /// The most queries of one call; each way of hashing a frame of an image is one query. The first frame of
+    /// every image is always searched. Further frames are searched in turn, image by image, while queries are
+    /// left; each answer counts the frames and ways that were left out.
     #[schemars(range(min = FIRST_FRAMES_QUERIES, max = CALL_QUERIES_MAX))]
     pub call_queries_max: usize,
-    /// Further ways in which each frame is hashed and searched, beside the plain one.
+    /// Further ways in which each frame is hashed and searched, in addition to the plain one.
     pub query_ways: Vec<QueryWay>,
-    /// Requests of one stream that are worked on at once; the stream is read no further until one is
-    /// answered. Each takes one of the server's places for bulk work, those that one search answers one
-    /// together, and the stream waits for it.
+    /// The most requests of one stream that are in progress at once; at this limit the stream is not read
+    /// until one is answered. Each request takes one of the server's slots for bulk work, or shares it with
+    /// the requests that the same search answers, and the stream waits for the slot.
     #[schemars(range(min = 1))]
     pub stream_requests_in_flight_max: usize,
-    /// Matches of one item at one member within the window from which on it may be held for that member
-    /// because it floods; 0 turns flood control off. The item also has to match `flood_median_factor` times
-    /// as often as others.
+    /// The least number of matches of one item at one member within the window for flood control to hold it
+    /// for that member; 0 turns flood control off. The item must also match `flood_median_factor` times as
+    /// often as others.
     pub flood_matches_min: u32,
-    /// How many times as often as the median of the other items that matched at the member in the window an
-    /// item has to match to be held there. Where no other item matched, that median is 1.
+    /// The least ratio of an item's matches at a member within the window to the median of the other items
+    /// that matched there, for flood control to hold it. Where no other item matched, the median is 1.
     pub flood_median_factor: u32,
     /// The window of these counts, in seconds. It moves in steps of a tenth.
     #[schemars(range(min = 1, max = FLOOD_WINDOW_SECONDS_MAX))]
     pub flood_window_seconds: u32,
-    /// Pairs of members and items that are counted, of up to 250 bytes each; beyond them the member with the
-    /// most pairs loses the one whose last match is its oldest.
+    /// The most pairs of a member and an item that are counted, of up to 250 bytes each. Beyond it, the
+    /// member with the most pairs loses the pair that has not matched for the longest time.
     #[schemars(range(min = 1, max = FLOOD_PAIRS_MAX))]
     pub flood_pairs_max: usize,
     /// The classifiers that are asked.
@@ -139,8 +140,8 @@ pub struct Config {
     pub access: AccessConfig,
     /// The processes of the deployment. With its `cluster_key` the frontend authenticates to the others.
     pub processes: ProcessesConfig,
-    /// The servers of this process, where others of it call the frontend as a function. It is known by the
-    /// address where it listens.
+    /// The servers of this process, where other roles of it call the frontend as a function. The address
+    /// where it listens identifies it.
     #[serde(skip)]
     pub local: Option<LocalServers>,
 }

@@ -23,7 +23,7 @@ pub enum RunError {
     #[error("cannot reach classifiers")]
     Classifiers(#[source] EndpointError),
     /// The embedded coordinator cannot run.
-    #[error("cannot run a coordinator inside")]
+    #[error("cannot run the embedded coordinator")]
     Embedded(#[from] vigie_coordinator::RunError),
     /// The quality floor is out of range.
     #[error("cannot use the quality floor")]
@@ -52,7 +52,7 @@ pub(crate) enum HashingError {
         waiting: usize,
         retry_after: Duration,
     },
-    #[error("the file's time ran out before it could be hashed")]
+    #[error("the deadline passed before the file was hashed")]
     OutOfTime,
     #[error("the hashing pool is shutting down")]
     Closed,

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_loss_and_a_return_are_told_once_and_not_again_and_again() {
+    async fn a_loss_and_a_return_are_each_noted_once() {
         let (mut shards, mut now) = (LostShards::default(), Instant::now());
         assert_eq!(shards.take(&lacking(&[]), now), []);
         assert_eq!(shards.take(&lacking(&[1, 3]), now), [lost(1), lost(3)]);

@@ -1,5 +1,4 @@
-//! One call from content to answer: hashes its files, searches once for all contents, and assembles the
-//! answers.
+//! Answers a call: hashes its files, searches once for all contents, and assembles the answers.
 
 mod shareable;
 
@@ -25,9 +24,9 @@ use crate::error::HashingError;
 use crate::hashing::{HashedVideo, HashingPool, Images, Videos};
 use crate::prepared::{Found, Prepared, Searched, take_queries};
 use crate::request::classifying::asking::Classifiers;
+use crate::request::classifying::outcomes::{Outcomes, all_said};
 use crate::request::classifying::plan::Plan;
 use crate::request::classifying::said::Said;
-use crate::request::classifying::telling::{Telling, all_said};
 use crate::request::rooms::Rooms;
 use crate::searcher::{SearchFailure, Searcher, Urgency};
 
@@ -302,7 +301,7 @@ impl Matching {
                     tracing::error!(
                         asked,
                         answered,
-                        "the coordinator answered other queries than were asked"
+                        "the coordinator answered another number of queries than it was asked"
                     );
                     return Err(Failed::Call(Status::internal("the search failed")));
                 }
@@ -408,7 +407,7 @@ impl Matching {
         floor: Quality,
         priority: Priority,
         deadline: Instant,
-    ) -> Vec<(Result<Prepared, Status>, Option<Telling>)> {
+    ) -> Vec<(Result<Prepared, Status>, Option<Outcomes>)> {
         stream::iter(contents.into_iter().enumerate())
             .map(|(index, content)| async move {
                 let unread = || plan.map(|plan| self.classifiers.about_other_content(plan));
@@ -445,10 +444,10 @@ impl Matching {
                                     .as_mut()
                                     .ok()
                                     .map(|picture| std::mem::take(&mut picture.pixels));
-                                let telling = plan.map(|plan| {
+                                let outcomes = plan.map(|plan| {
                                     self.classifiers.about_image(plan, pixels, priority, deadline)
                                 });
-                                (Ok(Prepared::of_image(hashed, floor)), telling)
+                                (Ok(Prepared::of_image(hashed, floor)), outcomes)
                             }
                             Err(status) => (Err(status), None),
                         }

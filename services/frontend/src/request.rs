@@ -1,5 +1,5 @@
-//! One request from its caller to its answer: rights, memory, search, the scores of classifiers, the verdict
-//! of the member's policy, and the wire form of the answer.
+//! The path of a request from its caller to its answer: rights, memory, search, the scores of classifiers,
+//! the verdict of the member's policy, and the wire form of the answer.
 
 pub(crate) mod answering;
 pub(crate) mod meters;
@@ -13,7 +13,7 @@ pub(crate) mod classifying {
     mod breaker;
     pub(crate) mod metrics;
     pub(crate) mod asking;
-    pub(crate) mod telling;
+    pub(crate) mod outcomes;
     pub(crate) mod rules;
     #[cfg(test)]
     mod cards;

@@ -99,7 +99,7 @@ impl Searcher {
         register_gauge(registry, name, "Searches that wait for a call to a coordinator", move || {
             figure(queued.traffic().queued)
         });
-        register_gauge(registry, "vigie_frontend_calls", "Calls that are out to coordinators", move || {
+        register_gauge(registry, "vigie_frontend_calls", "Calls to coordinators in progress", move || {
             figure(out.traffic().calls)
         });
         Ok(Self { lane })
@@ -262,7 +262,7 @@ impl Carry for Coordinators {
             Ok(answer) if answer.results.len() == asked => parts(answer, query_counts).map(Ok).collect(),
             // A missing result must never become "no match".
             Ok(_) => {
-                let text = "the coordinator answered other queries than were asked";
+                let text = "the coordinator answered another number of queries than it was asked";
                 query_counts.iter().map(|_| Err(self.refused(Code::Internal, text))).collect()
             }
             Err(SearchFailure::Call(status)) => {

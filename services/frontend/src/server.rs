@@ -162,10 +162,10 @@ async fn run_on(
             .traced_by(telemetry.tracer())
             .among(config.local.clone());
     telemetry.register(|registry| routes.load().register(registry));
-    let (told, followed) = (searcher.clone(), members.followed().cloned());
+    let (looking, followed) = (searcher.clone(), members.followed().cloned());
     telemetry.set_condition(move || {
         let directory = followed.as_ref().and_then(|followed| followed.unready_reason());
-        Condition::starting(told.unready_reason().or(directory))
+        Condition::starting(looking.unready_reason().or(directory))
     });
     tracing::info!(coordinator = ?config.coordinator, hashing_threads = threads, "starting");
     let health = routes.health();

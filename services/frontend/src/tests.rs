@@ -60,7 +60,7 @@ fn text(registry: &Registry) -> String {
 }
 
 #[tokio::test]
-async fn one_image_more_than_the_queue_holds_is_refused_at_once_and_told_when_to_return() {
+async fn one_image_more_than_the_queue_holds_is_refused_at_once_with_a_time_to_retry() {
     let (pool, _registry) = pool(2);
     let image = slow_image();
     let calls: Vec<_> = (0..40)

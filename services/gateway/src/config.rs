@@ -26,65 +26,66 @@ const HOSTS_MAX: usize = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The frontends, such as `http://127.0.0.1:7740`, 1 to 64, of which any one answers.
+    /// The endpoints of the frontends, such as `http://127.0.0.1:7740`, 1 to 64, any of which may answer.
     #[schemars(length(min = 1, max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
     pub frontend: Vec<String>,
-    /// The coordinators, such as `http://127.0.0.1:7741`, at most 64: `/status` and the sizes of indexes are
-    /// read there. Without one `/status` goes by the health of the frontends alone.
+    /// The endpoints of the coordinators, such as `http://127.0.0.1:7741`, at most 64, for `/status` and the
+    /// sizes of indexes. Without one, `/status` reports the health of the frontends alone.
     #[schemars(length(max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
     pub coordinator: Vec<String>,
-    /// A file with an API key. Requests without a credential act for its principal: for clients that can send
-    /// none. The gateway then listens on a loopback address, or asks for certificates of clients, so that
-    /// nobody else gets these rights.
+    /// A file with an API key, for clients that cannot send a credential: requests without one act for the
+    /// key's principal. The gateway must then listen on a loopback address or require client certificates, so
+    /// that nobody else gets these rights.
     #[schemars(extend("x-value" = "FILE"))]
     pub api_key_file: Option<PathBuf>,
     /// Names by which clients without a credential may address the gateway, at most 256, such as
-    /// `vigie-gateway` or `match.example:7780`; `localhost` and IP addresses always may. Another name is
-    /// refused: a web page could lead a browser here by it.
+    /// `vigie-gateway` or `match.example:7780`; `localhost` and IP addresses are always allowed. Any other
+    /// name is refused, because a web page could use it to direct a browser here.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
-    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers, and
-    /// for the way back from an identity provider. Its host counts as one of `hosts`. Without it links have
+    /// The URL by which clients reach the gateway, such as `https://match.example`, for links in answers and
+    /// for the redirect from an identity provider. Its host counts as one of `hosts`. Without it, links use
     /// the `Host` of the request.
     #[schemars(extend("x-value" = "URL"))]
     pub public_url: Option<String>,
-    /// A folder for credentials of hash-sharing programmes that are set over HMA's API: the one that the
+    /// The folder for credentials of hash-sharing programmes that are set over HMA's API: the folder that the
     /// exchange process reads. Without it, such requests are answered with 501.
     #[schemars(extend("x-value" = "DIR"))]
     pub credentials_folder: Option<PathBuf>,
-    /// Whether feeds in the formats of programmes also have what a bank knows from programmes alone. Without
-    /// it they have the bank's own items, those with a submission that names no programme: so deployments
-    /// that follow each other send nothing back.
+    /// Whether feeds in the formats of programmes also have items that a bank knows from programmes alone.
+    /// Otherwise they have only the bank's own items, those with a submission that names no programme, so
+    /// that deployments that follow each other send nothing back.
     pub feeds_pass_on: bool,
     /// The largest body of a request, in bytes: a picture or a video.
     #[schemars(range(min = 65_536))]
     pub body_bytes_max: usize,
-    /// Bytes of all bodies that have arrived and are read or worked on; one client gets half of them, so no
-    /// body may be larger than that either. A request beyond it is refused with 503 and `Retry-After`.
+    /// The most bytes of all request bodies that are being read or processed. One client gets at most half of
+    /// them, so no body may be larger than that. A request beyond the limit is refused with 503 and
+    /// `Retry-After`.
     #[schemars(range(min = 262_144))]
     pub bodies_bytes_max: usize,
-    /// The rate at which a body has to arrive, in bytes a second, after 5 seconds. A slower one is refused
-    /// with 408.
+    /// The lowest rate at which a body may arrive, in bytes a second, measured after 5 seconds. A slower one
+    /// is refused with 408.
     #[schemars(range(min = 1))]
     pub body_bytes_per_second_min: u32,
-    /// Requests that are worked on at once; one more is refused with 503 and `Retry-After`. One client gets
-    /// three quarters of them.
+    /// The most requests in progress at once; one more is refused with 503 and `Retry-After`. One client gets
+    /// at most three quarters of them.
     #[schemars(range(min = 4))]
     pub requests_in_flight_max: usize,
-    /// The time that a request gets, in milliseconds, from the end of its body to its answer.
+    /// The deadline of a request, in milliseconds from the end of its body to its answer.
     #[schemars(range(min = 100, max = 600_000))]
     pub deadline_ms: u64,
-    /// How old the last good look at the cluster may be, in milliseconds, before `/status` answers 503.
+    /// The largest age of the last successful check of the cluster, in milliseconds, before `/status` answers
+    /// 503.
     #[schemars(range(min = 1_000, max = 600_000))]
     pub status_age_ms_max: u64,
     /// Fetching of pictures by their URLs.
     pub fetch: FetchConfig,
     /// The console: pages in a browser, at `/console/`.
     pub console: ConsoleConfig,
-    /// Limits of connections and the times of a shutdown. Its limits of calls and bytes are of no meaning
-    /// here.
+    /// Limits of connections and the times of a shutdown. Its limits of calls and bytes have no effect here.
     pub serving: ServingConfig,
-    /// The directory of members. Its banks are also those that the gateway calls; at least one.
+    /// The directory of members. The gateway also calls its banks, of which there must be at least one.
     pub directory: DirectoryConfig,
     /// Credentials of members.
     pub access: AccessConfig,

@@ -9,7 +9,7 @@ use vigie_consortium::CardVersion;
 
 use super::distributions::Distributions;
 
-/// One version of a model's card, or a configured model without a card.
+/// A version of a model's card, or a configured model without a card.
 #[derive(Debug)]
 pub(crate) struct Model {
     /// The card and the counts of its scores; `None` without a card.

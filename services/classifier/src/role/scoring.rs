@@ -79,7 +79,7 @@ impl Scoring {
         let content = content.ok_or_else(|| Failure::content("the item has no content"))?;
         // Each item holds a tensor until it is answered.
         let _item = self.items.try_acquire().map_err(|_| {
-            Failure::new(Kind::Busy, "the classifier has as many items as it may have at once")
+            Failure::new(Kind::Busy, "the classifier has items_max items already; try again later")
         })?;
         let tensor = tensor(carded, content).await?;
         let begun = Instant::now();

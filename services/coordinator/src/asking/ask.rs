@@ -51,7 +51,7 @@ struct Attempts<'a> {
     asked: Vec<(&'a Replica, Instant, bool)>,
 }
 
-/// One call: its number, and its result.
+/// A call to a replica, which returns its number and its result.
 type Attempt<'a> = Pin<Box<dyn Future<Output = (usize, Result<ShardAnswer, CallError>)> + Send + 'a>>;
 
 impl<'a> Attempts<'a> {

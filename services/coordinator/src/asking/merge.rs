@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_shard_lowers_coverage_and_is_told() {
+    fn a_lost_shard_lowers_coverage_and_is_reported() {
         let outcomes = || vec![answered(0, 2, 9, vec![one_match(3, 1)]), refused(1, Code::Unavailable)];
         let SearchError::CoverageTooLow(partial) = merge_all(outcomes(), 1.0).unwrap_err() else {
             panic!("an incomplete answer must fail");

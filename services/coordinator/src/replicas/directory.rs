@@ -162,7 +162,7 @@ impl Directory {
         let wanted: BTreeSet<Arc<str>> = self.resolved.values().flatten().chain(given).cloned().collect();
         let gone: Vec<_> = self.watched.keys().filter(|one| !wanted.contains(*one)).cloned().collect();
         for endpoint in gone {
-            tracing::info!(%endpoint, "no name stands for this matcher any more");
+            tracing::info!(%endpoint, "no name resolves to this matcher any more");
             self.watched.remove(&endpoint);
             self.table.remove(&endpoint);
         }
@@ -170,7 +170,7 @@ impl Directory {
             if !self.watched.contains_key(&endpoint)
                 && let Err(error) = self.add(endpoint.clone())
             {
-                tracing::error!(%endpoint, %error, "a name stands for what is no endpoint");
+                tracing::error!(%endpoint, %error, "a name resolves to an address that is not an endpoint");
             }
         }
     }
@@ -246,7 +246,7 @@ async fn watch(replica: Arc<Replica>, patience: Duration, news: mpsc::Sender<New
     loop {
         let ended = hear(&replica, patience, &news, &mut backoff).await;
         let reason = match ended {
-            Ok(()) => "it has stopped".to_owned(),
+            Ok(()) => "it has ended its stream of descriptions".to_owned(),
             Err(error) => {
                 if error.code() == Code::DeadlineExceeded {
                     replica.reconnect();

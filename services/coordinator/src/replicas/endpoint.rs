@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_and_names_are_told_apart() {
+    fn endpoints_and_names_are_distinguished() {
         let read = |text: &str| text.parse::<MatcherEndpoint>();
         assert_eq!(
             read("http://10.0.0.1:7750").unwrap(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// One call, in the budget's unit.
+/// The cost of a call, in the budget's unit.
 const CALL: u64 = 1_000_000;
 /// The most extra calls that a quiet shard may make at once: the searches that are running when a replica
 /// dies.

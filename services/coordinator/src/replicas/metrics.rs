@@ -17,7 +17,7 @@ pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) 
         register_gauge(registry, name, help, move || figure(read(&view.load())));
     };
     gauge(registry, "vigie_coordinator_shards", "Shards of the set in use", |view| view.shards.len());
-    gauge(registry, "vigie_coordinator_shards_ready", "Shards of which a replica is ready", |view| {
+    gauge(registry, "vigie_coordinator_shards_ready", "Shards with a ready replica", |view| {
         view.shards.iter().filter(|shard| !shard.ready.is_empty()).count()
     });
     gauge(
@@ -29,15 +29,15 @@ pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) 
     gauge(
         registry,
         "vigie_coordinator_queued_searches_longest",
-        "Searches that wait for a call to the matcher for which most do",
+        "Searches that wait for a call to the matcher with the most of them",
         |view| traffic(view).map(|traffic| traffic.queued).max().unwrap_or(0),
     );
-    gauge(registry, "vigie_coordinator_calls", "Calls that are out to matchers", |view| {
+    gauge(registry, "vigie_coordinator_calls", "Calls to matchers in progress", |view| {
         traffic(view).map(|traffic| traffic.calls).sum()
     });
     let view = Arc::clone(view);
     let name = "vigie_coordinator_replicas";
-    register_gauges(registry, name, "Matchers, by what is known of them", "state", move || {
+    register_gauges(registry, name, "Matchers, by state", "state", move || {
         let topology = view.load().table.topology(|_| None);
         let count = |state| topology.replicas.iter().filter(|replica| replica.state == state).count();
         STATES.map(|state| (state.name(), figure(count(state)))).into()

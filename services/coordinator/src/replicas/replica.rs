@@ -1,4 +1,4 @@
-//! One matcher as the coordinator uses it: its client and its load.
+//! A matcher as the coordinator uses it: its client and its load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -174,7 +174,8 @@ impl Carry for MatcherCalls {
         let answer = match outcome {
             Ok(answer) if answer.results.len() == asked => answer,
             Ok(_) => {
-                let error = self.refused(Code::Internal, "it answered other queries than were asked");
+                let error =
+                    self.refused(Code::Internal, "it answered another number of queries than it was asked");
                 return vec![Err(error); query_counts.len()];
             }
             Err(error) => return vec![Err(error); query_counts.len()],

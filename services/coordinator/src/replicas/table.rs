@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_that_nobody_serves_is_told() {
+    fn a_shard_that_nobody_serves_is_reported() {
         let mut table = table(&["a"]);
         table.observe("a", says(0, 2, None));
         assert_eq!(table.why_none(ShardId(1)), "no matcher serves it");

@@ -10,13 +10,13 @@ use vigie_clients::ClassifierClient;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClassifiersConfig {
-    /// Where classifiers listen, such as `http://127.0.0.1:7746`, at most 64, of which any one answers for
-    /// all models. None: every model that is asked for is answered as unavailable.
+    /// The endpoints of classifiers, such as `http://127.0.0.1:7746`, at most 64, each of which answers for
+    /// all models. Without any, every model that is asked for is answered as unavailable.
     #[schemars(length(max = ENDPOINTS_MAX), extend("x-value" = "URL"))]
     pub endpoints: Vec<String>,
-    /// How long an answer to a match waits for classifiers after its images are decoded, in milliseconds, 1
-    /// to 30,000. What they have not said by then is answered as unavailable; the rest of the answer is the
-    /// same. It never waits beyond most of the time that the call has.
+    /// The longest time that an answer to a match waits for classifiers after its images are decoded, in
+    /// milliseconds, 1 to 30,000. Models without an outcome by then are answered as unavailable; the rest of
+    /// the answer is the same. The wait ends after 85 % of the call's remaining time at the latest.
     #[schemars(range(min = 1, max = WAIT_MS_MAX))]
     pub wait_ms: u32,
 }

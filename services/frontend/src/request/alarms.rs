@@ -71,7 +71,7 @@ impl CountedAlarms {
         }
         registry.register(
             "vigie_frontend_extraction_alarms",
-            "Members and items of which queries look like an extraction of the list, each once a day, by the sign",
+            "Pairs of members and items whose queries look like an extraction of the list, each once a day, by the sign",
             alarms.counts.clone(),
         );
         alarms

@@ -1,4 +1,4 @@
-//! One request from its content to the answer in its wire form, whether it arrived as a call or on a stream.
+//! Answers a request, from its content to the wire form, whether it arrived as a call or on a stream.
 
 use tokio::time::Instant;
 use tonic::Status;
@@ -107,7 +107,8 @@ async fn shown(
     }
 }
 
-/// What was asked, and whether the answer is complete: a failed call has neither verdict nor record.
+/// The options of a request, and whether its answer is complete: a failed call has neither verdict nor
+/// record.
 struct Asked {
     /// `None` if the answer is not changed before it is sent.
     options: Option<SearchOptions>,

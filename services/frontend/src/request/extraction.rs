@@ -10,7 +10,7 @@ mod deployment;
 mod scripts;
 
 use deployment::{Deployment, MEMBER, OWNER, SEES_HASHES};
-use scripts::{Extraction, Tells, exchange, extract, extract_by_groups, picture_hash};
+use scripts::{Extraction, Reads, exchange, extract, extract_by_groups, picture_hash};
 use tonic::Code;
 use vigie_consortium::Quota;
 use vigie_consortium::quotas::Sign;
@@ -76,14 +76,14 @@ fn sum_up(of: &str, trials: &[(Extraction, u32)]) -> (usize, u32, u32) {
 
 #[test]
 fn without_a_budget_the_scripts_find_the_hash() {
-    for (tells, at_most) in [(Tells::Distance, 300), (Tells::Bucket, 400), (Tells::Match, 400)] {
+    for (reads, at_most) in [(Reads::Distance, 300), (Reads::Bucket, 400), (Reads::Match, 400)] {
         let script = |deployment: &Deployment, copy, random: &mut SmallRng| {
-            extract(deployment, copy, tells, random, false)
+            extract(deployment, copy, reads, random, false)
         };
         let done = trials(BEGINS_AT, NO_BUDGET, script);
-        let (found, mean, _) = sum_up(&format!("{tells:?}, no budget"), &done);
-        assert_eq!(found, done.len(), "{tells:?}");
-        assert!(mean > 100 && mean < at_most, "{tells:?}: {mean}");
+        let (found, mean, _) = sum_up(&format!("{reads:?}, no budget"), &done);
+        assert_eq!(found, done.len(), "{reads:?}");
+        assert!(mean > 100 && mean < at_most, "{reads:?}: {mean}");
     }
     for begins_at in [BEGINS_AT, 10] {
         let done = trials(begins_at, NO_BUDGET, extract_by_groups);
@@ -94,19 +94,19 @@ fn without_a_budget_the_scripts_find_the_hash() {
 
 #[test]
 fn within_the_default_budget_no_script_finds_the_hash() {
-    for tells in [Tells::Distance, Tells::Bucket, Tells::Match] {
+    for reads in [Reads::Distance, Reads::Bucket, Reads::Match] {
         // A script that takes repetitions for answers, and one that stops at the first repetition.
         for stops in [false, true] {
             let script = |deployment: &Deployment, copy, random: &mut SmallRng| {
-                extract(deployment, copy, tells, random, stops)
+                extract(deployment, copy, reads, random, stops)
             };
             let done = trials(BEGINS_AT, 0, script);
-            let (found, _, least) = sum_up(&format!("{tells:?}, stops {stops}"), &done);
-            assert_eq!(found, 0, "{tells:?}");
+            let (found, _, least) = sum_up(&format!("{reads:?}, stops {stops}"), &done);
+            assert_eq!(found, 0, "{reads:?}");
             // 32 of the queries that finding 20 bits takes, apart from luck.
-            assert!(least >= BEGINS_AT / 2, "{tells:?}: {least}");
+            assert!(least >= BEGINS_AT / 2, "{reads:?}: {least}");
             let most = done.iter().map(|(one, _)| one.answered).max();
-            assert!(!stops || most <= Some(32), "{tells:?}: {most:?}");
+            assert!(!stops || most <= Some(32), "{reads:?}: {most:?}");
         }
     }
     for begins_at in [BEGINS_AT, 10] {
@@ -118,13 +118,13 @@ fn within_the_default_budget_no_script_finds_the_hash() {
 
 #[test]
 fn extraction_raises_the_alarm_of_positions() {
-    for tells in [Tells::Distance, Tells::Bucket, Tells::Match] {
+    for reads in [Reads::Distance, Reads::Bucket, Reads::Match] {
         for seed in 0..TRIALS {
             for stops in [false, true] {
                 let (deployment, _, copy, mut random) = trial(seed, 0);
-                extract(&deployment, copy, tells, &mut random, stops);
+                extract(&deployment, copy, reads, &mut random, stops);
                 let both = BTreeMap::from([("NearBudget", 1), ("Positions", 1)]);
-                assert_eq!(deployment.alarms(), both, "{tells:?}, stops {stops}");
+                assert_eq!(deployment.alarms(), both, "{reads:?}, stops {stops}");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! What members have spent of their quotas in this process, and the matches there. Each frontend counts
-//! separately.
+//! Counts the parts of their quotas that members have spent in this process, and the matches there. Each
+//! frontend counts separately.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -34,7 +34,7 @@ impl Reports {
         let reports = Self::default();
         registry.register(
             "vigie_frontend_decisions_not_recorded",
-            "Decisions of which a charter asks for a record that the bank took none of, because too many waited",
+            "Decisions without the record that a charter asks for, because too many records waited for the bank",
             reports.records.lost(),
         );
         reports

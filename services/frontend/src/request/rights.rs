@@ -28,7 +28,7 @@ use crate::request::rooms::Rooms;
 use crate::request::vectors::thresholds;
 use crate::searcher::Urgency;
 
-/// One request by one caller, as of one state of the directory.
+/// The rights of a caller for one request, as of one state of the directory.
 #[derive(Debug)]
 pub(crate) struct Rights {
     /// `None` if there are no members.

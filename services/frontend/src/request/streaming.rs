@@ -103,7 +103,7 @@ impl Streamed {
                 biased;
                 // Reading stops, and the requests that were read are answered.
                 () = streamed.shutdown.cancelled() => {
-                    let text = "shutting down: ask again elsewhere for what has not been answered";
+                    let text = "this frontend is shutting down: send the unanswered requests to another one";
                     end = Some(End::With(Status::unavailable(text)));
                     break;
                 }
@@ -349,7 +349,7 @@ impl Group {
         let Self { streamed, asked, refused, deadline, mut rooms, work } = self;
         refused.send(outgoing).await;
         rooms.has_waited = false;
-        let tells_of_the_load = !asked.iter().any(|(_, (call, _))| waits_for_a_sequence(call));
+        let indicates_load = !asked.iter().any(|(_, (call, _))| waits_for_a_sequence(call));
         let count = asked.len();
         // The directory may have changed between two requests.
         let is_alike = asked.windows(2).all(|two| two[0].1.0.options == two[1].1.0.options);
@@ -363,7 +363,7 @@ impl Group {
                 let failed = outcomes.iter().find_map(|outcome| outcome.as_ref().err());
                 let outcome = failed.map_or(Ok(()), |status| Err(status.clone()));
                 span.ended_with(outcome.as_ref().map_or_else(Status::code, |()| Code::Ok));
-                if tells_of_the_load && !rooms.has_waited {
+                if indicates_load && !rooms.has_waited {
                     work.end(&outcome);
                 }
                 let outcomes = places.into_iter().zip(outcomes).collect();
@@ -383,7 +383,7 @@ impl Group {
             span.ended_with(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
             // Requests of a group wait for one another, so their time does not indicate the load.
             if count == 1
-                && tells_of_the_load
+                && indicates_load
                 && !rooms.has_waited
                 && let Some(work) = work.take()
             {

@@ -53,7 +53,7 @@ pub(crate) async fn start<P: Part>(parts: &mut Streaming<P>) -> Result<P::Start,
     match parts.message().await?.and_then(P::into_part) {
         Some(Either::Start(start)) => Ok(start),
         Some(Either::Content(_)) | None => {
-            Err(Invalid::new("start", "is missing: the first message has it, and no content").into())
+            Err(Invalid::new("start", "is missing: the first message must have it, and no content").into())
         }
     }
 }
@@ -81,7 +81,8 @@ pub(crate) async fn file<P: Part>(parts: &mut Streaming<P>, bytes_max: usize) ->
 /// Checks that a file is not too large.
 pub(crate) fn check_bytes(bytes: u64, bytes_max: usize) -> Result<(), Status> {
     if bytes > bytes_max as u64 {
-        let reason = format!("has more than {bytes_max} bytes, which is the most that a video may have here");
+        let reason =
+            format!("has more than {bytes_max} bytes, the most that a video may have (video_bytes_max)");
         return Err(Invalid::new("content", reason).into());
     }
     Ok(())

@@ -23,12 +23,12 @@ const KEY_BYTES_MAX: usize = 4_096;
 pub struct ConsoleConfig {
     /// Whether there is a console, at `/console/`.
     pub enabled: bool,
-    /// A file with at least 32 random bytes, by which sessions are sealed. Gateways behind one address need
-    /// the same one. Without it each gateway makes a key when it starts, so that people sign in again after a
+    /// A file with at least 32 random bytes, the key that seals sessions. Gateways behind one address need
+    /// the same key. Without it, each gateway makes a key when it starts, and people sign in again after a
     /// restart.
     #[schemars(extend("x-value" = "FILE"))]
     pub session_key_file: Option<PathBuf>,
-    /// How long a session lasts at most, in minutes.
+    /// The longest lifetime of a session, in minutes.
     #[schemars(range(min = 1, max = 10_080))]
     pub session_minutes: u32,
     /// Signing in at an identity provider, by OpenID Connect.

@@ -15,21 +15,21 @@ const HOSTS_MAX: usize = 256;
 pub struct FetchConfig {
     /// Whether pictures are fetched at all.
     pub enabled: bool,
-    /// Hosts that may be fetched from, at most 256: a name stands for itself and all names below it. None
-    /// stands for every host of the public network.
+    /// Hosts that pictures may be fetched from, at most 256: a name includes all names below it. An empty
+    /// list allows every host of the public network.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub hosts: Vec<String>,
-    /// Hosts that may have addresses of this machine or of a local network, at most 256; names as for
-    /// `hosts`, or addresses. Any other host with such an address is refused.
+    /// Hosts that may have addresses of this machine or of a local network, at most 256: names as for
+    /// `hosts`, or IP addresses. Any other host with such an address is refused.
     #[schemars(length(max = HOSTS_MAX), extend("x-value" = "HOST"))]
     pub private_hosts: Vec<String>,
     /// The largest file, in bytes.
     #[schemars(range(min = 1_024))]
     pub bytes_max: usize,
-    /// The time that a fetch may take with all its redirects, in milliseconds.
+    /// The longest time of a fetch with all its redirects, in milliseconds.
     #[schemars(range(min = 100, max = 600_000))]
     pub ms_max: u64,
-    /// Fetches at once; one more waits within its time.
+    /// The most fetches at once; one more waits, within its own time.
     #[schemars(range(min = 1, max = 4_096))]
     pub fetches_max: usize,
 }

@@ -75,7 +75,7 @@ pub(crate) struct Asked {
 fn second(name: &str, text: Option<&str>) -> Result<Option<UnixMillis>, Refusal> {
     let parsed = text.map(|text| {
         utc::from_text(text)
-            .ok_or_else(|| Refusal::bad(format!("{name} is no time such as 2026-01-31T18:00:00Z")))
+            .ok_or_else(|| Refusal::bad(format!("{name} is not a time such as 2026-01-31T18:00:00Z")))
     });
     Ok(parsed.transpose()?.map(|at| UnixMillis(at.0 / 1_000 * 1_000)))
 }

@@ -82,7 +82,7 @@ impl FromStr for PagePosition {
         let parsed = text.split_once('-').and_then(|(after, begun)| {
             Some(Self { after: Sequence(after.parse().ok()?), begun: Sequence(begun.parse().ok()?) })
         });
-        parsed.ok_or_else(|| Refusal::bad("the place of the page is none of ours"))
+        parsed.ok_or_else(|| Refusal::bad("the position of the page is not one that this feed returned"))
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
         BankEntry { item, sequence, changed_at, added_at, state, whose: Whose::Own }
     }
 
-    fn told(follower: &Follower, added_at: u64, state: EntryState) -> Result<Option<bool>, Refusal> {
+    fn withdrawn(follower: &Follower, added_at: u64, state: EntryState) -> Result<Option<bool>, Refusal> {
         let record = record(entry(added_at, state), follower, Sequence(9))?;
         Ok(record.map(|(_, record)| record.withdrawn))
     }
@@ -210,14 +210,14 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_is_told_of_the_removal_of_what_it_may_have_alone() {
+    fn a_follower_receives_only_removals_of_items_that_it_may_have() {
         let since =
             |at| Follower { gets_all: false, by: By::Value, since: Some(UnixMillis(at)), begun: None };
         let known = || gone(Some(vec![Hash::md5([7; 16])]));
-        assert_eq!(told(&since(50), 50, known()), Ok(Some(true)));
-        assert_eq!(told(&since(50), 51, known()), Ok(None));
+        assert_eq!(withdrawn(&since(50), 50, known()), Ok(Some(true)));
+        assert_eq!(withdrawn(&since(50), 51, known()), Ok(None));
         let anew = Follower { gets_all: false, by: By::Value, since: None, begun: None };
-        assert_eq!(told(&anew, 50, known()), Ok(None));
+        assert_eq!(withdrawn(&anew, 50, known()), Ok(None));
         // Removed during the round, after the follower may have received it.
         let later = record(entry(50, known()), &anew, Sequence(8)).unwrap();
         assert!(later.is_some_and(|(_, record)| record.withdrawn));
@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn a_follower_that_may_keep_a_purged_hash_for_ever_begins_anew() {
         let follower = |by| Follower { gets_all: false, by, since: Some(UnixMillis(50)), begun: None };
-        assert!(told(&follower(By::Value), 50, gone(None)).is_err());
-        assert_eq!(told(&follower(By::Value), 51, gone(None)), Ok(None));
-        assert_eq!(told(&follower(By::Id), 50, gone(None)), Ok(Some(true)));
+        assert!(withdrawn(&follower(By::Value), 50, gone(None)).is_err());
+        assert_eq!(withdrawn(&follower(By::Value), 51, gone(None)), Ok(None));
+        assert_eq!(withdrawn(&follower(By::Id), 50, gone(None)), Ok(Some(true)));
     }
 
     #[test]

@@ -74,9 +74,9 @@ pub(crate) async fn all(
 ) -> Result<Response, Refusal> {
     let bank = bank(&caller, &name).await?;
     let after = parameter(&uri, "after");
-    let known = after
-        .as_deref()
-        .map(|after| checkpoint(after).ok_or_else(|| Refusal::bad("after is no checkpoint of ours")));
+    let known = after.as_deref().map(|after| {
+        checkpoint(after).ok_or_else(|| Refusal::bad("after is not a checkpoint that this feed returned"))
+    });
     let known = known.transpose()?;
     // The position of a page takes precedence over the checkpoint, which the client sends with every page.
     let place = parameter(&uri, "page").map(|page| page.parse::<PagePosition>()).transpose()?;

@@ -167,7 +167,7 @@ pub(crate) async fn change(
     let asked = json::object(&shared, request).await?;
     let given = |key: &str| asked.get(key).filter(|value| !value.is_null());
     let new = given("name")
-        .map(|name| name.as_str().ok_or_else(|| Refusal::body("name", "is no text")))
+        .map(|name| name.as_str().ok_or_else(|| Refusal::body("name", "is not a string")))
         .transpose()?;
     let new = new.map(new_name).transpose()?;
     let is_on = given("enabled").map(enabled).transpose()?;

@@ -26,7 +26,7 @@ pub(crate) async fn compare(
     request: Request<Body>,
 ) -> Result<Json<Map<String, Value>>, Refusal> {
     let Value::Object(pairs) = json::value(&shared, request).await? else {
-        return Err(Refusal::bad("the body is no object"));
+        return Err(Refusal::bad("the body is not a JSON object"));
     };
     if pairs.len() > TYPES_MAX {
         return Err(Refusal::bad(format!("at most {TYPES_MAX} types are compared at once")));

@@ -96,7 +96,7 @@ pub(crate) async fn add(
             (media, Value::Object(said))
         }
     };
-    let said = said.as_object().ok_or_else(|| Refusal::bad("the body is no object"))?;
+    let said = said.as_object().ok_or_else(|| Refusal::bad("the body is not a JSON object"))?;
     let details = details(said)?;
     let computed = input::hashes(&caller, &media, by.types.as_deref(), Sampled::Densely).await?;
     let hashes = computed.into_iter().map(|one| {
@@ -116,7 +116,7 @@ pub(crate) async fn add_signals(
 ) -> Result<Json<Value>, Refusal> {
     let bank = banks::of_path(&caller, &name).await?;
     let Value::Object(mut said) = json::value(&shared, request).await? else {
-        return Err(Refusal::bad("the body is no object of signals"));
+        return Err(Refusal::bad("the body is not a JSON object of signals"));
     };
     let note = said.remove("note");
     let hashes = said.iter().map(|(name, value)| {
@@ -264,7 +264,7 @@ pub(crate) async fn change(
     request: Request<Body>,
 ) -> Result<Json<Value>, Refusal> {
     let asked = json::value(&shared, request).await?;
-    let asked = asked.as_object().ok_or_else(|| Refusal::bad("the body is no object"))?;
+    let asked = asked.as_object().ok_or_else(|| Refusal::bad("the body is not a JSON object"))?;
     let now = vigie_access::WallClock::system().now();
     let disabling = asked.get("disable_until_ts").map(|value| disabling(value, now)).transpose()?;
     let note = asked.get("note").map(note).transpose()?;

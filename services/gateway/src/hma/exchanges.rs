@@ -72,7 +72,7 @@ pub(crate) async fn set_credentials(
 ) -> Result<Json<Value>, Refusal> {
     let api = api_named(&name)?;
     let asked = json::value(&shared, request).await?;
-    let asked = asked.as_object().ok_or_else(|| Refusal::bad("the body is no object"))?;
+    let asked = asked.as_object().ok_or_else(|| Refusal::bad("the body is not a JSON object"))?;
     check_right(&caller).await?;
     if let Some(given) = asked.get("credential_json").filter(|given| !given.is_null()) {
         let (folder, given) = (shared.credentials.clone(), given.clone());
@@ -117,7 +117,7 @@ pub(crate) async fn create(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let asked = json::value(&shared, request).await?;
-    let asked = asked.as_object().ok_or_else(|| Refusal::bad("the body is no object"))?;
+    let asked = asked.as_object().ok_or_else(|| Refusal::bad("the body is not a JSON object"))?;
     let text = |key: &str| {
         asked.get(key).and_then(Value::as_str).ok_or_else(|| Refusal::bad(format!("{key} is required")))
     };
@@ -126,7 +126,7 @@ pub(crate) async fn create(
     let none = Map::new();
     let given = match asked.get("api_json") {
         None | Some(Value::Null) => &none,
-        Some(given) => given.as_object().ok_or_else(|| Refusal::bad("api_json is no object"))?,
+        Some(given) => given.as_object().ok_or_else(|| Refusal::bad("api_json is not a JSON object"))?,
     };
     let settings = api.settings(given)?;
     let internal = || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the exchange cannot be described");
@@ -154,7 +154,7 @@ pub(crate) async fn create(
             let deleted =
                 caller.banks().delete_bank(&bank.name, IdempotencyKey::random(), caller.deadline()).await;
             if let Err(failed) = deleted {
-                tracing::warn!(%failed, "the bank of an exchange that could not be created is left");
+                tracing::warn!(%failed, "an exchange could not be created, and its bank could not be deleted");
             }
             return Err(if error.code() == Code::AlreadyExists { taken() } else { error.into() });
         }

@@ -72,7 +72,7 @@ impl ByUrl {
         let fetched = shared.fetcher.fetch(url).await?;
         let found = || fetched.content_type.as_deref().and_then(ContentType::of_media_type);
         let content_type = named.or_else(found).ok_or_else(|| {
-            Refusal::bad("the host of the url says neither image nor video; name it by content_type")
+            Refusal::bad("the host of the url sent neither an image nor a video type; set content_type")
         })?;
         Ok(Media { content_type, bytes: fetched.bytes, _held: Held::Fetch { _place: fetched.place } })
     }
@@ -106,9 +106,9 @@ pub(crate) async fn form_of(head: &Parts, body: ReadBody) -> Result<(Form, Media
 /// The sampling of a video's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sampled {
-    /// One frame a second, for lookups.
+    /// Takes one frame a second, for lookups.
     Sparsely,
-    /// Every frame that differs from the one before, for banking.
+    /// Takes every frame that differs from the one before, for banking.
     Densely,
 }
 

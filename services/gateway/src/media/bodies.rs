@@ -148,7 +148,7 @@ impl Drop for Share {
 }
 
 pub(crate) fn too_large(max: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {max} bytes are taken"))
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body may have at most {max} bytes"))
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn files_and_fields_are_told_apart() {
+    async fn files_and_fields_are_distinguished() {
         let form = parse(
             "--X\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\n\nabc\n--X\n\
              Content-Disposition: form-data; name=\"note\"\n\nhello\n--X--\n",

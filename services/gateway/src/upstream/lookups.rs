@@ -24,7 +24,7 @@ pub(super) fn lane(frontends: MatchClient) -> Lookups {
     Lane::new(Frontends(frontends), limits)
 }
 
-/// One lookup of hashes.
+/// A lookup of hashes.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookup {
     /// The credential of the caller.

@@ -13,7 +13,7 @@ use crate::v1::classifiers::cards::ClassifierObject;
 use crate::v1::request::{Call, In, page_size};
 use crate::v1::values::value;
 
-/// Which entries are listed.
+/// The options of a list of entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -23,11 +23,11 @@ pub(crate) struct AuditOptions {
     /// Entries of the page, 1 to 1000; 100 where it is not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// Entries of this member alone.
+    /// Only the entries of this member.
     member: Option<String>,
 }
 
-/// Which tree an entry is proven to be in.
+/// The tree in which an entry is proven to be.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -36,7 +36,7 @@ pub(crate) struct InclusionOptions {
     tree_size: Option<u64>,
 }
 
-/// Which trees are proven to go on from each other.
+/// The two trees of a proof of consistency.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -50,7 +50,7 @@ pub(crate) struct ConsistencyOptions {
 /// A page of entries.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditPageObject {
-    /// By index. There may be none although there are more: see `next_from`.
+    /// Ordered by index. A page may be empty although more follow: see `next_from`.
     entries: Vec<EntryObject>,
     /// The index at which the next page begins; `null` on the last page.
     next_from: Option<u64>,
@@ -65,9 +65,10 @@ struct EntryObject {
     index: u64,
     /// Milliseconds since 1970.
     at_unix_ms: u64,
-    /// `null` for a call that no member made.
+    /// The member that called; `null` for a call that no member made.
     member_id: Option<u32>,
-    /// `null` for what the deployment does by itself, and where the caller is not known.
+    /// The principal that called; `null` for what the deployment does itself, and where the caller is not
+    /// known.
     principal_id: Option<u64>,
     /// The path of a method, or the name of an event.
     action: String,
@@ -75,7 +76,7 @@ struct EntryObject {
     code: &'static str,
     /// The banks that it is about.
     bank_ids: Vec<u32>,
-    /// `null` for none.
+    /// The first of the items; `null` for none.
     first_item_id: Option<u64>,
     /// The number of items.
     items: u64,
@@ -147,7 +148,7 @@ impl From<&AuditLeaf> for EntryObject {
 
 fn size(field: &str, entries: u64) -> Result<Size, Problem> {
     let size = Size::new(entries).filter(|size| size.get() > 0);
-    size.ok_or_else(|| Problem::field(field, "is no size of a tree with entries"))
+    size.ok_or_else(|| Problem::field(field, "is not the size of a tree with entries"))
 }
 
 fn texts(path: &[NodeHash]) -> Vec<String> {
@@ -202,7 +203,7 @@ pub(super) async fn prove_inclusion(
     }))
 }
 
-/// Proves that a tree goes on from a smaller one
+/// Proves that a tree extends a smaller one
 #[utoipa::path(
     get, path = "/audit/consistency", tag = "audit", params(ConsistencyOptions),
     responses((status = 200, description = "The proof", body = ConsistencyObject))

@@ -33,7 +33,7 @@ pub(crate) struct BankObject {
     hashes: u64,
     /// The share of lookups over the HMA-compatible API in which it takes part.
     match_ratio: f64,
-    /// As of this change, or the change that made it so.
+    /// The answer is as of this change; after a write, it is the change of the write.
     sequence: u64,
 }
 
@@ -56,11 +56,11 @@ impl BankObject {
 /// A page of banks.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BankPage {
-    /// By id.
+    /// Ordered by id.
     banks: Vec<BankObject>,
     /// The id after which the next page begins; `null` on the last page.
     next_after: Option<u32>,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct NewBank {
     match_ratio: Option<f64>,
 }
 
-/// What is to change of a bank; what is not given stays.
+/// The changes to a bank; a field that is not given stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BankPatch {
@@ -149,10 +149,10 @@ pub(super) async fn show_bank(call: Call, In(bank): In<String>) -> Result<Json<B
     Ok(Json(BankObject::new(&found.value, found.sequence)))
 }
 
-/// Enables or disables a bank, gives it a ratio or another name
+/// Enables or disables a bank, or changes its ratio or its name
 ///
-/// Each of them is a write of its own, in that order. Where one fails, those before it are done, and the
-/// request can be sent again.
+/// Each change is a write of its own, in that order. If one fails, those before it are done, and the request
+/// can be sent again.
 #[utoipa::path(
     patch, path = "/banks/{bank}", tag = "banks",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), Once),

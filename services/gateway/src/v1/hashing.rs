@@ -30,7 +30,7 @@ pub(crate) struct HashedObject {
     ways: Vec<WayObject>,
     /// Every frame that was hashed, where there are several.
     frames: Vec<FrameObject>,
-    /// At least so many frames were not hashed.
+    /// The least number of frames that were not hashed.
     frames_left_out: u32,
     /// Digests of the file's bytes in hexadecimal digits, by the name of their type: `md5`, `sha256` ...
     #[serde(flatten)]
@@ -48,7 +48,7 @@ struct WayObject {
     quality: u8,
 }
 
-/// One frame of a file of several.
+/// A frame of a file that has several.
 #[derive(Debug, Serialize, ToSchema)]
 struct FrameObject {
     /// Its number, from 0.
@@ -118,7 +118,7 @@ pub(super) async fn hash_image(call: Call, image: Image) -> Result<Json<HashedOb
     Ok(Json((&hashed).into()))
 }
 
-/// How a video is fingerprinted.
+/// The options of hashing a video.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -132,7 +132,7 @@ pub(crate) struct VideoHashing {
 /// The fingerprints of a video.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HashedVideoObject {
-    /// What was decoded.
+    /// The part of the video that was decoded and hashed.
     #[serde(flatten)]
     video: VideoObject,
     /// The frames as they are.
@@ -148,7 +148,7 @@ pub(crate) struct HashedVideoObject {
     digests: BTreeMap<String, String>,
 }
 
-/// One frame of a video.
+/// A frame of a video.
 #[derive(Debug, Serialize, ToSchema)]
 struct VideoFrameObject {
     /// When it is shown, in seconds from the beginning.

@@ -27,11 +27,11 @@ use crate::v1::values::{HashObject, bank_of, hashes, item};
 /// A page of items of a bank.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ItemPage {
-    /// By id. Their `contributor` is empty in lists.
+    /// Ordered by id. Their `contributor` is empty in lists.
     items: Vec<ItemObject>,
     /// The id after which the next page begins; `null` on the last page.
     next_after: Option<u64>,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct ItemPage {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewItems {
-    /// 1 to 1000: all of them are added, or none.
+    /// The items, 1 to 1000: either all of them are added, or none.
     #[serde(deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(min_items = 1, max_items = 1000)]
     items: Vec<NewItem>,
@@ -50,13 +50,13 @@ pub(crate) struct NewItems {
 pub(crate) struct AddedItems {
     /// Their ids, in the order of the request.
     item_ids: Vec<u64>,
-    /// How many of them were there already, from the same origin.
+    /// The number of items that were already in the bank, from the same origin.
     known: u32,
     /// The change that added them. A lookup that asks for it as `min_sequence` finds them.
     sequence: u64,
 }
 
-/// What is to change of an item; what is not given stays.
+/// The changes to an item; a field that is not given stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemPatch {
@@ -87,18 +87,17 @@ pub(crate) struct WrittenItem {
     sequence: u64,
 }
 
-/// Which items to find: those that have one of the hashes, or whose external reference or one of whose labels
-/// is the text.
+/// The items to find: those that have one of the hashes, or the text as external reference or label.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FindAsked {
     /// The bank; all that the caller may read where it is not given.
     bank: Option<String>,
-    /// At most 4 hashes, of which only equal ones are found.
+    /// At most 4 hashes. Only items with an equal hash are found.
     #[serde(default, deserialize_with = "at_most::<_, _, 4>")]
     #[schema(max_items = 4)]
     hashes: Vec<HashObject>,
-    /// At most 512 bytes.
+    /// The text, at most 512 bytes.
     #[serde(default)]
     text: String,
     /// The id after which the page begins: the `next_after` of the page before.
@@ -108,23 +107,23 @@ pub(crate) struct FindAsked {
     limit: Option<u16>,
 }
 
-/// A part of the items that are found.
+/// A page of the items that are found.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct FoundPage {
-    /// By id. There may be none although there are more: see `next_after`.
+    /// Ordered by id. A page may be empty although more follow: see `next_after`.
     items: Vec<FoundItemObject>,
     /// The id after which the next page begins; `null` on the last page.
     next_after: Option<u64>,
     /// Items that the bank read for this page.
     read: u64,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
 /// A page of removed items.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RemovedPage {
-    /// By id.
+    /// Ordered by id.
     items: Vec<RemovedItemObject>,
     /// The id after which the next page begins; `null` on the last page.
     next_after: Option<u64>,
@@ -151,7 +150,8 @@ pub(super) async fn list_items(
 
 /// Adds items to a bank
 ///
-/// All of them or none. Items that are there from the same origin are answered, and not added again.
+/// Either all items are added or none. Items that the bank already has from the same origin are not added
+/// again; their ids are returned.
 #[utoipa::path(
     post, path = "/banks/{bank}/items", tag = "items",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), Once),
@@ -192,9 +192,9 @@ pub(super) async fn show_item(call: Call, In(id): In<String>) -> Result<Json<Ite
 
 /// Changes the details and the labels of an item
 ///
-/// The details are read, changed and written: of two requests at once that change different ones, the later
-/// may undo the earlier. Matches have the new labels as of the change. A canary stays one, and no other item
-/// becomes one.
+/// The details are read, changed and written: if two requests change different details at the same time, the
+/// later one may undo the earlier one. Matches have the new labels as of the change. A canary stays a canary,
+/// and no other item becomes one.
 #[utoipa::path(
     patch, path = "/items/{item_id}", tag = "items", params(("item_id" = u64, Path, description = "Its id"), Once),
     request_body = ItemPatch,
@@ -253,7 +253,7 @@ fn written(call: &Call, id: ItemId, made: &Written<()>) -> Json<WrittenItem> {
 
 /// Finds items by hash, external reference or label
 ///
-/// The bank reads its items, a bounded number for each page; what disabled banks hold is found too.
+/// The bank reads a bounded number of its items for each page. Items of disabled banks are found too.
 #[utoipa::path(
     post, path = "/items/find", tag = "items", request_body = FindAsked,
     responses((status = 200, description = "A page of items", body = FoundPage))

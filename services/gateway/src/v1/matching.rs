@@ -34,11 +34,11 @@ const COVERAGE: &str = "x-vigie-coverage";
 
 /// Looks up contents by their hashes
 ///
-/// One result for each query, in their order. A query that fails alone has an `error` in place of its
-/// matches.
+/// Returns one result for each query, in the order of the queries. A query that fails alone has an `error`
+/// instead of matches.
 #[utoipa::path(
     post, path = "/match", tag = "lookups", request_body = MatchAsked,
-    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+    responses((status = 200, description = "The matches, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<Response, Problem> {
     let asked = sent.asked.read(call.caller.newest().sequence())?;
@@ -49,13 +49,13 @@ pub(super) async fn match_hashes(call: Call, sent: Sent<MatchAsked>) -> Result<R
 /// Looks up an image
 ///
 /// The body is the image, or a form with it as its one file. Options are in the query. An image that cannot
-/// be decoded is looked up by its digests alone, and the result says so (`decode_failure`).
+/// be decoded is looked up by its digests alone, and the result states this (`decode_failure`).
 #[utoipa::path(
     post, path = "/match/image", tag = "lookups", params(ImageOptions),
     request_body(content(
         (FileBody = "application/octet-stream"), (FileBody = "image/*"), (FileForm = "multipart/form-data")
     )),
-    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+    responses((status = 200, description = "The matches, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Result<Response, Problem> {
     let Image(SentFile { bytes, .. }) = &image;
@@ -66,14 +66,14 @@ pub(super) async fn match_image(call: Call<ImageOptions>, image: Image) -> Resul
 /// Looks up a video
 ///
 /// The body is the video, or a form with it as its one file. Options are in the query. A video that cannot be
-/// decoded is looked up by its digests alone, and the result says so (`decode_failure`); of one that could be
-/// decoded in part it says why (`video.partial`).
+/// decoded is looked up by its digests alone, and the result states this (`decode_failure`). If only a part
+/// of it can be decoded, the result states why (`video.partial`).
 #[utoipa::path(
     post, path = "/match/video", tag = "lookups", params(ImageOptions),
     request_body(content(
         (FileBody = "application/octet-stream"), (FileBody = "video/*"), (FileForm = "multipart/form-data")
     )),
-    responses((status = 200, description = "What was found, and what was searched", body = MatchAnswerObject))
+    responses((status = 200, description = "The matches, and what was searched", body = MatchAnswerObject))
 )]
 pub(super) async fn match_video(call: Call<ImageOptions>, video: Video) -> Result<Response, Problem> {
     let Video(SentFile { bytes, .. }) = &video;

@@ -21,28 +21,28 @@ use crate::v1::members::objects::{MemberObject, PrincipalObject, QuotaObject};
 use crate::v1::request::{Call, In, Once, PageOptions, Sent};
 use crate::v1::values::{text, value};
 
-/// Who the caller is.
+/// The caller's member and principal.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WhoAmIObject {
-    /// The member for whom it acts.
+    /// The member that the caller acts for.
     member: MemberObject,
-    /// The principal; `null` while there are no members: every caller then acts for the one there is, with
-    /// every role.
+    /// The principal; `null` in a deployment without members, where every caller acts for the host with every
+    /// role.
     principal: Option<PrincipalObject>,
     /// The limits of the member.
     quota: QuotaObject,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
 /// A page of members.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MemberPage {
-    /// By id.
+    /// Ordered by id.
     members: Vec<MemberObject>,
     /// The id after which the next page begins; `null` on the last page.
     next_after: Option<u32>,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct ShownMember {
     member: MemberObject,
     /// Its limits.
     quota: QuotaObject,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct NewMember {
     jurisdictions: Vec<String>,
 }
 
-/// What is to change of a member; what is not given stays.
+/// The changes to a member; a field that is not given stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MemberPatch {
@@ -97,7 +97,7 @@ pub(crate) struct MemberPatch {
     token_issuers: Option<Vec<String>>,
     /// `active`, `suspended` or `quarantined`.
     state: Option<String>,
-    /// Others may know that an opinion is its own.
+    /// Whether others may see that an opinion is the member's.
     is_named: Option<bool>,
 }
 
@@ -181,8 +181,8 @@ pub(super) async fn show_member(call: Call, In(name): In<String>) -> Result<Json
 
 /// Changes a member
 ///
-/// Its words, its identity providers and its state are a write each, in that order. Where one fails, those
-/// before it are done, and the request can be sent again.
+/// The fields `display_name`, `jurisdictions` and `is_named` are one write, `token_issuers` and `state` one
+/// each, in that order. If one fails, those before it are done, and the request can be sent again.
 #[utoipa::path(
     patch, path = "/members/{member}", tag = "members",
     params(("member" = String, Path, description = "Its name"), Once), request_body = MemberPatch,

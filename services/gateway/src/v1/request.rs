@@ -170,7 +170,9 @@ fn options<Q: DeserializeOwned>(query: &str) -> Result<(Option<Duration>, Q), Pr
             continue;
         }
         let ms = value.parse().ok().filter(|ms| within.is_none() && (1..=TIMEOUT_MS_MAX).contains(ms));
-        let wrong = || Problem::field(TIMEOUT_MS, format!("is one number from 1 to {TIMEOUT_MS_MAX}"));
+        let wrong = || {
+            Problem::field(TIMEOUT_MS, format!("must be one number of milliseconds, 1 to {TIMEOUT_MS_MAX}"))
+        };
         within = Some(Duration::from_millis(ms.ok_or_else(wrong)?));
     }
     let others = others.finish();

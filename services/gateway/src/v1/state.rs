@@ -10,7 +10,7 @@ use crate::cluster;
 use crate::problem::Problem;
 use crate::v1::request::{Call, Handlers};
 
-/// How far the bank's log has come, and what is in the bank.
+/// The newest change of the bank's log, and the size of the bank.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LogObject {
     /// The newest change.
@@ -30,8 +30,8 @@ pub(crate) struct LogObject {
 /// The cluster as the gateway last saw it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClusterObject {
-    /// `ready`: every shard answers. `never_ready`: that was never seen. `stale`: it was seen, but too long
-    /// ago.
+    /// `ready`: every shard answers. `never_ready`: the gateway has never seen that. `stale`: the gateway saw
+    /// it too long ago.
     state: &'static str,
     /// Milliseconds since 1970: when every shard last answered; `null` for never.
     seen_unix_ms: Option<u64>,
@@ -48,17 +48,17 @@ pub(crate) struct ClusterObject {
 struct IndexedObject {
     /// The name of the type.
     hash_type: String,
-    /// How many, of all banks.
+    /// The number of hashes, in all banks.
     hashes: u64,
-    /// Whether the index finds everything within a distance.
+    /// Whether the index is exact: it finds everything within a distance.
     exact: bool,
-    /// What an approximate index finds; left out where the index is exact, or nothing was measured yet: until
-    /// then all of it is scanned.
+    /// The measured recall of an approximate index; left out where the index is exact, and until the first
+    /// measurement: until then all hashes are scanned.
     #[serde(skip_serializing_if = "Option::is_none")]
     recall: Option<RecallObject>,
 }
 
-/// How much of the truth an approximate index was measured to find, at the replica where that is least.
+/// The measured recall of an approximate index, at the replica where it is lowest.
 #[derive(Debug, Serialize, ToSchema)]
 struct RecallObject {
     /// The share of the true nearest neighbours that it found, 0 to 1.
@@ -75,10 +75,10 @@ impl From<Recall> for RecallObject {
     }
 }
 
-/// Shows how far the bank's log has come
+/// Shows the newest change of the bank's log
 #[utoipa::path(
     get, path = "/log", tag = "state",
-    responses((status = 200, description = "The log's newest change, and what is in the bank", body = LogObject))
+    responses((status = 200, description = "The log's newest change, and the bank's size", body = LogObject))
 )]
 pub(super) async fn show_log(call: Call) -> Result<Json<LogObject>, Problem> {
     let head = call.caller.banks().log_head(call.deadline()).await?;
@@ -94,7 +94,7 @@ pub(super) async fn show_log(call: Call) -> Result<Json<LogObject>, Problem> {
 
 /// Shows the cluster as the gateway last saw it
 ///
-/// Unlike `/status` this asks for a caller that is known, where there are members.
+/// Unlike `/status`, this requires a credential where there are members.
 #[utoipa::path(
     get, path = "/cluster", tag = "state",
     responses((status = 200, description = "The state of the cluster", body = ClusterObject))

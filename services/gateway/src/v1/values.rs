@@ -131,7 +131,7 @@ pub(crate) fn place(key: &DocumentKey) -> String {
 
 /// Reads the position after which a page begins.
 pub(crate) fn place_after(text: &str) -> Result<DocumentKey, Problem> {
-    let wrong = || Problem::field("after", "is no next_after of a page");
+    let wrong = || Problem::field("after", "is not the next_after of a page");
     DocumentKey::new(&hex::decode(text).ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn words<F: Flag>(field: &str, names: &[String]) -> Result<Flags<F>, 
     let known: Vec<&str> = F::ALL.iter().map(|one| one.name()).collect();
     let one = |name: &String| {
         F::from_name(name).ok_or_else(|| {
-            Problem::field(field, format!("has a word that is not known; there are {}", known.join(", ")))
+            Problem::field(field, format!("has an unknown value; use only {}", known.join(", ")))
         })
     };
     let all = names.iter().map(one).collect::<Result<Vec<_>, _>>()?;

@@ -155,7 +155,7 @@ impl Asking {
     /// Waits for the outcomes.
     pub(crate) async fn said(mut self) -> Said {
         (&mut self.task).await.unwrap_or_else(|_| {
-            tracing::error!("a question to classifiers failed");
+            tracing::error!("the task that asks classifiers failed");
             let failed = || ScoreFailure::new(ScoreFailureKind::Failed, "the question failed");
             let outcomes = self.plan.models().iter().map(|_| Some(Err(failed())));
             Said::new(Arc::clone(&self.plan), outcomes.collect::<Vec<_>>())

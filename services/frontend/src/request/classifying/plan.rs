@@ -143,7 +143,7 @@ impl Plan {
         if named.saturating_mul(contents) > ANSWER_BYTES_MAX {
             let models = self.models.iter().filter(|model| model.is_named).count();
             let reason = format!(
-                "has {models} models of {contents} contents, of which an answer would be larger than is sent: ask about fewer in a call"
+                "has {models} models for {contents} contents, and their scores would not fit an answer: send fewer contents, or name fewer models"
             );
             return Err(Invalid::new("classifiers", reason));
         }

@@ -32,7 +32,7 @@ pub(super) struct Seen<'a> {
     pub(super) is_shadow: bool,
 }
 
-/// One use of one class of one model, for the counts.
+/// A use of a class of a model, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Use<'a> {
     pub(crate) model: &'a str,
@@ -156,7 +156,7 @@ pub(super) fn checked(card: &CardVersion, raw: RawScores) -> Outcome {
     let raw = raw?;
     let scores = card.card().output().named(raw.iter().map(|(class, score)| (class.as_str(), *score)));
     let scores = scores.ok_or_else(|| {
-        let text = "the classifier answered other classes than the card has, or what is no score";
+        let text = "the classifier answered other classes than the card has, or a value that is not a score";
         ScoreFailure::new(ScoreFailureKind::Failed, text)
     })?;
     Ok(card.card().scored(&scores))

@@ -10,7 +10,7 @@ use super::deployment::{Deployment, MEMBER};
 
 /// The part of an answer that a script reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tells {
+pub(super) enum Reads {
     /// The distance.
     Distance,
     /// The bucket of the distance: 0, 1 to 10, 11 to 20, or 21 to 31.
@@ -68,7 +68,7 @@ pub(super) fn exchange(hash: PdqHash, random: &mut SmallRng) -> PdqHash {
 /// A caller that counts its queries.
 struct Caller<'a> {
     deployment: &'a Deployment,
-    tells: Tells,
+    reads: Reads,
     /// Whether the caller ignores repetitions.
     stops: bool,
     asked: Vec<PdqHash>,
@@ -90,10 +90,10 @@ impl Caller<'_> {
         if self.stops && answer.is_repeated {
             return None;
         }
-        Some(answer.distance.map_or(u32::MAX, |distance| match self.tells {
-            Tells::Distance => distance,
-            Tells::Bucket => distance.div_ceil(10).min(3),
-            Tells::Match => 0,
+        Some(answer.distance.map_or(u32::MAX, |distance| match self.reads {
+            Reads::Distance => distance,
+            Reads::Bucket => distance.div_ceil(10).min(3),
+            Reads::Match => 0,
         }))
     }
 
@@ -102,8 +102,8 @@ impl Caller<'_> {
     }
 }
 
-fn caller(deployment: &Deployment, tells: Tells, stops: bool) -> Caller<'_> {
-    Caller { deployment, tells, stops, asked: Vec::new(), queries: 0, answered: 0 }
+fn caller(deployment: &Deployment, reads: Reads, stops: bool) -> Caller<'_> {
+    Caller { deployment, reads, stops, asked: Vec::new(), queries: 0, answered: 0 }
 }
 
 /// Walks to the point where the answer changes, exchanges each pair of bits there, and then each bit of a
@@ -111,11 +111,11 @@ fn caller(deployment: &Deployment, tells: Tells, stops: bool) -> Caller<'_> {
 pub(super) fn extract(
     deployment: &Deployment,
     copy: PdqHash,
-    tells: Tells,
+    reads: Reads,
     random: &mut SmallRng,
     stops: bool,
 ) -> Extraction {
-    let mut caller = caller(deployment, tells, stops);
+    let mut caller = caller(deployment, reads, stops);
     let mut base = copy;
     let Some(mut level) = caller.level(base) else { return caller.extraction(copy) };
     // The bound is for scripts that take repetitions for answers, whose walk has no other end.
@@ -154,7 +154,7 @@ pub(super) fn extract(
 /// A script that accounts for the budget: it exchanges five pairs at once, derives from the exact distance
 /// how many of the ten bits were wrong, and halves the groups that had any.
 pub(super) fn extract_by_groups(deployment: &Deployment, copy: PdqHash, random: &mut SmallRng) -> Extraction {
-    let mut caller = caller(deployment, Tells::Distance, true);
+    let mut caller = caller(deployment, Reads::Distance, true);
     let Some(base) = caller.level(copy) else { return caller.extraction(copy) };
     let (set, unset) = sides(copy, random);
     let pairs: Vec<(usize, usize)> = set.into_iter().zip(unset).collect();

@@ -11,7 +11,7 @@ const REPORT_MAX: Duration = Duration::from_secs(3);
 
 /// A collection of reports.
 pub(super) trait Source {
-    /// One entry of a report.
+    /// The type of a report's entries.
     type Report: Clone;
     /// The client that sends the reports to the bank.
     type Client;

@@ -20,21 +20,20 @@ const SCOPE_BYTES_MAX: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OidcConfig {
-    /// The identity provider, such as `https://id.example`: the claim `iss` of its tokens, byte for byte. It
-    /// is found by its discovery document, and has to be one of `access.credentials.issuers`. Without it
-    /// people sign in by API keys.
+    /// The identity provider, such as `https://id.example`: the claim `iss` of its tokens, byte for byte. Its
+    /// endpoints are read from its discovery document. It must be one of `access.credentials.issuers`.
+    /// Without it, people sign in with API keys.
     #[schemars(extend("x-value" = "URL"))]
     pub issuer: Option<String>,
-    /// The name of the console at the provider. Where the issuer's `audience` is the same, a person's ID
-    /// token is the credential of the session; where it is another, the access token is, which then has to be
-    /// a JWT.
+    /// The name of the console at the provider. If it is the same as the issuer's `audience`, a person's ID
+    /// token is the credential of the session; otherwise the access token is, which must then be a JWT.
     #[schemars(extend("x-value" = "NAME"))]
     pub client_id: Option<String>,
-    /// A file with the secret that the provider has given to the console, of at most 1,024 bytes. Without it
-    /// the console is a public client, which PKCE protects.
+    /// A file with the client secret of the console at the provider, at most 1,024 bytes. Without it, the
+    /// console is a public client, which PKCE protects.
     #[schemars(extend("x-value" = "FILE"))]
     pub client_secret_file: Option<PathBuf>,
-    /// What is asked of the provider beside `openid`, at most 16, such as `groups`.
+    /// The scopes that are requested of the provider besides `openid`, at most 16, such as `groups`.
     #[schemars(length(max = SCOPES_MAX), extend("x-value" = "NAME"))]
     pub scopes: Vec<String>,
 }

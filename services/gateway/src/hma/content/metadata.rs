@@ -21,7 +21,7 @@ const OF_EXCHANGES: &str = "collab";
 
 /// Reads the metadata of a request.
 pub(super) fn of_request(value: &Value) -> Result<Metadata, Refusal> {
-    let given = value.as_object().ok_or_else(|| Refusal::bad("metadata is no object"))?;
+    let given = value.as_object().ok_or_else(|| Refusal::bad("metadata is not a JSON object"))?;
     if given.keys().any(|key| !OF_USER.contains(&key.as_str()) && *key != OF_EXCHANGES) {
         return Err(Refusal::bad("metadata may have content_id, content_uri and json"));
     }

@@ -33,7 +33,7 @@ impl Folder {
     /// Replaces the credentials of a programme by those of a request; null removes them.
     pub(crate) fn set(&self, api: Api, given: &Value) -> Result<(), Refusal> {
         let fields = api.credentials.ok_or_else(|| Refusal::bad("this api has no credentials"))?;
-        let given = given.as_object().ok_or_else(|| Refusal::bad("credential_json is no object"))?;
+        let given = given.as_object().ok_or_else(|| Refusal::bad("credential_json is not a JSON object"))?;
         let path = self.path(api).ok_or_else(|| {
             let how = "this server keeps no credentials: put them into the files or variables of the exchange process";
             Problem::new(StatusCode::NOT_IMPLEMENTED, how)
@@ -50,7 +50,7 @@ impl Folder {
         for field in fields {
             let value = given.get(field.name).filter(|value| !value.is_null());
             let value = value.map(|value| value.as_str().ok_or(field.name)).transpose();
-            let wrong = |name: &str| Refusal::bad(format!("credential_json: {name} is no text"));
+            let wrong = |name: &str| Refusal::bad(format!("credential_json: {name} is not a string"));
             match value.map_err(wrong)?.filter(|value| !value.is_empty()) {
                 Some(value) if value.len() > VALUE_BYTES_MAX || value.chars().any(char::is_control) => {
                     return Err(Refusal::bad(format!(

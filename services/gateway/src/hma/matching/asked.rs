@@ -138,7 +138,7 @@ impl Batch {
             Some(Value::Array(names)) => {
                 Some(names.iter().filter_map(|name| name.as_str()?.parse().ok()).collect())
             }
-            Some(_) => return Err(Refusal::bad("banks is no list of names")),
+            Some(_) => return Err(Refusal::bad("banks is not a list of names")),
         };
         Ok(Self { hashes, banks })
     }

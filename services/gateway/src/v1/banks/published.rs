@@ -13,14 +13,14 @@ use crate::v1::items::objects::ClassObject;
 use crate::v1::request::{Call, In, page_size};
 use crate::v1::values::{HashObject, bank_of};
 
-/// Which entries of a list are asked for.
+/// The options of a page of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListOptions {
     /// The number after which the page begins: the last one of the page before.
     after: Option<u64>,
-    /// The chain as of that entry, 64 hexadecimal digits: a list that has another one there is refused with
+    /// The chain as of that entry, 64 hexadecimal digits. If the list has another one there, the answer is
     /// 410.
     chain: Option<String>,
     /// Entries of the page, 1 to 1000; 100 where it is not given.
@@ -31,7 +31,7 @@ pub(crate) struct ListOptions {
 /// A page of a published list, as of one moment.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ListObject {
-    /// By number, without gaps.
+    /// Ordered by number, without gaps.
     entries: Vec<EntryObject>,
     /// BLAKE3 over all entries of the list up to the last of the page, in hexadecimal digits.
     chain: String,
@@ -39,12 +39,12 @@ pub(crate) struct ListObject {
     has_more: bool,
     /// The newest entry of the list.
     head: u64,
-    /// Items that are in the list as of that.
+    /// Items in the list as of `head`.
     items: u64,
     /// The digest of these items: four sums of 16 hexadecimal digits, one after another.
     set: String,
-    /// Whether every item of the bank that belongs in the list is in it: not for a while after an update from
-    /// a version without lists.
+    /// Whether the list has every item of the bank that belongs in it; `false` for a while after an update
+    /// from a version without lists.
     is_whole: bool,
     /// Milliseconds since 1970: every change up to then is in the list.
     as_of_unix_ms: u64,
@@ -55,18 +55,18 @@ pub(crate) struct ListObject {
 pub(crate) struct EntryObject {
     /// Its number.
     number: u64,
-    /// What it says.
+    /// Its content.
     #[serde(flatten)]
     says: SaysObject,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Serialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub(crate) enum SaysObject {
-    /// The item is in the list from here on, or is another one than before.
+    /// The item is in the list from this entry on, or has changed.
     Put {
-        /// Which item it is, 32 hexadecimal digits.
+        /// The key of the item, 32 hexadecimal digits.
         key: String,
         /// Its hashes.
         hashes: Vec<HashObject>,
@@ -77,12 +77,12 @@ pub(crate) enum SaysObject {
     },
     /// The item is no longer in the list.
     Gone {
-        /// Which item it is.
+        /// The key of the item, 32 hexadecimal digits.
         key: String,
     },
-    /// A later entry says more of the item.
+    /// A later entry about the same item replaces this one.
     Superseded {
-        /// The digest of what this one said, 64 hexadecimal digits.
+        /// The digest of this entry's former content, 64 hexadecimal digits.
         digest: String,
     },
 }
@@ -120,15 +120,15 @@ impl From<ListEntry> for EntryObject {
 
 /// Reads the published list of a bank
 ///
-/// For another deployment that follows the bank: entries have numbers of their own without gaps, a chain and
-/// a digest of what is in the list, and tell nothing of other banks. What the bank knows from programmes
-/// alone is not in it.
+/// For another deployment that follows the bank. The list has its own numbers without gaps, a chain over its
+/// entries and a digest of its items, and reveals nothing of other banks. Items that the bank knows from
+/// programmes alone are not in it.
 #[utoipa::path(
     get, path = "/banks/{bank}/list", tag = "banks",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), ListOptions),
     responses(
         (status = 200, description = "A page of the list", body = ListObject),
-        (status = 410, description = "The list does not go on from there: begin anew", content_type = "application/problem+json"),
+        (status = 410, description = "The list has another chain there: begin anew", content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn read_list(

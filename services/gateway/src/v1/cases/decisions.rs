@@ -21,19 +21,19 @@ use crate::v1::matching::DecisionObject;
 use crate::v1::request::{Call, In, Once, Sent};
 use crate::v1::values::{HashObject, at, given, hashes};
 
-/// Which decisions are listed.
+/// The options of a list of decisions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DecisionOptions {
-    /// Where the page begins: the `next_after` of the page before.
+    /// The position after which the page begins: the `next_after` of the page before.
     after: Option<String>,
     /// Decisions of the page, 1 to 100; 100 where it is not given.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u16>,
-    /// Milliseconds since 1970: those taken then or later.
+    /// Only decisions taken at this time or later, in milliseconds since 1970.
     from_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: those taken before.
+    /// Only decisions taken before this time, in milliseconds since 1970.
     #[param(minimum = 1)]
     before_unix_ms: Option<u64>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct DecisionOptions {
 /// A page of decisions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DecisionPage {
-    /// By when they were taken. There may be none although there are more.
+    /// Ordered by the time at which they were taken. A page may be empty although more follow.
     decisions: Vec<RecordObject>,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -54,7 +54,7 @@ struct RecordObject {
     decision_id: String,
     /// Milliseconds since 1970.
     decided_at_unix_ms: u64,
-    /// What the query brought: `image`, `hashes` or `undecoded`.
+    /// The kind of the query: `image`, `hashes` or `undecoded`.
     kind: String,
     /// Where the content appeared, as the caller said; may be empty.
     surface: String,
@@ -62,15 +62,15 @@ struct RecordObject {
     matches: Vec<RecordedMatchObject>,
     /// Further matches in such banks.
     matches_omitted: u32,
-    /// Matches that count in all, in whatever bank.
+    /// Matches that count, in all banks.
     counting: u32,
     /// Whether a person looked at the whole content; `null` where that is not known.
     person_looked: Option<bool>,
-    /// What the member says became of it; `null` where it has said nothing.
+    /// The outcome that the member has set; `null` where it has set none.
     outcome: Option<DecisionOutcomeObject>,
     /// Milliseconds since 1970: when the last part of the record is deleted.
     kept_until_unix_ms: u64,
-    /// What the policy of the member decided; `null` where it had none.
+    /// The decision of the member's policy; `null` where it had none.
     decision: Option<DecisionObject>,
 }
 
@@ -85,30 +85,30 @@ struct RecordedMatchObject {
     bank_id: u32,
     /// The type of the hash that matched.
     hash_type: String,
-    /// Differing bits, or of vectors millionths of the metric.
+    /// Differing bits, or for vectors millionths of the metric.
     distance: u32,
-    /// Which way round the content was when it matched.
+    /// The orientation of the content when it matched, such as `original` or `rotate-90`.
     variant: String,
-    /// The decision rests on it: the policy's bank rules and allow-lists let it count.
+    /// Whether the match counts for the decision: the policy's bank rules and allow-lists do not exclude it.
     counts: bool,
-    /// What the members said of the item then; `null` where they said nothing, or the caller's member may not
-    /// see it.
+    /// The members' opinions on the item at that time, and other facts; `null` where there were none, or the
+    /// caller's member may not see the item.
     facts: Option<FactsObject>,
 }
 
-/// What became of a decision.
+/// The outcome of a decision.
 #[derive(Debug, Serialize, ToSchema)]
 struct DecisionOutcomeObject {
-    /// What the member did with the content; `null` for nothing.
+    /// The action that the member took on the content; `null` for none.
     action: Option<&'static str>,
     /// Whether a person looked at the whole content before that; `null` where that is not known.
     person_looked: Option<bool>,
-    /// What a later review said, `confirmed` or `overturned`; `null` for none.
+    /// The result of a later review: `confirmed` or `overturned`; `null` for none.
     review: Option<&'static str>,
     /// The user's complaint: `received`, `rejected` or `upheld`; `null` for none.
     complaint: Option<&'static str>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`;
-    /// `null` where that is not known.
+    /// The basis on which the content was found: `own`, `trusted-flagger`, `notice`, `order` or
+    /// `article-9-order`; `null` where that is not known.
     basis: Option<&'static str>,
     /// The kind of the content; `null` for that of the query.
     media: Option<&'static str>,
@@ -116,17 +116,17 @@ struct DecisionOutcomeObject {
     hosted_since_unix_ms: Option<u64>,
     /// Milliseconds since 1970: when the member acted; `null` where it did not.
     acted_at_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the member said so.
+    /// Milliseconds since 1970: when the member set the outcome.
     set_at_unix_ms: u64,
 }
 
 /// A decision, and the rule by which it was taken.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ExplainedObject {
-    /// What is recorded.
+    /// The record.
     #[serde(flatten)]
     record: RecordObject,
-    /// The condition of the rule that decided, in the version of that time; `null` where none did.
+    /// The condition of the rule that decided, in the version of that time; `null` where no rule decided.
     rule_condition: Option<String>,
 }
 
@@ -145,27 +145,28 @@ pub(crate) struct CompareAsked {
 pub(crate) struct Compared {
     /// The id of the decision.
     decision_id: String,
-    /// One of the hashes was searched for. At most 16 hashes of a query are recorded.
+    /// Whether the query of the decision had one of the hashes. At most 16 hashes of a query are recorded.
     same_query: bool,
 }
 
-/// What became of a decision, as a whole: what is not given is unset. `action` has to be there, so that no
-/// request without a body unsets all.
+/// The whole outcome of a decision: a field that is not given is unset. `action` is required, so that a
+/// request without a body does not unset everything.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OutcomeAsked {
-    /// What the member did with the content: `removed`, `disabled`, `demoted`, `age-restricted`,
-    /// `interaction-restricted`, `labelled` or `other`; `null` for nothing.
+    /// The action that the member took on the content: `removed`, `disabled`, `demoted`, `age-restricted`,
+    /// `interaction-restricted`, `labelled` or `other`; `null` for none.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required = true)]
     action: Option<String>,
     /// Whether a person looked at the whole content before that.
     person_looked: Option<bool>,
-    /// What a later review said: `confirmed` or `overturned`.
+    /// The result of a later review: `confirmed` or `overturned`.
     review: Option<String>,
     /// The user's complaint: `received`, `rejected` or `upheld`.
     complaint: Option<String>,
-    /// What the content was found by: `own`, `trusted-flagger`, `notice`, `order` or `article-9-order`.
+    /// The basis on which the content was found: `own`, `trusted-flagger`, `notice`, `order` or
+    /// `article-9-order`.
     basis: Option<String>,
     /// The kind of the content: `image`, `video`, `text`, `audio` or `other`; that of the query where it is
     /// not given.
@@ -175,8 +176,8 @@ pub(crate) struct OutcomeAsked {
     /// Milliseconds since 1970: when the member acted, not in the future. Where it is not given: when the
     /// decision was taken, if its verdict blocks, or else when the action was first named.
     acted_at_unix_ms: Option<u64>,
-    /// Nothing is set unless the outcome was last set then (`set_at_unix_ms`; 0 for one that nobody has set):
-    /// 409 otherwise.
+    /// The `set_at_unix_ms` of the outcome that is replaced; 0 if none was set. If the outcome was set at
+    /// another time, nothing is changed and the answer is 409.
     expected_set_at_unix_ms: Option<u64>,
 }
 
@@ -185,9 +186,9 @@ pub(crate) struct OutcomeAsked {
 pub(crate) struct OutcomeSet {
     /// The id of the decision.
     decision_id: String,
-    /// Items on which that put a negative opinion of the member.
+    /// Items on which the outcome put a negative opinion of the member.
     opinions_put: u32,
-    /// The change, or the newest of all where the log has none of it.
+    /// The change, or the newest change of the log if the write made none.
     sequence: u64,
 }
 
@@ -281,7 +282,7 @@ pub(crate) async fn list_decisions(call: Call<DecisionOptions>) -> Result<Json<D
     }))
 }
 
-/// Shows by what a decision was taken, and what became of it
+/// Shows the basis of a decision, and its outcome
 #[utoipa::path(
     get, path = "/decisions/{decision_id}", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits")),
@@ -295,14 +296,13 @@ pub(crate) async fn show_decision(call: Call, In(id): In<String>) -> Result<Json
     }))
 }
 
-/// Says whether a decision was about a content
+/// Checks whether a decision was about a content
 ///
-/// By its hashes, which are compared with digests of those that were searched for. Nothing is recorded of
-/// them.
+/// The hashes of the content are compared with digests of the hashes of the query, and are not recorded.
 #[utoipa::path(
     post, path = "/decisions/{decision_id}/compare", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits")), request_body = CompareAsked,
-    responses((status = 200, description = "Whether one of the hashes was searched for", body = Compared))
+    responses((status = 200, description = "Whether the query had one of the hashes", body = Compared))
 )]
 pub(crate) async fn compare_hashes(
     call: Call,
@@ -325,10 +325,10 @@ pub(crate) async fn compare_hashes(
     Ok(Json(Compared { decision_id: hex::encode(&id), same_query }))
 }
 
-/// Sets what became of a decision
+/// Sets the outcome of a decision
 ///
-/// In place of what was said before. An upheld complaint is a negative opinion of the member on the items
-/// that counted. No later outcome takes it back: another complaint may rest on it.
+/// The new outcome replaces the former one. An upheld complaint puts a negative opinion of the member on the
+/// items that counted. No later outcome takes the opinion back, because another complaint may rest on it.
 #[utoipa::path(
     put, path = "/decisions/{decision_id}/outcome", tag = "decisions",
     params(("decision_id" = String, Path, description = "Its id, 32 hexadecimal digits"), Once),

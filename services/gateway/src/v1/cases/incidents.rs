@@ -16,12 +16,12 @@ use crate::v1::faults::some_at_most;
 use crate::v1::request::{Call, In, Once, Sent};
 use crate::v1::values::{number, text, value};
 
-/// Which incidents are listed.
+/// The options of a list of incidents.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct IncidentOptions {
-    /// Where the page begins: the `next_after` of the page before.
+    /// The position after which the page begins: the `next_after` of the page before.
     after: Option<String>,
     /// Incidents of the page, 1 to 100; 100 where it is not given.
     #[param(minimum = 1, maximum = 100)]
@@ -50,7 +50,7 @@ pub(crate) struct IncidentAsked {
 pub(crate) struct OpenedIncidentObject {
     /// Its number.
     incident: u64,
-    /// Its bank, which belongs to the caller's member. Items go in by `/v1/banks/{bank}/items`.
+    /// Its bank, which belongs to the caller's member. Items are added with `/v1/banks/{bank}/items`.
     bank: String,
     /// Members with which the bank is shared.
     members: u32,
@@ -61,9 +61,9 @@ pub(crate) struct OpenedIncidentObject {
 /// A page of incidents.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct IncidentPage {
-    /// Open ones come first. There may be none although there are more.
+    /// Open ones come first. A page may be empty although more follow.
     incidents: Vec<IncidentObject>,
-    /// What the caller's member subscribes to.
+    /// The types that the caller's member subscribes to.
     subscribed: SubscriptionObject,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -91,9 +91,9 @@ struct IncidentObject {
     bank: Option<String>,
     /// Milliseconds since 1970: when its bank is deleted; `null` while it is open.
     bank_until_unix_ms: Option<u64>,
-    /// Its bank is deleted.
+    /// Whether its bank is deleted.
     bank_deleted: bool,
-    /// Items of its bank now, or when that was deleted; 0 where the caller does not see it.
+    /// Items of its bank now, or when the bank was deleted; 0 where the caller does not see it.
     items: u64,
 }
 
@@ -102,11 +102,11 @@ struct IncidentObject {
 struct SubscriptionObject {
     /// The types, by name; none with `every_type`.
     types: Vec<String>,
-    /// Every type, those of the future too.
+    /// Whether every type is included, also types of the future.
     every_type: bool,
 }
 
-/// What the caller's member subscribes to from now on: `types`, or `every_type`.
+/// The types that the caller's member subscribes to from now on: `types`, or `every_type`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SubscriptionAsked {
@@ -114,17 +114,17 @@ pub(crate) struct SubscriptionAsked {
     #[serde(default, deserialize_with = "some_at_most::<_, _, 32>")]
     #[schema(max_items = 32)]
     types: Option<Vec<String>>,
-    /// Every type, those of the future too.
+    /// Whether every type is included, also types of the future.
     #[serde(default)]
     every_type: bool,
 }
 
-/// What a member subscribes to, after a change.
+/// A member's subscription after a change.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubscribedObject {
-    /// What it subscribes to.
+    /// The types that it subscribes to.
     subscribed: SubscriptionObject,
-    /// Open incidents that it searches because of it.
+    /// Open incidents whose banks the member searches because of the subscription.
     open_incidents: u32,
     /// The change.
     sequence: u64,
@@ -182,7 +182,7 @@ impl SubscriptionAsked {
             (Some(types), false) => IncidentTypes::only(types).map_err(|why| Problem::field("types", why)),
             (None, false) => Err(Problem::field("types", "is required without every_type; [] for none")),
             (Some(_), true) => {
-                Err(Problem::field("types", "is given beside every_type; there is one of the two"))
+                Err(Problem::field("types", "is given together with every_type; send only one of the two"))
             }
         }
     }
@@ -221,7 +221,7 @@ impl From<&IncidentListing> for IncidentObject {
 
 /// Opens an incident with a bank of its own
 ///
-/// The bank asks for no confirmations, and every member that subscribes to the type searches it at once.
+/// The bank requires no confirmations, and every member that subscribes to the type searches it at once.
 #[utoipa::path(
     post, path = "/incidents", tag = "cases", params(Once), request_body = IncidentAsked,
     responses((status = 201, description = "The incident is open", body = OpenedIncidentObject))
@@ -239,7 +239,7 @@ pub(crate) async fn open_incident(call: Call, sent: Sent<IncidentAsked>) -> Resu
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-/// Lists incidents, and what the caller's member subscribes to
+/// Lists incidents, and the subscription of the caller's member
 #[utoipa::path(
     get, path = "/incidents", tag = "cases", params(IncidentOptions),
     responses((status = 200, description = "A page of incidents", body = IncidentPage))
@@ -256,7 +256,7 @@ pub(crate) async fn list_incidents(call: Call<IncidentOptions>) -> Result<Json<I
 
 /// Closes an incident
 ///
-/// Its bank is searched no more, and is deleted after some days.
+/// Its bank is no longer searched, and is deleted after some days.
 #[utoipa::path(
     post, path = "/incidents/{number}/close", tag = "cases",
     params(("number" = u64, Path, description = "Its number"), Once), request_body = ClosingAsked,
@@ -285,7 +285,7 @@ pub(crate) async fn close_incident(
 
 /// Sets the types of incidents whose banks the caller's member searches
 ///
-/// In place of those that it has. The banks of open incidents are searched at once.
+/// They replace the former types. The banks of open incidents are searched at once.
 #[utoipa::path(
     put, path = "/incident-subscription", tag = "cases", params(Once), request_body = SubscriptionAsked,
     responses((status = 200, description = "The subscription is set", body = SubscribedObject))

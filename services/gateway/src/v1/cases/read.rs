@@ -22,7 +22,7 @@ pub(crate) fn word<T: Copy>(
     let found = all.iter().copied().find(|one| name(*one) == text);
     found.ok_or_else(|| {
         let known: Vec<&str> = all.iter().map(|one| name(*one)).collect();
-        Problem::field(field, format!("is not known; there are {}", known.join(", ")))
+        Problem::field(field, format!("is unknown; use one of {}", known.join(", ")))
     })
 }
 

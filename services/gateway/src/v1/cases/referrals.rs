@@ -19,23 +19,23 @@ use crate::v1::faults::at_most;
 use crate::v1::request::{Call, In, Once, Sent};
 use crate::v1::values::{HashObject, at, number, text, value};
 
-/// Which referrals are listed.
+/// The options of a list of referrals.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReferralOptions {
-    /// Where the page begins: the `next_after` of the page before.
+    /// The position after which the page begins: the `next_after` of the page before.
     after: Option<String>,
     /// Referrals of the page, 1 to 100; 100 where it is not given.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u16>,
-    /// Those alone with a pending outcome.
+    /// Only referrals with a pending outcome.
     open: Option<bool>,
-    /// Removal orders alone whose hour is over with a pending outcome.
+    /// Only removal orders with a pending outcome after their deadline.
     overdue: Option<bool>,
 }
 
-/// A referral or a removal order that is added. It has a `url` or a `hash`.
+/// A referral or a removal order that is added. It has either a `url` or a `hash`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReferralAsked {
@@ -52,14 +52,14 @@ pub(crate) struct ReferralAsked {
     legal_basis: String,
     /// `normal`, `high` or `urgent`; `normal` where it is not given.
     priority: Option<String>,
-    /// The names of the members that it is addressed to, at most 1000; every active member but the host where
-    /// there are none.
+    /// The names of the members that it is addressed to, at most 1000; if empty, every active member except
+    /// the host.
     #[serde(default, deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(max_items = 1000)]
     members: Vec<String>,
 }
 
-/// What makes a referral a removal order.
+/// The details that make a referral a removal order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrderAsked {
@@ -76,7 +76,7 @@ pub(crate) struct OrderAsked {
 pub(crate) struct AddedReferral {
     /// Its number.
     referral: u64,
-    /// Milliseconds since 1970: until when a removal order has to be carried out; `null` for a referral.
+    /// Milliseconds since 1970: the deadline of a removal order; `null` for a referral.
     deadline_unix_ms: Option<u64>,
     /// The change.
     sequence: u64,
@@ -85,7 +85,7 @@ pub(crate) struct AddedReferral {
 /// A page of referrals.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ReferralPage {
-    /// Open ones come first. There may be none although there are more.
+    /// Open ones come first. A page may be empty although more follow.
     referrals: Vec<ReferralObject>,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -110,9 +110,10 @@ struct ReferralObject {
     priority: &'static str,
     /// Milliseconds since 1970.
     added_at_unix_ms: u64,
-    /// The deadline is over, and a member of `members` has given no outcome.
+    /// Whether the deadline has passed while the outcome of a member of `members` is pending.
     overdue: bool,
-    /// What each member did: for the host all that it is addressed to, and the caller's own for others.
+    /// The measures of members: those of all that it is addressed to for the host, and the caller's own for
+    /// others.
     members: Vec<MeasureObject>,
 }
 
@@ -125,11 +126,11 @@ struct OrderObject {
     received_at_unix_ms: u64,
     /// The member state that issued it.
     issuing_state: String,
-    /// Milliseconds since 1970: until when it has to be carried out.
+    /// Milliseconds since 1970: the deadline.
     deadline_unix_ms: u64,
 }
 
-/// What a member did about a referral.
+/// A member's measure on a referral.
 #[derive(Debug, Serialize, ToSchema)]
 struct MeasureObject {
     /// The name of the member.
@@ -144,13 +145,13 @@ struct MeasureObject {
     taken_at_unix_ms: Option<u64>,
 }
 
-/// What the caller's member did about a referral.
+/// The measure that the caller's member took on a referral.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MeasureAsked {
-    /// `removed`, `disabled`, `not-found`, `declined` (of referrals alone) or `not-possible`.
+    /// `removed`, `disabled`, `not-found`, `declined` (only for referrals) or `not-possible`.
     outcome: String,
-    /// Why an order cannot be carried out, of `not-possible` alone: `force-majeure`, `manifest-errors` or
+    /// Why an order cannot be carried out, only with `not-possible`: `force-majeure`, `manifest-errors` or
     /// `too-little-information`.
     ground: Option<String>,
     /// Details for the body, at most 512 bytes; required for `declined`.
@@ -190,7 +191,7 @@ impl ReferralAsked {
             (None, Some(hash)) => ReferralTarget::Hash(hash.read("hash")?),
             (None, None) => return Err(Problem::field("url", "is required where there is no hash")),
             (Some(_), Some(_)) => {
-                return Err(Problem::field("hash", "is given beside a URL; there is one of the two"));
+                return Err(Problem::field("hash", "is given together with url; send only one of the two"));
             }
         };
         let words = ReferralWords {
@@ -293,7 +294,7 @@ impl From<&ReferralListing> for ReferralObject {
 /// Adds a referral of an authorised body, or a removal order
 #[utoipa::path(
     post, path = "/referrals", tag = "cases", params(Once), request_body = ReferralAsked,
-    responses((status = 201, description = "The members that it is addressed to see it", body = AddedReferral))
+    responses((status = 201, description = "The addressed members can read it", body = AddedReferral))
 )]
 pub(crate) async fn add_referral(call: Call, sent: Sent<ReferralAsked>) -> Result<Response, Problem> {
     let (words, members) = sent.asked.read()?;
@@ -306,7 +307,7 @@ pub(crate) async fn add_referral(call: Call, sent: Sent<ReferralAsked>) -> Resul
 
 /// Lists referrals with their outcomes
 ///
-/// Those addressed to the caller's member, and all for the host.
+/// Returns the referrals that are addressed to the caller's member; the host gets all.
 #[utoipa::path(
     get, path = "/referrals", tag = "cases", params(ReferralOptions),
     responses((status = 200, description = "A page of referrals", body = ReferralPage))
@@ -327,7 +328,7 @@ pub(crate) async fn list_referrals(call: Call<ReferralOptions>) -> Result<Json<R
     }))
 }
 
-/// Sets what the caller's member did about a referral
+/// Sets the measure of the caller's member on a referral
 #[utoipa::path(
     put, path = "/referrals/{number}/outcome", tag = "cases",
     params(("number" = u64, Path, description = "Its number"), Once), request_body = MeasureAsked,

@@ -18,21 +18,21 @@ use crate::v1::items::objects::class_of_text;
 use crate::v1::request::{Call, In, Once, Sent};
 use crate::v1::values::{at, bank_of, number, text, value};
 
-/// Which reports are listed.
+/// The options of a list of reports.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ReportOptions {
-    /// Where the page begins: the `next_after` of the page before.
+    /// The position after which the page begins: the `next_after` of the page before.
     after: Option<String>,
     /// Reports of the page, 1 to 100; 100 where it is not given.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u16>,
-    /// Those alone that wait for a review.
+    /// Only reports that wait for a review.
     waiting: Option<bool>,
 }
 
-/// A report that is sent. No content goes with it, and no data of persons.
+/// A report that is sent. It has no content and no personal data.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportAsked {
@@ -51,13 +51,13 @@ pub(crate) struct ReportAsked {
     classification: Vec<String>,
     /// The type of the hash that matched.
     hash_type: Option<String>,
-    /// Its distance, of vectors in millionths of the metric; goes with `hash_type`.
+    /// Its distance, for vectors in millionths of the metric; only with `hash_type`.
     distance: Option<u32>,
     /// The verdict: `allow`, `log`, `review`, `block` or `escalate`.
     verdict: Option<String>,
-    /// Whether a person looked at the whole content; a match alone is no view.
+    /// Whether a person looked at the whole content; a match alone does not count as such.
     person_looked: Option<bool>,
-    /// There is an imminent threat to life or safety.
+    /// Whether there is an imminent threat to life or safety.
     #[serde(default)]
     urgent: bool,
     /// The legal basis, at most 64 bytes.
@@ -66,7 +66,7 @@ pub(crate) struct ReportAsked {
     /// The number of a report about the same in a third country, such as a CyberTipline id; at most 64 bytes.
     #[serde(default)]
     third_country_reference: String,
-    /// For the reviewers, at most 512 bytes.
+    /// A note for the reviewers, at most 512 bytes.
     #[serde(default)]
     note: String,
     /// An earlier report of the caller's member that this one adds to.
@@ -88,7 +88,7 @@ pub(crate) struct SentReport {
 /// A page of reports.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ReportPage {
-    /// Those that wait come first, urgent ones before others. There may be none although there are more.
+    /// Reports that wait come first, urgent ones before others. A page may be empty although more follow.
     reports: Vec<ReportObject>,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -103,7 +103,7 @@ pub(crate) struct ReportObject {
     member: String,
     /// The caller's name for the bank that matched; `null` where it does not see it.
     bank: Option<String>,
-    /// That bank's id.
+    /// The id of that bank.
     bank_id: u32,
     /// Milliseconds since 1970.
     submitted_at_unix_ms: u64,
@@ -117,41 +117,41 @@ pub(crate) struct ReportObject {
     classification: Vec<String>,
     /// The type of the hash that matched; `null` where it is not known.
     hash_type: Option<String>,
-    /// Its distance, of vectors in millionths of the metric; `null` where it is not known.
+    /// Its distance, for vectors in millionths of the metric; `null` where it is not known.
     distance: Option<u32>,
     /// The verdict: `allow`, `log`, `review`, `block` or `escalate`; `null` where there was none.
     verdict: Option<String>,
     /// Whether a person looked at the whole content; `null` where that is not known.
     person_looked: Option<bool>,
-    /// There is an imminent threat to life or safety.
+    /// Whether there is an imminent threat to life or safety.
     urgent: bool,
     /// The legal basis; may be empty.
     legal_basis: String,
     /// The number of a report about the same in a third country; may be empty.
     third_country_reference: String,
-    /// For the reviewers; may be empty.
+    /// A note for the reviewers; may be empty.
     note: String,
     /// The report that this one adds to; `null` for none.
     adds_to: Option<u64>,
-    /// What the reviewers say; `null` while they have said nothing.
+    /// The reviewers' decision; `null` until they decide.
     review: Option<ReviewObject>,
 }
 
-/// What the reviewers say of a report.
+/// The reviewers' decision on a report.
 #[derive(Debug, Serialize, ToSchema)]
 struct ReviewObject {
-    /// `founded`, `unfounded`, `forwarded`, `duplicate`, or `more-information`: after that the report waits
-    /// on.
+    /// `founded`, `unfounded`, `forwarded`, `duplicate` or `more-information`; after `more-information` the
+    /// report still waits.
     outcome: &'static str,
     /// The reason, for the member; may be empty.
     reason: String,
-    /// Why the item is wrong, of unfounded reports; `null` where it is not said.
+    /// Why the item is wrong, for unfounded reports; `null` where no reason was given.
     opinion_reason: Option<&'static str>,
-    /// Milliseconds since 1970: the member does not tell the user before then; `null` where that is not
-    /// asked.
+    /// Milliseconds since 1970: the member does not inform the user before then; `null` where the reviewers
+    /// do not ask for it.
     do_not_tell_until_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: the member does not remove the content before then; `null` where that is not
-    /// asked.
+    /// Milliseconds since 1970: the member does not remove the content before then; `null` where the
+    /// reviewers do not ask for it.
     do_not_remove_until_unix_ms: Option<u64>,
     /// Milliseconds since 1970.
     reviewed_at_unix_ms: u64,
@@ -166,11 +166,11 @@ pub(crate) struct ReviewAsked {
     /// The reason, for the member, at most 512 bytes; required for `unfounded` and `more-information`.
     #[serde(default)]
     reason: String,
-    /// Why the item is wrong, for the opinion of the host on it; of `unfounded` alone. `different-content`,
+    /// Why the item is wrong, for the host's opinion on it, only with `unfounded`: `different-content`,
     /// `poor-hash`, `out-of-scope`, `wrong-classification`, `duplicate`, `appeal-upheld` or `other`; `other`
     /// where it is not given.
     opinion_reason: Option<String>,
-    /// Milliseconds since 1970: the member does not tell the user before then, at most 550 days from now.
+    /// Milliseconds since 1970: the member does not inform the user before then, at most 550 days from now.
     do_not_tell_until_unix_ms: Option<u64>,
     /// Milliseconds since 1970: the member does not remove the content before then, at most 550 days from
     /// now.
@@ -300,7 +300,7 @@ pub(crate) async fn submit_report(call: Call, sent: Sent<ReportAsked>) -> Result
 
 /// Lists reports
 ///
-/// Those of the caller's member, and all for the host.
+/// Returns the reports of the caller's member; the host gets all.
 #[utoipa::path(
     get, path = "/reports", tag = "cases", params(ReportOptions),
     responses((status = 200, description = "A page of reports", body = ReportPage))
@@ -326,8 +326,8 @@ pub(crate) async fn show_report(call: Call, In(text): In<String>) -> Result<Json
 
 /// Decides on a report
 ///
-/// The member reads the outcome and the reason. An unfounded report is a negative opinion of the host on the
-/// item, where the host may put opinions on it; a later decision takes it back.
+/// The member can read the outcome and the reason. An unfounded report puts a negative opinion of the host on
+/// the item, if the host may put opinions on it; a later decision takes the opinion back.
 #[utoipa::path(
     post, path = "/reports/{number}/review", tag = "cases",
     params(("number" = u64, Path, description = "Its number"), Once), request_body = ReviewAsked,

@@ -12,13 +12,13 @@ use crate::v1::request::{Call, In};
 /// The models.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClassifiersObject {
-    /// By ascending name, at most 64.
+    /// Ordered by name, at most 64.
     classifiers: Vec<ClassifierObject>,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
-/// The newest card of a model in short.
+/// A summary of the newest card of a model.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClassifierObject {
     /// The name of the model.
@@ -27,7 +27,7 @@ pub(crate) struct ClassifierObject {
     version: u32,
     /// The content that it reads: `image` or `conversation`.
     kind: String,
-    /// `shadow`: scores are counted and answered to nobody; `active`: scores are answered.
+    /// `shadow`: scores are counted and never returned; `active`: scores are returned.
     mode: String,
     /// `in_use` or `retired`.
     state: String,
@@ -40,15 +40,15 @@ pub(crate) struct ClassifierObject {
 struct ModelClassObject {
     /// Its name.
     class: String,
-    /// The class of a taxonomy that it stands for, `taxonomy/dimension=value`; `null` for none.
+    /// The corresponding class of a taxonomy, `taxonomy/dimension=value`; `null` for none.
     stands_for: Option<String>,
     /// The threshold; `null` where none was chosen.
     threshold: Option<f32>,
-    /// The rate by which the threshold was chosen: at most one in so many other contents is above it.
+    /// The N of the rate by which the threshold was chosen: at most one in N other contents is above it.
     at_most_one_in: Option<u64>,
 }
 
-/// Which card is asked for.
+/// The options of a request for a card.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -71,7 +71,7 @@ pub(crate) struct CardObject {
     /// calibration and thresholds.
     #[schema(value_type = Object)]
     card: Value,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -90,10 +90,10 @@ impl From<ModelSummary> for ClassifierObject {
 
 /// Lists the classifiers
 ///
-/// Models that the operator supplies. Their scores are a likelihood, never a verdict.
+/// Classifiers are models that the operator supplies. Their scores are likelihoods, never verdicts.
 #[utoipa::path(
     get, path = "/classifiers", tag = "state",
-    responses((status = 200, description = "The newest card of each model in short", body = ClassifiersObject))
+    responses((status = 200, description = "A summary of each model's newest card", body = ClassifiersObject))
 )]
 pub(crate) async fn list_classifiers(call: Call) -> Result<Json<ClassifiersObject>, Problem> {
     let listed = call.caller.model_cards().list(call.deadline()).await?;

@@ -29,8 +29,8 @@ pub(crate) struct RemoveAsked {
     #[serde(deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(min_items = 1, max_items = 1000)]
     items: Vec<u64>,
-    /// Withdraws the submissions that the caller's member made from this origin alone. An item goes with its
-    /// last submission.
+    /// Withdraws only the submissions that the caller's member made from this origin. An item is removed with
+    /// its last submission.
     origin: Option<OriginObject>,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct Removed {
 /// Items that were restored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Restored {
-    /// One for each item, by its former id.
+    /// The former and the present id of each item, in the order of the request.
     restored: Vec<RestoredItem>,
     /// The change.
     sequence: u64,
@@ -92,12 +92,12 @@ pub(crate) struct Held {
     sequence: u64,
 }
 
-/// Items of which the caller's hold was lifted.
+/// Items whose hold by the caller was lifted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Lifted {
     /// Their ids.
     lifted: Vec<u64>,
-    /// How many of them another hold still keeps from matching.
+    /// The number of items that another hold still keeps from matching.
     still_held: u32,
     /// The change.
     sequence: u64,
@@ -126,7 +126,7 @@ pub(crate) async fn remove_items(call: Call, sent: Sent<RemoveAsked>) -> Result<
 /// Restores removed items
 #[utoipa::path(
     post, path = "/items/restore", tag = "items", params(Once), request_body = ItemIds,
-    responses((status = 200, description = "The items are there again", body = Restored))
+    responses((status = 200, description = "The items are restored", body = Restored))
 )]
 pub(crate) async fn restore_items(call: Call, sent: Sent<ItemIds>) -> Result<Json<Restored>, Problem> {
     let former = items(&sent.asked.items)?;

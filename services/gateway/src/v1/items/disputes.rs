@@ -13,25 +13,25 @@ use crate::v1::items::objects::ClassObject;
 use crate::v1::request::{Call, In, Once, PageOptions, Sent, page_size};
 use crate::v1::values::{item, place, place_after};
 
-/// Which disputes are listed.
+/// The options of a list of disputes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DisputeOptions {
-    /// Where the page begins: the `next_after` of the page before.
+    /// The position after which the page begins: the `next_after` of the page before.
     after: Option<String>,
     /// Disputes of the page, 1 to 1000; 100 where it is not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// Those that are resolved, and not those that are open.
+    /// Resolved disputes instead of open ones.
     resolved: Option<bool>,
 }
 
 /// A page of disputes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DisputePageObject {
-    /// Open ones by when they are due, resolved ones by when they were resolved. There may be none although
-    /// there are more.
+    /// Open ones are ordered by due time, resolved ones by the time at which they were resolved. A page may
+    /// be empty although more follow.
     disputes: Vec<DisputeObject>,
     /// The `after` of the next page; `null` on the last page.
     next_after: Option<String>,
@@ -77,7 +77,7 @@ impl From<&ListedDispute> for DisputeObject {
 pub(crate) struct ResolutionAsked {
     /// `kept`, `removed` or `reclassified`.
     resolution: String,
-    /// With `reclassified` the item's classes from now on, 1 to 32.
+    /// The item's new classes, 1 to 32, only with `reclassified`.
     #[serde(default, deserialize_with = "at_most::<_, _, 32>")]
     #[schema(max_items = 32)]
     classification: Vec<ClassObject>,
@@ -101,14 +101,14 @@ pub(crate) struct HeldHere {
     item_id: u64,
     /// Whether it is held.
     held_here: bool,
-    /// The change, or the newest of all where nothing changed.
+    /// The change, or the newest change of the log if nothing changed.
     sequence: u64,
 }
 
 /// A page of items that are held for the caller's member.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HeldHerePage {
-    /// By id.
+    /// Ordered by id.
     items: Vec<HeldHereObject>,
     /// The id after which the next page begins; `null` where there is no item after this page.
     next_after: Option<u64>,
@@ -123,7 +123,7 @@ struct HeldHereObject {
     bank: String,
     /// Milliseconds since 1970.
     since_unix_ms: u64,
-    /// It is held by flood control, because it matched far too often, and not by the member itself.
+    /// Whether flood control holds it, because it matched far too often, and not the member itself.
     flooded: bool,
 }
 
@@ -165,7 +165,7 @@ impl ResolutionAsked {
 
 /// Lists disputes
 ///
-/// Those about items of banks of the caller's member, and those that its opinions opened.
+/// Returns the disputes about items in banks of the caller's member, and those that its opinions opened.
 #[utoipa::path(
     get, path = "/disputes", tag = "opinions", params(DisputeOptions),
     responses((status = 200, description = "A page of disputes", body = DisputePageObject))
@@ -183,7 +183,7 @@ pub(crate) async fn list_disputes(call: Call<DisputeOptions>) -> Result<Json<Dis
 
 /// Resolves the dispute about an item of an own bank
 ///
-/// The charter's hold of the item ends, and earlier negative opinions count for no other hold.
+/// The charter's hold of the item ends, and earlier negative opinions do not count for another hold.
 #[utoipa::path(
     post, path = "/disputes/{item_id}/resolution", tag = "opinions",
     params(("item_id" = u64, Path, description = "The item's id"), Once), request_body = ResolutionAsked,
@@ -204,7 +204,7 @@ pub(crate) async fn resolve_dispute(
 #[utoipa::path(
     put, path = "/items/{item_id}/hold/here", tag = "opinions",
     params(("item_id" = u64, Path, description = "Its id"), Once),
-    responses((status = 200, description = "The item matches for that member no more", body = HeldHere))
+    responses((status = 200, description = "The item no longer matches for that member", body = HeldHere))
 )]
 pub(crate) async fn hold_here(call: Call, In(id): In<String>) -> Result<Json<HeldHere>, Problem> {
     set_here(&call, item(&id)?, true).await

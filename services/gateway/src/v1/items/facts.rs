@@ -4,24 +4,25 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use vigie_model::{Facts, OpinionKind};
 
-/// What the members say of an item, for the caller's member.
+/// The members' opinions on an item, and other facts, as the caller's member sees them.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct FactsObject {
     /// Members whose newest opinion is positive.
     positives: u32,
     /// Members whose newest opinion is negative.
     negatives: u32,
-    /// Members at which it matched, and nobody has looked.
+    /// Members where the item matched and nobody has looked.
     seen: u32,
     /// The caller's own newest opinion, `positive`, `negative` or `seen`; `null` for none.
     mine: Option<&'static str>,
-    /// A dispute about it waits for the answer of its bank's owner.
+    /// Whether a dispute about the item waits for the answer of its bank's owner.
     dispute_open: bool,
-    /// Members on whose word it is in its bank; 0 where the bank does not say.
+    /// Members whose submissions keep the item in its bank; 0 where the bank does not reveal it.
     contributors: u32,
-    /// It is set aside for the caller's member: it is in probation there, or held.
+    /// Whether the item is set aside for the caller's member: in probation there, or held.
     is_aside: bool,
-    /// Its bank asks for more confirmations than it has: it matches for its contributors alone.
+    /// Whether its bank requires more confirmations than the item has; it then matches only for its
+    /// contributors.
     probation: bool,
     /// Its classes, as `taxonomy/dimension=value`.
     classes: Vec<String>,

@@ -34,13 +34,13 @@ pub(crate) struct ItemObject {
     labels: Vec<String>,
     /// Its hashes; none where the caller may not read them.
     hashes: Vec<HashObject>,
-    /// What is said of it.
+    /// Its classification, countries, note and metadata.
     details: DetailsObject,
-    /// The submissions by which it lives.
+    /// The submissions that keep it in the bank.
     submissions: Vec<SubmissionObject>,
-    /// By which it matches for nobody; none for an item that matches.
+    /// The holds that keep it from matching; empty for an item that matches.
     holds: Vec<HoldObject>,
-    /// What the members say of it; `null` where they say nothing.
+    /// The members' opinions on it, and other facts; `null` where there are none.
     facts: Option<FactsObject>,
     /// The dispute about it that is open; `null` for none.
     dispute: Option<ItemDisputeObject>,
@@ -72,7 +72,7 @@ pub(crate) struct FoundItemObject {
     hashes: Vec<HashObject>,
 }
 
-/// What is said of an item.
+/// The details of an item: classification, countries, note and metadata.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DetailsObject {
@@ -90,7 +90,7 @@ pub(crate) struct DetailsObject {
     pub(crate) metadata: String,
 }
 
-/// One word of a classification.
+/// A class of a classification.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClassObject {
@@ -102,7 +102,7 @@ pub(crate) struct ClassObject {
     value: String,
 }
 
-/// Where an item comes from. It tells one submission of a member from another.
+/// The origin of an item, which distinguishes the submissions of a member.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 #[derive(Default)]
@@ -115,7 +115,7 @@ pub(crate) struct OriginObject {
     case: String,
 }
 
-/// The statement of a member that an item belongs into its bank.
+/// The statement of a member that an item belongs in its bank.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct SubmissionObject {
     /// The name of the member.
@@ -128,16 +128,16 @@ pub(crate) struct SubmissionObject {
     case: String,
     /// Milliseconds since 1970.
     at_unix_ms: u64,
-    /// What the members of the programme say of it; `null` where they say nothing.
+    /// The opinion of the programme's members on it; `null` where they have none.
     foreign_opinion: Option<ForeignOpinionObject>,
 }
 
-/// What the members of a programme say of one of its records.
+/// The opinion of a programme's members on one of its records.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ForeignOpinionObject {
-    /// `positive`, `negative` or `seen`; `disputed` where some call it right and others wrong.
+    /// `positive`, `negative` or `seen`; `disputed` where there are both positive and negative opinions.
     kind: &'static str,
-    /// Why; `null` where it is not said.
+    /// The reason; `null` where none was given.
     reason: Option<&'static str>,
     /// The programme's own word; empty for none.
     foreign_value: String,
@@ -169,9 +169,9 @@ pub(crate) struct NewItem {
     /// The contributor's own name for it, at most 512 bytes.
     #[serde(default)]
     external_reference: String,
-    /// Where it comes from; without it, another item of the same hashes is added however often it is sent.
+    /// Where it comes from. Without an origin, every request adds another item, even with the same hashes.
     origin: Option<OriginObject>,
-    /// What is said of it.
+    /// Its classification, countries, note and metadata.
     #[serde(default)]
     details: DetailsObject,
 }

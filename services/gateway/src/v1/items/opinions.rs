@@ -12,16 +12,16 @@ use crate::v1::items::objects::ClassObject;
 use crate::v1::request::{Call, In, Once, Sent, page_size};
 use crate::v1::values::{HashObject, bank_of, item, text};
 
-/// An opinion that is put.
+/// An opinion on an item.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpinionAsked {
     /// `positive`, `negative` or `seen`.
     kind: String,
-    /// Why, with `negative`: `different-content`, `poor-hash`, `out-of-scope`, `wrong-classification`,
-    /// `duplicate`, `appeal-upheld` or `other`.
+    /// The reason, only with `negative`: `different-content`, `poor-hash`, `out-of-scope`,
+    /// `wrong-classification`, `duplicate`, `appeal-upheld` or `other`.
     reason: Option<String>,
-    /// Asks the owner of the bank to look again, with `negative`.
+    /// Whether the owner of the bank is asked to look again, only with `negative`.
     #[serde(default)]
     dispute: bool,
     /// The class that the member thinks is right.
@@ -33,18 +33,18 @@ pub(crate) struct OpinionAsked {
     foreign_value: String,
 }
 
-/// What a write of opinions changed.
+/// The result of a write of opinions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct WrittenOpinion {
     /// The item.
     item_id: u64,
-    /// Whether it has another opinion by this.
+    /// Whether the write changed an opinion.
     changed: bool,
-    /// The change, or the newest of all where nothing changed.
+    /// The change, or the newest change of the log if nothing changed.
     sequence: u64,
 }
 
-/// Which opinions are listed.
+/// The options of a list of opinions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -56,20 +56,20 @@ pub(crate) struct OpinionOptions {
     /// the caller may see.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// The caller's own alone.
+    /// Only the caller's own opinions.
     mine: Option<bool>,
 }
 
 /// A page of opinions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OpinionPageObject {
-    /// By the latest changes of their items. There may be none although there are more.
+    /// Ordered by the latest changes of their items. A page may be empty although more follow.
     opinions: Vec<OpinionObject>,
-    /// The `after` of the next page, and of what changes later.
+    /// The `after` of the next page, and of later changes.
     next_after: u64,
-    /// Whether there may be more now.
+    /// Whether more may follow now.
     has_more: bool,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -78,13 +78,14 @@ pub(crate) struct OpinionPageObject {
 struct OpinionObject {
     /// The item.
     item_id: u64,
-    /// The place of the hash that it is about among the item's hashes, from 0; `null` for the whole item.
+    /// The index, among the item's hashes, of the hash that the opinion is about, from 0; `null` for the
+    /// whole item.
     hash: Option<u32>,
     /// `positive`, `negative` or `seen`; `null` for one that was taken back.
     kind: Option<&'static str>,
-    /// Why; `null` where it is not said.
+    /// The reason; `null` where none was given.
     reason: Option<&'static str>,
-    /// The member asks the owner of the bank to look again.
+    /// Whether the member asks the owner of the bank to look again.
     disputes: bool,
     /// The class that the member thinks is right.
     proposed: Option<ClassObject>,
@@ -94,10 +95,10 @@ struct OpinionObject {
     member: String,
     /// Milliseconds since 1970.
     at_unix_ms: u64,
-    /// The change by which the item has it.
+    /// The change that put the opinion.
     sequence: u64,
-    /// The member has it by the records of programmes that it follows: it counts where the member's own
-    /// people say neither right nor wrong.
+    /// Whether the opinion comes from the records of programmes that the member follows. Such an opinion
+    /// counts while the member itself has neither a positive nor a negative one.
     of_programme: bool,
 }
 
@@ -146,13 +147,13 @@ impl OpinionAsked {
 fn reason(name: &str) -> Result<OpinionReason, Problem> {
     let known = OpinionReason::ALL.map(OpinionReason::name).join(", ");
     let found = OpinionReason::ALL.into_iter().find(|one| one.name() == name);
-    found.ok_or_else(|| Problem::field("reason", format!("is not known; there are {known}")))
+    found.ok_or_else(|| Problem::field("reason", format!("is unknown; use one of {known}")))
 }
 
 /// Puts the opinion of the caller's member on an item
 ///
-/// The newest opinion of a member on an item, or on one of its hashes, counts. `seen` takes the place of no
-/// other one, and counts once a day.
+/// The newest opinion of a member on an item, or on one of its hashes, counts. `seen` replaces no other
+/// opinion, and counts once a day.
 #[utoipa::path(
     put, path = "/items/{item_id}/opinion", tag = "opinions",
     params(("item_id" = u64, Path, description = "Its id"), Once), request_body = OpinionAsked,
@@ -170,7 +171,7 @@ pub(crate) async fn put_opinion(
     Ok(Json(WrittenOpinion { item_id, changed: put.value > 0, sequence: put.sequence.0 }))
 }
 
-/// Takes the opinions of the caller's member on an item and its hashes back
+/// Takes back the opinions of the caller's member on an item and its hashes
 #[utoipa::path(
     delete, path = "/items/{item_id}/opinion", tag = "opinions",
     params(("item_id" = u64, Path, description = "Its id"), Once),
@@ -189,8 +190,9 @@ pub(crate) async fn withdraw_opinion(
 
 /// Lists opinions on items of a bank
 ///
-/// A feed by the latest changes of the items: an item that changes comes again with all its opinions. The
-/// owner of the bank sees all of them, another member those on the items that it contributed, and its own.
+/// Returns a feed in the order of the latest changes of the items: an item that changes is returned again
+/// with all its opinions. The owner of the bank sees all of them; another member sees its own, and those on
+/// the items that it contributed.
 #[utoipa::path(
     get, path = "/banks/{bank}/opinions", tag = "opinions",
     params(("bank" = String, Path, description = "Its name, or `owner/name`, percent-encoded"), OpinionOptions),

@@ -16,17 +16,17 @@ use crate::v1::values::metric_distance;
 /// The answer to a lookup.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MatchAnswerObject {
-    /// One for each query, in their order.
+    /// The results, one for each query, in the order of the queries.
     results: Vec<ResultObject>,
-    /// What was searched.
+    /// The shards and the hashes that were searched.
     coverage: CoverageObject,
     /// The answer holds every change up to this one.
     sequence: u64,
-    /// The state of the directory of members that decided what was searched and shown; 0 without members.
+    /// The sequence of the directory of members that decided what was searched and shown; 0 without members.
     directory_sequence: u64,
-    /// At least one result has fewer matches than there are.
+    /// Whether at least one result does not have all its matches.
     truncated: bool,
-    /// The results were too many to come with a failure.
+    /// Whether the results were left out because they were too large for the answer of a failure.
     results_omitted: bool,
 }
 
@@ -34,27 +34,28 @@ pub(crate) struct MatchAnswerObject {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 enum ResultObject {
-    /// What was found.
+    /// The matches.
     Matched(Box<MatchedObject>),
     /// The query failed.
     Failed {
-        /// Why.
+        /// The reason.
         error: ErrorObject,
     },
 }
 
-/// What was found for one query.
+/// The matches of one query, and what was searched for it.
 #[derive(Debug, Serialize, ToSchema)]
 struct MatchedObject {
     /// The items, the nearest first.
     matches: Vec<MatchObject>,
-    /// More items match than are given: than the limit let through, or than the answer holds.
+    /// Whether more items match than are returned, because of the limit or the size of the answer.
     limit_reached: bool,
     /// Matches that were left out because the answer would have been too large.
     matches_left_out: u32,
-    /// The result repeats an earlier one: the member's budget of near queries for an item is spent.
+    /// Whether the result repeats an earlier one, because the member's budget of near queries for an item is
+    /// spent.
     near_budget_spent: bool,
-    /// What the policy of the caller's member decided; left out where it has none.
+    /// The decision of the policy of the caller's member; left out where it has no policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionObject>,
     /// PDQ's quality of the content, 0 to 100; `null` where it is not known.
@@ -63,16 +64,16 @@ struct MatchedObject {
     quality_floor: u8,
     /// Hash types that were searched.
     searches: Vec<SearchedObject>,
-    /// Hash types that were not searched, and why: "no match" says nothing of them.
+    /// Hash types that were not searched, and why. "No match" does not cover them.
     skipped: Vec<SkippedObject>,
     /// The frames of an image that were searched, and those that were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     frames: Option<FramesObject>,
-    /// What was decoded of a video.
+    /// The part of a video that was decoded and hashed.
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<VideoObject>,
-    /// Frames of a video that are in so many known videos that not all of these were compared, where an item
-    /// may have been missed for that.
+    /// Frames that occur in so many known videos that not all of those were compared, so that an item may
+    /// have been missed.
     #[serde(skip_serializing_if = "is_zero")]
     common_frames: u32,
     /// Why the image's picture, or the video's frames, were not searched; the digests were.
@@ -84,12 +85,12 @@ struct MatchedObject {
     classifications: Vec<ClassificationObject>,
 }
 
-/// A failure of a part.
+/// The failure of a part of the answer.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorObject {
     /// The gRPC code, or the kind of a failure to decode.
     code: String,
-    /// Why, for a person to read.
+    /// The reason, for people.
     message: String,
 }
 
@@ -98,12 +99,12 @@ struct ErrorObject {
 struct SearchedObject {
     /// Its name.
     hash_type: String,
-    /// The largest distance that counted as a match: differing bits, or of vectors millionths of the metric.
+    /// The largest distance that counted as a match: differing bits, or for vectors millionths of the metric.
     max_distance: u32,
-    /// The same of vectors in their metric; left out for other types.
+    /// The same distance for vectors, in their metric; left out for other types.
     #[serde(skip_serializing_if = "Option::is_none")]
     metric_distance: Option<f64>,
-    /// Whether the index finds everything within that distance.
+    /// Whether the index is exact: it finds everything within that distance.
     exact: bool,
 }
 
@@ -116,16 +117,16 @@ struct SkippedObject {
     reason: &'static str,
 }
 
-/// How much of an image an answer covers.
+/// The frames of an image that an answer covers.
 #[derive(Debug, Serialize, ToSchema)]
 struct FramesObject {
     /// Frames that were decoded and are not left out.
     seen: u32,
-    /// At least so many were not searched.
+    /// The least number of frames that were not searched.
     left_out: u32,
-    /// Of the frames seen, those that hold too little detail to be searched.
+    /// Frames of `seen` that have too little detail to be searched.
     below_floor: u32,
-    /// Of the frames seen, hashes in further ways that were not searched.
+    /// Hashes, in further ways, of the frames of `seen`, that were not searched.
     ways_left_out: u32,
 }
 
@@ -144,15 +145,15 @@ struct MatchObject {
     labels: Vec<String>,
     /// The type of the hash that matched.
     hash_type: String,
-    /// Differing bits, or of vectors millionths of the metric.
+    /// Differing bits, or for vectors millionths of the metric.
     distance: u32,
-    /// The distance of a vector in its metric: of the cosine 0 to 2, where 0 is the same direction; left out
-    /// for other types.
+    /// The distance of a vector in its metric (for the cosine 0 to 2, where 0 is the same direction); left
+    /// out for other types.
     #[serde(skip_serializing_if = "Option::is_none")]
     metric_distance: Option<f64>,
-    /// Which way round the content was when it matched.
+    /// The orientation of the content when it matched, such as `original` or `rotate-90`.
     variant: &'static str,
-    /// Whether the index that found it finds everything.
+    /// Whether the index that found it is exact.
     exact: bool,
     /// Further hashes that matched.
     other_matches: u32,
@@ -160,14 +161,14 @@ struct MatchObject {
     frame: u32,
     /// The way in which that frame was hashed.
     way: &'static str,
-    /// When the frame of the item's video is shown that the image is near, in milliseconds; left out where it
-    /// is near an image.
+    /// The time, in milliseconds, of the frame of the item's video that the image is near; left out where the
+    /// image is near an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     item_time_ms: Option<u32>,
-    /// How the video that was asked about matches the item's; left out where a hash of another type matched.
+    /// How the video of the query matches the item's; left out where a hash of another type matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     video: Option<EvidenceObject>,
-    /// What the members say of the item; `null` where they say nothing.
+    /// The members' opinions on the item, and other facts; `null` where there are none.
     facts: Option<FactsObject>,
 }
 
@@ -176,7 +177,7 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// What an answer covers.
+/// The shards that answered, what was searched, and as of which change and time.
 #[derive(Debug, Serialize, ToSchema)]
 struct CoverageObject {
     /// Shards of the cluster.
@@ -189,12 +190,12 @@ struct CoverageObject {
     hashes_total: u64,
     /// The answer holds every change up to this one.
     sequence_min: u64,
-    /// The newest change that any shard had applied.
+    /// The newest change that any of the shards had applied.
     sequence_max: u64,
     /// Milliseconds since 1970: the answer holds every change that was committed up to then; `null` where it
     /// is not known.
     committed_unix_ms: Option<u64>,
-    /// Milliseconds since 1970: when the bank was last heard to have nothing newer; `null` where it is not
+    /// Milliseconds since 1970: when the bank last reported that it had nothing newer; `null` where it is not
     /// known.
     heard_unix_ms: Option<u64>,
     /// Shards that did not answer.
@@ -204,9 +205,9 @@ struct CoverageObject {
 /// A shard that did not answer.
 #[derive(Debug, Serialize, ToSchema)]
 struct ShardFailureObject {
-    /// Which one.
+    /// The number of the shard.
     shard: u16,
-    /// Why.
+    /// The reason.
     reason: String,
 }
 

@@ -21,57 +21,57 @@ use crate::v1::values::{HashForm, distance, hash, value};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MatchAsked {
-    /// One for each content, 1 to 256.
+    /// The contents to look up, 1 to 256.
     #[serde(deserialize_with = "at_most::<_, _, 256>")]
     #[schema(min_items = 1, max_items = 256)]
     queries: Vec<QueryAsked>,
-    /// The banks to search, each by its name or as `owner/name`; all that the caller may search where there
-    /// is none.
+    /// The banks to search, each by its name or as `owner/name`; if empty, all that the caller may search.
     #[serde(default, deserialize_with = "at_most::<_, _, 256>")]
     #[schema(max_items = 256)]
     banks: Vec<String>,
-    /// The largest distance of a match, by the name of its hash type, such as `{"pdq": 31}`; of vectors a
+    /// The largest distance of a match, by the name of its hash type, such as `{"pdq": 31}`; for vectors a
     /// decimal number in their metric, such as `{"clip": 0.15}`, rounded to the millionth. A type that is not
     /// named has its own default.
     #[serde(default, deserialize_with = "at_most_entries::<_, _, 64>")]
     #[schema(value_type = BTreeMap<String, f64>)]
     max_distance: BTreeMap<String, Number>,
-    /// Vectors are compared one by one, so that none is missed; without it an index finds most of what is
-    /// near. Hashes of other types are always searched exactly, but where a deployment configures otherwise.
+    /// Whether vectors are compared one by one, so that none is missed; otherwise an index finds most of the
+    /// near ones. Hashes of other types are always searched exactly, unless the deployment configures
+    /// otherwise.
     #[serde(default)]
     exact: bool,
-    /// When a video matches: if one of these rules holds, each at most once; `clip_of_known` and
-    /// `contains_known` where there is none.
+    /// The rules by which a video matches if one of them holds, each at most once; `clip_of_known` and
+    /// `contains_known` if the list is empty.
     #[serde(default, deserialize_with = "at_most::<_, _, 3>")]
     #[schema(max_items = 3)]
     video_rules: Vec<VideoRuleAsked>,
     /// Matches of each query, 1 to 1000, the nearest first; 100 where it is not given.
     #[schema(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// The answer has to hold every change up to this one. The gateway asks for its own newest write at
-    /// least.
+    /// The answer must reflect every change up to this one. The gateway always requires at least its own
+    /// newest write.
     #[serde(default)]
     min_sequence: u64,
-    /// The least share of shards that has to answer, 0 to 1; 1 where it is not given.
+    /// The least share of shards that must answer, 0 to 1; 1 where it is not given.
     #[schema(minimum = 0, maximum = 1)]
     min_coverage: Option<f64>,
-    /// The PDQ quality from which on a hash is trusted, 0 to 100; the frontend's own floor where it is not
+    /// The lowest PDQ quality at which a hash is trusted, 0 to 100; the frontend's own floor where it is not
     /// given.
     #[schema(minimum = 0, maximum = 100)]
     quality_floor: Option<u8>,
-    /// Where the contents come from, in a word that the rules of a policy ask for, such as `avatar`: at most
-    /// 64 bytes.
+    /// The place where the contents appeared, as a word that the rules of a policy can test, such as
+    /// `avatar`; at most 64 bytes.
     #[serde(default)]
     #[schema(max_length = 64)]
     surface: String,
-    /// Classifiers, each by the name of its model. They read images alone, so that each is answered as
-    /// unavailable here.
+    /// Classifiers, each by the name of its model. They read only images, so each is answered as unavailable
+    /// here.
     #[serde(default, deserialize_with = "at_most::<_, _, 16>")]
     #[schema(max_items = 16)]
     classifiers: Vec<String>,
 }
 
-/// One content that is looked up.
+/// A content that is looked up.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryAsked {
@@ -91,44 +91,43 @@ pub(crate) struct QueryHashAsked {
     /// The name of its type, such as `pdq`, `md5` or `sha256`. `type` is another name of this field.
     #[serde(alias = "type")]
     hash_type: String,
-    /// Hexadecimal digits; of `vpdq` the text of its frames, a line each:
-    /// `number,quality,64 hexadecimal digits,seconds`; of a vector base64, hexadecimal digits of its bytes,
-    /// or the list of its elements.
+    /// Hexadecimal digits; for `vpdq` the text of its frames, a line each: `number,quality,64 hexadecimal
+    /// digits,seconds`; for a vector base64, hexadecimal digits of its bytes, or the list of its elements.
     #[schema(value_type = HashForm)]
     hash: JsonHash,
-    /// Which way round the image was when this hash was taken of it: `original` where it is not given, or
-    /// `rotate-90`, `rotate-180`, `rotate-270`, `flip-x`, `flip-y`, `flip-plus-1`, `flip-minus-1`.
+    /// The orientation of the image when this hash was computed: `original` (the default), `rotate-90`,
+    /// `rotate-180`, `rotate-270`, `flip-x`, `flip-y`, `flip-plus-1` or `flip-minus-1`.
     variant: Option<String>,
 }
 
-/// How an image or a video is looked up.
+/// The options of a lookup of an image or a video.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ImageOptions {
     /// The banks to search, separated by commas; all that the caller may search where it is not given.
     banks: Option<String>,
-    /// The largest distances of a match, such as `pdq:31`, separated by commas; of vectors decimal numbers. A
-    /// type that is not named has its own default.
+    /// The largest distances of a match, such as `pdq:31`, separated by commas; for vectors decimal numbers.
+    /// A type that is not named has its own default.
     max_distance: Option<String>,
-    /// The rules by which a video matches, with their usual numbers, separated by commas: `clip_of_known`,
-    /// `contains_known`, `threatexchange`. The first two where it is not given.
+    /// The rules by which a video matches, with their default numbers, separated by commas: `clip_of_known`,
+    /// `contains_known`, `threatexchange`; the first two where it is not given.
     video_rules: Option<String>,
     /// Matches, 1 to 1000, the nearest first; 100 where it is not given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// The answer has to hold every change up to this one. The gateway asks for its own newest write at
-    /// least.
+    /// The answer must reflect every change up to this one. The gateway always requires at least its own
+    /// newest write.
     min_sequence: Option<u64>,
-    /// The least share of shards that has to answer, 0 to 1; 1 where it is not given.
+    /// The least share of shards that must answer, 0 to 1; 1 where it is not given.
     #[param(minimum = 0, maximum = 1)]
     min_coverage: Option<f64>,
-    /// The PDQ quality from which on a hash is trusted, 0 to 100; the frontend's own floor where it is not
+    /// The lowest PDQ quality at which a hash is trusted, 0 to 100; the frontend's own floor where it is not
     /// given.
     #[param(minimum = 0, maximum = 100)]
     quality_floor: Option<u8>,
-    /// Where the image comes from, in a word that the rules of a policy ask for, such as `avatar`: at most 64
-    /// bytes.
+    /// The place where the file appeared, as a word that the rules of a policy can test, such as `avatar`; at
+    /// most 64 bytes.
     #[param(max_length = 64)]
     surface: Option<String>,
     /// Classifiers that are asked about the image's first frame, by the names of their models, separated by
@@ -231,7 +230,7 @@ impl QueryHashAsked {
                 let known: Vec<&str> = Variant::ALL.iter().map(|variant| variant.name()).collect();
                 Problem::field(
                     format!("{field}.variant"),
-                    format!("is no variant; there are {}", known.join(", ")),
+                    format!("is not a variant; use one of {}", known.join(", ")),
                 )
             })?,
         };

@@ -6,22 +6,22 @@ use vigie_model::{ClassScore, Classification};
 
 use crate::problem::Problem;
 
-/// What one classifier says of one content: a likelihood, never a verdict.
+/// The scores of one classifier for one content: likelihoods, never a verdict.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ClassificationObject {
     /// The name of the model.
     model: String,
     /// The version of its card; 0 where there is no card.
     version: u32,
-    /// The model is in shadow: its scores were counted, and are answered to nobody.
+    /// Whether the model is in shadow: its scores are counted, and never returned.
     shadow: bool,
     /// The score of each class, in the order of the card.
     scores: Vec<ClassScoreObject>,
-    /// Why the model gave no score; `null` where it did.
+    /// The reason why the model gave no score; `null` where it gave one.
     unavailable: Option<ScoreFailureObject>,
 }
 
-/// The score of a class, with all that is known of it.
+/// The score of a class, its threshold and the threshold's error rate.
 #[derive(Debug, Serialize, ToSchema)]
 struct ClassScoreObject {
     /// The class.
@@ -32,8 +32,8 @@ struct ClassScoreObject {
     threshold: Option<f32>,
     /// Whether the score is at least the threshold.
     is_above: bool,
-    /// The rate by which the threshold was chosen: at most one in so many other contents is above it, with a
-    /// confidence of 95 %; `null` without a threshold.
+    /// The N of the rate by which the threshold was chosen: at most one in N other contents is above it, with
+    /// a confidence of 95 %; `null` without a threshold.
     at_most_one_in: Option<u64>,
     /// The rate at which other content was above the threshold in the calibration; `null` without a
     /// threshold.
@@ -58,7 +58,7 @@ struct RateObject {
 struct ScoreFailureObject {
     /// `unknown_model`, `other_version`, `not_served`, `content`, `busy`, `out_of_time`, `failed` or `away`.
     kind: &'static str,
-    /// Why, for a person to read.
+    /// The reason, for people.
     message: String,
 }
 

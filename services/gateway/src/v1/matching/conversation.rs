@@ -41,8 +41,8 @@ struct ConversationObject {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MessageObject {
-    /// The author's part in the conversation, such as `adult` or `child`: never a name of a person. 1 to 32
-    /// bytes.
+    /// The author's role in the conversation, such as `adult` or `child`, 1 to 32 bytes; never the name of a
+    /// person.
     #[schema(min_length = 1, max_length = 32)]
     role: String,
     /// When it was sent, in milliseconds since 1970; left out where that is not known.
@@ -63,10 +63,11 @@ pub(crate) struct ScoredConversationObject {
 
 /// Asks classifiers about a conversation
 ///
-/// A model that is away is no failure: its classification says so. Nothing of the conversation is kept.
+/// A model that is unavailable does not fail the request: its classification states it. Nothing of the
+/// conversation is kept.
 #[utoipa::path(
     post, path = "/conversations/score", tag = "lookups", request_body = ConversationAsked,
-    responses((status = 200, description = "What each classifier says", body = ScoredConversationObject))
+    responses((status = 200, description = "The scores of each classifier", body = ScoredConversationObject))
 )]
 pub(in crate::v1) async fn score_conversation(
     call: Call,

@@ -5,24 +5,24 @@ use utoipa::ToSchema;
 use vigie_hashes::hex;
 use vigie_model::{Decided, Verdict};
 
-/// What the policy of the caller's member decided.
+/// The decision of the policy of the caller's member.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DecisionObject {
     /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
     verdict: &'static str,
-    /// The rule that gave it; `null` where no rule's condition held.
+    /// The rule that gave the verdict; `null` where no rule's condition held.
     rule: Option<String>,
     /// The version of the policy; 0 for one that is not stored.
     policy_version: u32,
-    /// What the verdict would be if what is in shadow counted; `null` where nothing is.
+    /// The verdict that would result if what is in shadow counted; `null` where nothing is in shadow.
     shadow_verdict: Option<&'static str>,
-    /// Why the rules could not decide alone: the verdict is `REVIEW` at least.
+    /// The reason why the rules could not decide alone; the verdict is then at least `REVIEW`.
     failure: Option<String>,
-    /// Matches that banks of an allow-list took away.
+    /// Matches that do not count because a bank of an allow-list matched.
     suppressed_count: u32,
-    /// The verdict is `REVIEW` because of a classifier's score alone; `rule` is the rule for it.
+    /// Whether the verdict is `REVIEW` only because of a classifier's score; `rule` is then the score's rule.
     by_score: bool,
-    /// The id by which the decision is found again, in hexadecimal digits; `null` where it is not recorded.
+    /// The id of the recorded decision, in hexadecimal digits; `null` where it is not recorded.
     decision_id: Option<String>,
 }
 

@@ -7,21 +7,20 @@ use vigie_model::{DecodedVideo, Percent, VideoEvidence, VideoRule, VideoRuleKind
 use crate::problem::Problem;
 use crate::v1::values::value;
 
-/// A rule by which a video matches: both shares are reached, and enough frames match.
+/// A rule by which a video matches: both shares must be reached, and enough frames must match.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VideoRuleAsked {
     /// `clip_of_known` (the query is part of something known), `contains_known` (something known is in the
     /// query), or `threatexchange`, which counts distinct hashes where the others count time.
     rule: String,
-    /// The least share of the query that matches, in percent: 80 where it is not given, of `contains_known`
-    /// 0.
+    /// The least share of the query that matches, in percent; by default 80, for `contains_known` 0.
     #[schema(minimum = 0, maximum = 100)]
     query_percent: Option<u32>,
-    /// The least share of the item that matches, in percent: 0 where it is not given, of `contains_known` 80.
+    /// The least share of the item that matches, in percent; by default 0, for `contains_known` 80.
     #[schema(minimum = 0, maximum = 100)]
     item_percent: Option<u32>,
-    /// The least number of distinct frames that match: 2 where it is not given, of `threatexchange` 1.
+    /// The least number of distinct frames that match; by default 2, for `threatexchange` 1.
     #[schema(minimum = 1, maximum = 4096)]
     frames_min: Option<u32>,
 }
@@ -58,23 +57,23 @@ pub(super) fn usual_rules(names: &[String]) -> Result<VideoRules, Problem> {
     VideoRules::new(rules).map_err(|why| Problem::field("video_rules", why))
 }
 
-/// What was decoded of a video.
+/// The part of a video that was decoded and hashed.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VideoObject {
     /// Pixels of the first frame, as it is stored.
     width: u32,
     /// Pixels of the first frame, as it is stored.
     height: u32,
-    /// Seconds, by the container; `null` where it does not say.
+    /// The duration in seconds according to the container; `null` where the container has none.
     duration_s: Option<f64>,
     /// Frames that were hashed.
     frames_seen: u32,
-    /// Of the frames seen, those that hold too little detail to be searched.
+    /// Hashed frames that have too little detail to be searched.
     frames_below_floor: u32,
-    /// When the last frame that was hashed is shown, in seconds.
+    /// The time of the last frame that was hashed, in seconds.
     seen_until_s: f64,
-    /// Why not all of the video was sampled: `damaged`, `cut_off`, `too_long`, `too_many_frames`, `timed_out`
-    /// or `decoder_failed`; `null` where all of it was. "No match" says nothing of the rest.
+    /// Why a part of the video was not sampled: `damaged`, `cut_off`, `too_long`, `too_many_frames`,
+    /// `timed_out` or `decoder_failed`; `null` where all of it was. "No match" does not cover the rest.
     partial: Option<&'static str>,
 }
 
@@ -95,26 +94,26 @@ impl From<&DecodedVideo> for VideoObject {
 /// How a video matches an item.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EvidenceObject {
-    /// The video that was asked about.
+    /// The side of the query.
     query: SideObject,
-    /// The item's.
+    /// The side of the item.
     item: SideObject,
-    /// The rules of the search that hold.
+    /// The rules of the search that are fulfilled.
     rules: Vec<&'static str>,
 }
 
-/// One side of a match of videos.
+/// One of the two sides of a match of videos.
 #[derive(Debug, Serialize, ToSchema)]
 struct SideObject {
     /// Distinct hashes of sufficient quality.
     frames: u32,
     /// Those of them that match.
     frames_matched: u32,
-    /// Seconds that frames of sufficient quality last.
+    /// The duration of the frames of sufficient quality, in seconds.
     time_s: f64,
-    /// Seconds that the frames last that match.
+    /// The duration of the frames that match, in seconds.
     time_matched_s: f64,
-    /// When the first matching frame is shown, in seconds.
+    /// The time of the first matching frame, in seconds.
     first_s: f64,
 }
 

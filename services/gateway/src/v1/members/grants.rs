@@ -13,7 +13,7 @@ use crate::v1::members::objects::GrantObject;
 use crate::v1::request::{Call, In, Once, PageOptions, Sent};
 use crate::v1::values::{bank_of, expiry, value, words};
 
-/// What another member is to be allowed.
+/// The capabilities that another member is to have in a bank, and until when.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GrantAsked {
@@ -36,11 +36,11 @@ pub(crate) struct AliasAsked {
 /// A page of grants.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct GrantPage {
-    /// Of a bank by member, of a member by bank.
+    /// The grants of a bank, ordered by member, or those of a member, ordered by bank.
     grants: Vec<GrantObject>,
     /// The id of the member, or of the bank, after which the next page begins; `null` on the last page.
     next_after: Option<u32>,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -104,7 +104,7 @@ pub(crate) async fn list_received_grants(call: Call<PageOptions>) -> Result<Json
     }))
 }
 
-/// Sets what another member may do with a bank of the caller's member
+/// Grants another member capabilities in a bank of the caller's member
 #[utoipa::path(
     put, path = "/banks/{bank}/grants/{member}", tag = "members",
     params(
@@ -129,7 +129,7 @@ pub(crate) async fn put_grant(
     Ok(Json(WrittenGrant { grant: GrantObject::new(&put.value, Some(&member)), sequence: put.sequence.0 }))
 }
 
-/// Takes a grant back
+/// Revokes a grant
 #[utoipa::path(
     delete, path = "/banks/{bank}/grants/{member}", tag = "members",
     params(
@@ -150,7 +150,7 @@ pub(crate) async fn revoke_grant(
     Ok(Json(RevokedGrant { bank, member, sequence: revoked.sequence.0 }))
 }
 
-/// Gives a bank that is shared with the caller's member a name of its own
+/// Sets the alias of the caller's member for a bank that is shared with it
 #[utoipa::path(
     put, path = "/banks/{bank}/alias", tag = "members",
     params(("bank" = String, Path, description = "`owner/name`, percent-encoded"), Once), request_body = AliasAsked,
@@ -165,7 +165,7 @@ pub(crate) async fn set_alias(
     alias_of(&call, &bank, Some(&alias)).await
 }
 
-/// Takes the caller's member's own name for a bank away
+/// Removes the alias of the caller's member for a shared bank
 #[utoipa::path(
     delete, path = "/banks/{bank}/alias", tag = "members",
     params(("bank" = String, Path, description = "`owner/name` or the alias, percent-encoded"), Once),

@@ -25,7 +25,7 @@ pub(crate) struct MemberObject {
     token_issuers: Vec<String>,
     /// Milliseconds since 1970; 0 for the host.
     created_at_unix_ms: u64,
-    /// Others may know that an opinion is its own.
+    /// Whether others may see that an opinion is the member's.
     is_named: bool,
 }
 
@@ -53,23 +53,23 @@ pub(crate) struct PrincipalObject {
     member_id: u32,
     /// Names of roles.
     roles: Vec<&'static str>,
-    /// How it proves who it is.
+    /// Its credential.
     credential: CredentialObject,
     /// Milliseconds since 1970.
     created_at_unix_ms: u64,
     /// Milliseconds since 1970; `null` for never.
     expires_at_unix_ms: Option<u64>,
-    /// For people who read a list; may be empty.
+    /// A note for people who read a list; may be empty.
     note: String,
 }
 
-/// A principal's proof of who it is.
+/// The credential of a principal.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum CredentialObject {
     /// A client certificate, by its name.
     SpiffeId(String),
-    /// One API key or two, the older one first.
+    /// The API keys, one or two, the older one first.
     ApiKeys(Vec<KeyObject>),
     /// A token of an identity provider.
     Token {

@@ -51,7 +51,7 @@ pub(crate) struct ShownPolicy {
     trial_version: Option<u32>,
     /// The newest version.
     newest_version: u32,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct ShownPolicy {
 pub(crate) struct WrittenPolicy {
     /// The new version.
     version: u32,
-    /// Whether it is tried, and decides nothing.
+    /// Whether it is only tried, and decides nothing.
     trial: bool,
     /// The change. Frontends decide by it within seconds.
     sequence: u64,
@@ -89,7 +89,7 @@ pub(crate) struct TryAsked {
     query: QueryAsked,
 }
 
-/// What a policy knows of a query.
+/// The data of a query that a policy reads.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct QueryAsked {
@@ -104,7 +104,7 @@ pub(crate) struct QueryAsked {
     size: u64,
 }
 
-/// What a policy says.
+/// The decision of the tried policy.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TriedObject {
     /// The decision.
@@ -134,7 +134,7 @@ pub(crate) async fn show_policy(call: Call<ShowOptions>) -> Result<Json<ShownPol
 
 /// Sets the policy of the caller's member, as a new version
 ///
-/// A rule that does not compile is refused by its name, and nothing is changed.
+/// If a rule does not compile, the answer names it and nothing is changed.
 #[utoipa::path(
     put, path = "/policy", tag = "members", params(SetOptions, Once), request_body = PolicyObject,
     responses((status = 200, description = "The new version", body = WrittenPolicy))
@@ -146,7 +146,10 @@ pub(crate) async fn set_policy(
     let SetOptions { trial, expected_version, from_version } = call.options;
     let policy = sent.asked.read()?;
     if from_version.is_some() && !sent.asked.is_empty() {
-        return Err(Problem::field("from_version", "takes the rules of a version, so the body has none"));
+        return Err(Problem::field(
+            "from_version",
+            "takes the rules of a stored version; send no rules in the body",
+        ));
     }
     let source = from_version.map_or(PolicySource::Given(&policy), PolicySource::Stored);
     let policies = call.caller.policies();
@@ -160,12 +163,12 @@ pub(crate) async fn set_policy(
 /// Nothing is changed or counted.
 #[utoipa::path(
     post, path = "/policy/try", tag = "members", request_body = TryAsked,
-    responses((status = 200, description = "What the policy says, and why", body = TriedObject))
+    responses((status = 200, description = "The decision, and its steps", body = TriedObject))
 )]
 pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<TriedObject>, Problem> {
     let TryAsked { policy: asked, version, matches, scores, query } = sent.asked;
     if asked.is_some() && version.is_some() {
-        return Err(Problem::field("version", "is given beside a policy; there is one of the two"));
+        return Err(Problem::field("version", "is given together with policy; send only one of the two"));
     }
     let policy = asked.as_ref().map(PolicyObject::read).transpose();
     let policy = policy.map_err(|problem| within("policy.", problem))?;

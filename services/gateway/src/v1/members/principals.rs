@@ -21,7 +21,7 @@ use crate::v1::values::{expiry, principal, text, value, words};
 /// The longest time for which the previous key stays valid after a rotation: 30 days.
 const OVERLAP_SECONDS_MAX: u32 = 30 * 24 * 3_600;
 
-/// Which principals are listed.
+/// The options of a list of principals.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -38,11 +38,11 @@ pub(crate) struct PrincipalOptions {
 /// A page of principals.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct PrincipalPage {
-    /// By id.
+    /// Ordered by id.
     principals: Vec<PrincipalObject>,
     /// The id after which the next page begins; `null` on the last page.
     next_after: Option<u64>,
-    /// As of this change.
+    /// The answer is as of this change.
     sequence: u64,
 }
 
@@ -56,15 +56,15 @@ pub(crate) struct NewPrincipalAsked {
     #[serde(deserialize_with = "at_most::<_, _, 8>")]
     #[schema(min_items = 1, max_items = 8)]
     roles: Vec<String>,
-    /// How it is to prove who it is; by an API key that the bank makes where it is not given.
+    /// Its credential; an API key that the bank makes where it is not given.
     credential: Option<CredentialAsked>,
-    /// Milliseconds since 1970, from which on it is refused; `null` for never.
+    /// Milliseconds since 1970: from then on it is refused; `null` for never.
     expires_at_unix_ms: Option<u64>,
-    /// For people who read a list, at most 256 bytes.
+    /// A note for people who read a list, at most 256 bytes.
     #[serde(default)]
     note: String,
-    /// The first principal turns members on, permanently: from then on every call needs a credential. It is
-    /// created only where this is `true`.
+    /// Confirms that the first principal turns members on, permanently: from then on every call needs a
+    /// credential. The first principal is created only if this is `true`.
     #[serde(default)]
     turn_on: bool,
 }
@@ -91,9 +91,8 @@ enum CredentialAsked {
 pub(crate) struct PrincipalMade {
     /// The principal.
     principal: PrincipalObject,
-    /// The key that the bank made. No other answer has it. `null` where the caller named a credential, and
-    /// where the answer that had the key was lost and the request was sent again with its `Idempotency-Key`:
-    /// then a rotation makes another one.
+    /// The key that the bank made, returned only in this answer. `null` where the caller named a credential,
+    /// and where a lost request was repeated with its `Idempotency-Key`: a rotation then makes another key.
     #[serde(serialize_with = "revealed")]
     #[schema(value_type = Option<String>)]
     api_key: Option<Zeroizing<String>>,
@@ -109,7 +108,7 @@ fn revealed<S: Serializer>(key: &Option<Zeroizing<String>>, to: S) -> Result<S::
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RotateAsked {
-    /// How long the newest key before works yet, at most 2592000 seconds (30 days); 0 refuses it at once.
+    /// Seconds for which the previous key stays valid, at most 2592000 (30 days); 0 refuses it at once.
     #[schema(maximum = 2_592_000)]
     overlap_seconds: u32,
     /// The new key, if the caller has made it; otherwise the bank makes one.
@@ -173,7 +172,7 @@ pub(crate) async fn list_principals(call: Call<PrincipalOptions>) -> Result<Json
 
 /// Creates a principal
 ///
-/// The answer has its API key, once. The first principal of a deployment turns members on: see `turn_on`.
+/// Only this answer has its API key. The first principal of a deployment turns members on: see `turn_on`.
 #[utoipa::path(
     post, path = "/principals", tag = "members", params(Once), request_body = NewPrincipalAsked,
     responses((status = 201, description = "The principal, and its key", body = PrincipalMade))
@@ -198,7 +197,7 @@ pub(crate) async fn create_principal(call: Call, sent: Sent<NewPrincipalAsked>) 
 
 /// Gives a principal another API key
 ///
-/// The answer has the key, once.
+/// Only this answer has the key.
 #[utoipa::path(
     post, path = "/principals/{principal_id}/rotate", tag = "members",
     params(("principal_id" = u64, Path, description = "Its id"), Once), request_body = RotateAsked,

@@ -22,11 +22,11 @@ pub(crate) struct MemberQuota {
     member: String,
     /// Its limits.
     quota: QuotaObject,
-    /// As of this change, or the change that made it so.
+    /// The answer is as of this change; after a write, it is the change of the write.
     sequence: u64,
 }
 
-/// What a bank asks of its contributors, and what it keeps.
+/// The rules of a bank: for its contributors, for its matches, and for how long it keeps data.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CharterObject {
@@ -36,16 +36,17 @@ pub(crate) struct CharterObject {
     taxonomies: Vec<String>,
     /// A removal of this many items or more needs two people; 0 for never.
     two_person_items: u32,
-    /// Hours until the hash of a withdrawn item is in no file any more, 1 to 8760; 0 for 72.
+    /// Hours until the hash of a withdrawn item is deleted from every file, 1 to 8760; 0 for 72.
     purge_hours: u32,
-    /// Members, the contributors included, that confirm an item before it matches for others, at most 1000; 0
-    /// for at once.
+    /// Members, the contributors included, that must confirm an item before it matches for others, at most
+    /// 1000; 0 for none.
     confirmations_min: u32,
-    /// Members that call an item wrong until it is held and a dispute opens, at most 1000; 0 for never.
+    /// The number of members with a negative opinion at which an item is held and a dispute opens, at most
+    /// 1000; 0 for never.
     hold_on_negatives: u32,
-    /// Matches of the bank are counted and answered to nobody: a trial.
+    /// Whether matches of the bank are counted and never returned: a trial.
     shadow: bool,
-    /// Banks, by id, whose matches a match of this bank takes away, at most 64.
+    /// Ids of the banks whose matches do not count if this bank matches, at most 64.
     #[serde(deserialize_with = "at_most::<_, _, 64>")]
     #[schema(max_items = 64)]
     suppresses_bank_ids: Vec<u32>,
@@ -53,14 +54,14 @@ pub(crate) struct CharterObject {
     dispute_days: u32,
     /// Days for which matches are recorded, at most 730; 0 for no records.
     match_record_days: u32,
-    /// An image that is near a frame of one of the bank's videos matches that item.
+    /// Whether an image that is near a frame of one of the bank's videos matches that item.
     #[serde(default)]
     frames_answer_images: bool,
-    /// A video with a frame that is near one of the bank's images matches that item.
+    /// Whether a video with a frame that is near one of the bank's images matches that item.
     #[serde(default)]
     images_answer_videos: bool,
-    /// How far vectors may lie in the bank, by the name of their declared hash type: numbers in its metric,
-    /// at most 16.
+    /// The largest distances of vectors that match in the bank, by the name of their declared hash type, in
+    /// its metric; at most 16.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     vector_distances: BTreeMap<String, f64>,
 }
@@ -72,7 +73,7 @@ pub(crate) struct BankCharter {
     bank: String,
     /// Its charter.
     charter: CharterObject,
-    /// As of this change, or the change that made it so.
+    /// The answer is as of this change; after a write, it is the change of the write.
     sequence: u64,
 }
 

@@ -13,7 +13,7 @@ use crate::v1::values::distance_number;
 /// The hash types that may be banked and looked up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct HashTypesObject {
-    /// By ascending number: those of the table, then declared vectors.
+    /// Ordered by number: the types of the table, then declared vectors.
     hash_types: Vec<HashTypeObject>,
 }
 
@@ -24,8 +24,8 @@ struct HashTypeObject {
     name: &'static str,
     /// Its permanent number.
     number: u16,
-    /// How two hashes are compared: `hamming` by differing bits, `equality`, `frames` by the frames of
-    /// videos; vectors by `cosine` (one minus the cosine of their angle) or `l2` (the Euclidean distance).
+    /// The metric of two hashes: `hamming` for differing bits, `equality`, `frames` for the frames of videos;
+    /// for vectors `cosine` (one minus the cosine of their angle) or `l2` (the Euclidean distance).
     metric: &'static str,
     /// The form of a vector's elements, `f32` or `u8`; left out for other types.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,8 +33,8 @@ struct HashTypeObject {
     /// Elements of each vector; left out for other types.
     #[serde(skip_serializing_if = "Option::is_none")]
     elements: Option<u16>,
-    /// The distance of a lookup that names none, as `max_distance` of a lookup has it: bits, or of vectors a
-    /// number in their metric.
+    /// The default distance of a lookup, in the form of its `max_distance`: bits, or for vectors a number in
+    /// their metric.
     #[schema(value_type = f64)]
     distance_default: Number,
     /// The largest distance that a lookup may name, in the same form.

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn videos_are_told_from_pictures_in_the_same_boxes() {
+    fn videos_are_distinguished_from_pictures_in_the_same_boxes() {
         let boxes = |brand: &[u8; 4]| [b"\0\0\0\x18ftyp".as_slice(), brand, b"\0\0\0\0mif1avif"].concat();
         for brand in [b"isom", b"mp42", b"qt  ", b"3gp4"] {
             assert!(is_video(&boxes(brand)), "{brand:?}");

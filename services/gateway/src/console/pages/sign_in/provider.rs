@@ -72,8 +72,9 @@ async fn go(
         Err(fault) => return Ok(explained(&visit, &console, &asked.next, &Refused::Provider(fault))),
     };
     let location = HeaderValue::from_str(url.as_str());
-    let location =
-        location.map_err(|_| Problem::new(StatusCode::BAD_GATEWAY, "the provider's address is odd"))?;
+    let location = location.map_err(|_| {
+        Problem::new(StatusCode::BAD_GATEWAY, "the identity provider's sign-in URL is invalid")
+    })?;
     let Ok(cookie) = attempt.cookie(&console.sessions, visit.now) else {
         return Ok(explained(&visit, &console, "", &Refused::TooLong));
     };

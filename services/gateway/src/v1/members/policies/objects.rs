@@ -17,46 +17,45 @@ use crate::v1::values::value;
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PolicyObject {
-    /// Which matches of a bank count, each bank once.
+    /// The bank rules, each bank once.
     #[serde(deserialize_with = "at_most::<_, _, 256>")]
     #[schema(max_items = 256)]
     bank: Vec<BankRuleObject>,
-    /// The rules, in the order in which they are asked: the first whose condition holds gives the verdict.
-    /// Where none holds it is `ALLOW` where no match counts, and `REVIEW` otherwise. A rule that fails gives
-    /// `REVIEW`.
+    /// The rules, in order: the first whose condition holds gives the verdict. If none holds, the verdict is
+    /// `ALLOW` if no match counts, and `REVIEW` otherwise. A rule that fails gives `REVIEW`.
     #[serde(deserialize_with = "at_most::<_, _, 16>")]
     #[schema(max_items = 16)]
     rule: Vec<RuleObject>,
-    /// Rules that ask for a person's look where a classifier's score is at least a threshold. They are asked
-    /// beside the others, and lower no verdict.
+    /// Rules that require a review where a classifier's score is at least a threshold. They apply in addition
+    /// to the others, and never lower a verdict.
     #[serde(deserialize_with = "at_most::<_, _, 16>")]
     #[schema(max_items = 16)]
     score: Vec<ScoreRuleObject>,
 }
 
-/// Which matches of a bank count.
+/// A bank rule: the matches of a bank that count.
 #[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BankRuleObject {
     /// The bank: `owner/name`, an alias, or the name of an own bank.
     bank: String,
-    /// No match of the bank counts.
+    /// Whether no match of the bank counts.
     #[serde(default)]
     ignored: bool,
     /// The largest distance of a match that counts, in bits; that of the search where it is not given.
     /// Vectors are not compared with it.
     max_distance: Option<u16>,
-    /// Members that have to call the item positive before its matches count.
+    /// The least number of members with a positive opinion on the item for its matches to count.
     #[serde(default)]
     positives_min: u32,
-    /// Matches of items with both positive and negative opinions do not count.
+    /// Whether matches of items with both positive and negative opinions do not count.
     #[serde(default)]
     ignore_disputed: bool,
-    /// The share of queries for which the bank counts, 0 to 1; all where it is not given. The same picture
-    /// always fares alike.
+    /// The share of queries for which the bank counts, 0 to 1; 1 where it is not given. The same picture is
+    /// always treated alike.
     #[schema(minimum = 0, maximum = 1)]
     ratio: Option<f64>,
-    /// Matches of the bank count for the shadow verdict alone.
+    /// Whether matches of the bank count only for the shadow verdict.
     #[serde(default)]
     shadow: bool,
 }
@@ -73,12 +72,13 @@ pub(crate) struct RuleObject {
     when: String,
     /// `ALLOW`, `LOG`, `REVIEW`, `BLOCK` or `ESCALATE`.
     verdict: String,
-    /// The rule counts for the shadow verdict alone.
+    /// Whether the rule counts only for the shadow verdict.
     #[serde(default)]
     shadow: bool,
 }
 
-/// A rule that gives `REVIEW` at least, and never more, where a classifier's score is at least a threshold.
+/// A rule that raises the verdict to `REVIEW`, and never higher, where a classifier's score is at least a
+/// threshold.
 #[derive(Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScoreRuleObject {
@@ -88,11 +88,11 @@ pub(crate) struct ScoreRuleObject {
     model: String,
     /// The class.
     class: String,
-    /// The threshold is the one that the model's calibration has for a rate of at most one in so many other
-    /// contents; that of the model's card where it is not given.
+    /// Selects the threshold of the model's calibration at which at most one in this many other contents is
+    /// above; where it is not given, the threshold of the model's card.
     #[schema(minimum = 2, maximum = 1_000_000)]
     at_most_one_in: Option<u64>,
-    /// The rule counts for the shadow verdict alone.
+    /// Whether the rule counts only for the shadow verdict.
     #[serde(default)]
     shadow: bool,
 }
@@ -162,11 +162,11 @@ pub(crate) struct TriedMatch {
     item_time_ms: Option<u32>,
     /// Milliseconds since 1970: when the item was added.
     added_at_unix_ms: Option<u64>,
-    /// What the members say of the item.
+    /// The members' opinions on the item, and other facts.
     facts: Option<TriedFacts>,
 }
 
-/// What the members say of an item.
+/// The members' opinions on an item, and other facts.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TriedFacts {
@@ -297,7 +297,7 @@ impl TriedMatch {
             labels: self.labels.into_iter().map(String::into_boxed_str).collect(),
             hash_type: value(&within("hash_type"), &self.hash_type)?,
             distance: Distance(self.distance),
-            variant: variant.ok_or_else(|| Problem::field(within("variant"), "is no variant"))?,
+            variant: variant.ok_or_else(|| Problem::field(within("variant"), "is not a variant"))?,
             exact: self.exact,
             other_matches: self.other_matches,
             // Policies cannot see the way.

@@ -18,7 +18,7 @@ pub(super) async fn hold(visit: Visit, Path(item): Path<String>, posted: Posted)
         "" => Expiry::NEVER,
         text => {
             let at = text.parse().ok().filter(|at| *at > 0);
-            Expiry::at(UnixMillis(at.ok_or_else(|| Problem::field("until", "is no moment"))?))
+            Expiry::at(UnixMillis(at.ok_or_else(|| Problem::field("until", "is not a date and time"))?))
         }
     };
     let (key, deadline) = (posted.once(), visit.deadline());

@@ -30,7 +30,7 @@ pub(super) async fn show(visit: Visit, Path(item): Path<String>) -> Result<Page,
 
 /// The form as it was filled in.
 struct Entered {
-    /// One label a line: a label may have a comma.
+    /// The labels, one a line: a label may have a comma.
     labels: String,
     labels_shown: String,
     details: EnteredDetails,

@@ -114,7 +114,7 @@ fn day(field: &str, text: &str) -> Result<Option<UnixMillis>, Problem> {
     if text.trim().is_empty() {
         return Ok(None);
     }
-    let wrong = || Problem::field(field, "is no day such as 2027-01-31");
+    let wrong = || Problem::field(field, "is not a day such as 2027-01-31");
     let mut parts = text.trim().split('-');
     let mut next = |digits| {
         let part =

@@ -10,13 +10,13 @@ use super::asking::{Asked, Asking, Classifiers, Counted};
 use super::plan::Plan;
 use super::said::Said;
 
-/// The outcomes of classifiers for one content.
+/// The outcomes of classifiers for one content, known or pending.
 #[derive(Debug)]
-pub(crate) enum Telling {
+pub(crate) enum Outcomes {
     /// The outcomes are known.
-    Told(Said),
-    /// The classifiers have been asked.
-    Asking(Asking),
+    Known(Said),
+    /// The classifiers have been asked and have not all answered.
+    Pending(Asking),
 }
 
 impl Classifiers {
@@ -28,16 +28,16 @@ impl Classifiers {
         pixels: Option<Vec<Option<RgbPicture>>>,
         priority: Priority,
         deadline: Instant,
-    ) -> Telling {
-        let Some(pixels) = pixels else { return Telling::Told(self.about_undecoded(plan)) };
+    ) -> Outcomes {
+        let Some(pixels) = pixels else { return Outcomes::Known(self.about_undecoded(plan)) };
         let pictures = pixels.into_iter().map(|picture| picture.map(Arc::new)).collect();
         let until = self.until(deadline);
-        Telling::Asking(self.ask(plan, Asked::Pictures(pictures), Counted::Yes, priority, until))
+        Outcomes::Pending(self.ask(plan, Asked::Pictures(pictures), Counted::Yes, priority, until))
     }
 
     /// Returns the outcomes for hashes and for a video.
-    pub(crate) fn about_other_content(&self, plan: &Arc<Plan>) -> Telling {
-        Telling::Told(self.unread(plan, false, "classifiers read images: neither hashes nor videos"))
+    pub(crate) fn about_other_content(&self, plan: &Arc<Plan>) -> Outcomes {
+        Outcomes::Known(self.unread(plan, false, "classifiers read images: neither hashes nor videos"))
     }
 
     fn about_undecoded(&self, plan: &Arc<Plan>) -> Said {
@@ -46,13 +46,13 @@ impl Classifiers {
 }
 
 /// Waits for all outcomes.
-pub(crate) async fn all_said(telling: Vec<Option<Telling>>) -> Vec<Option<Said>> {
-    let mut all = Vec::with_capacity(telling.len());
-    for telling in telling {
-        all.push(match telling {
+pub(crate) async fn all_said(outcomes: Vec<Option<Outcomes>>) -> Vec<Option<Said>> {
+    let mut all = Vec::with_capacity(outcomes.len());
+    for outcomes in outcomes {
+        all.push(match outcomes {
             None => None,
-            Some(Telling::Told(said)) => Some(said),
-            Some(Telling::Asking(asking)) => Some(asking.said().await),
+            Some(Outcomes::Known(said)) => Some(said),
+            Some(Outcomes::Pending(asking)) => Some(asking.said().await),
         });
     }
     all
