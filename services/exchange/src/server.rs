@@ -82,8 +82,8 @@ pub async fn run_on<B: Bank, F: Fetch>(
         clock,
     });
     let standing = Arc::new(Standing::default());
-    let told = Arc::clone(&standing);
-    telemetry.set_condition(move || told.condition());
+    let probed = Arc::clone(&standing);
+    telemetry.set_condition(move || probed.condition());
     supervise(shared, config.pace(), standing, shutdown).await;
     Ok(())
 }

@@ -106,8 +106,8 @@ async fn run_on(
         let help = "The setting purge_hours; it has to be no more than the least of all charters";
         register_gauge(registry, name, help, move || figure(hours));
     });
-    let told = Arc::clone(&replica);
-    telemetry.set_condition(move || Condition::starting(told.unready_reason()));
+    let probed = Arc::clone(&replica);
+    telemetry.set_condition(move || Condition::starting(probed.unready_reason()));
     let patience = Patience {
         open: Duration::from_millis(config.feed_open_ms_max),
         silence: Duration::from_millis(config.feed_silence_ms_max),
