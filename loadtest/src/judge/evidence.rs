@@ -2,9 +2,9 @@
 //!
 //! The computation shares no code with the services under test. The rules are those of
 //! `vigie.model.v1.VideoRule`: frames of a quality below 50 never count; equal hashes of one side count as
-//! one; a frame lasts until the next of its list, whatever the quality of that one, and the last as long as
-//! the one before it, at most a second. When time is counted, a frame that begins in the same second as a
-//! matching frame counts as matching.
+//! one; a frame lasts until the next frame of its list, even if that frame is ignored. The last frame lasts as
+//! long as the frame before it, but at most a second; an only frame lasts a second. When time is counted, a
+//! frame that begins in the same second as a matching frame counts as matching.
 
 use std::collections::HashSet;
 
@@ -27,9 +27,11 @@ const FEW: u32 = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Rule {
-    /// 80 % of the query's time matches, in two distinct hashes.
+    /// At least 80 % of the query's time matches, and two distinct hashes of each side (one, if the query has
+    /// fewer than four).
     ClipOfKnown,
-    /// 80 % of the item's time matches, in two distinct hashes.
+    /// At least 80 % of the item's time matches, and two distinct hashes of each side (one, if the item has
+    /// fewer than four).
     ContainsKnown,
     /// 80 % of the query's distinct hashes match.
     #[serde(rename = "threatexchange")]
@@ -39,13 +41,14 @@ pub(crate) enum Rule {
 /// The matching part of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Side {
-    /// Number of distinct hashes.
+    /// The number of distinct hashes, which the protocol calls frames.
     pub(crate) frames: u32,
+    /// The number of distinct hashes that match.
     pub(crate) frames_matched: u32,
     pub(crate) time_ms: u32,
     pub(crate) time_matched_ms: u32,
-    /// The time of the first matching frame; on the item's side, the time of the frame nearest to the
-    /// query's.
+    /// Of the query: the time of its first matching frame. Of the item: the time of the frame with the smallest
+    /// distance to that frame of the query.
     pub(crate) first_ms: u32,
 }
 
@@ -85,8 +88,8 @@ impl Rule {
 }
 
 impl Evidence {
-    /// Returns the thousandths of the time that do not match, for the side that matches better. An answer is
-    /// sorted by it, the lowest first.
+    /// Returns the unmatched share of the time, in thousandths, of the side that matches better. The matches of
+    /// an answer are sorted by this share, ascending.
     pub(crate) fn missing(&self) -> u32 {
         let matched = |side: &Side| {
             let share = u64::from(side.time_matched_ms) * 1_000;
@@ -125,17 +128,17 @@ impl Footage {
     /// Returns the matching part of this side, given which frames match.
     fn side(&self, matches: &[bool], first_ms: u32) -> Side {
         let (mut all, mut matched) = (HashSet::new(), HashSet::new());
-        let second = |begins: u32| begins / 1_000;
-        let begins = self.times.iter().zip(matches).filter(|(_, is_matched)| **is_matched);
-        let seconds: HashSet<u32> = begins.map(|((begins, _), _)| second(*begins)).collect();
+        let second = |begin_ms: u32| begin_ms / 1_000;
+        let matching = self.times.iter().zip(matches).filter(|(_, is_matched)| **is_matched);
+        let seconds: HashSet<u32> = matching.map(|((begin_ms, _), _)| second(*begin_ms)).collect();
         let mut side = Side { first_ms, ..Side::default() };
-        for ((hash, (begins, lasts)), &is_matched) in self.hashes.iter().zip(&self.times).zip(matches) {
+        for ((hash, (begin_ms, lasts)), &is_matched) in self.hashes.iter().zip(&self.times).zip(matches) {
             all.insert(hash);
             side.time_ms += lasts;
             if is_matched {
                 matched.insert(hash);
             }
-            if seconds.contains(&second(*begins)) {
+            if seconds.contains(&second(*begin_ms)) {
                 side.time_matched_ms += lasts;
             }
         }
@@ -182,11 +185,12 @@ impl Footage {
 mod tests {
     use super::*;
 
-    /// Returns a frame whose hash is far from those of other numbers, with `bits` of it changed.
+    /// Returns a frame. Frames of different numbers have distant hashes; `bits` is the distance from the hash
+    /// of the same number without changed bits.
     fn frame(number: u8, bits: u16, quality: u8, time_ms: u32) -> Frame {
         let mut pdq = [0; 32];
         pdq[usize::from(number) * 3..][..3].fill(0xff);
-        // These bits are set in no other hash.
+        // Numbers up to 7 set the first 24 bytes only.
         (0..bits).for_each(|bit| pdq[24 + usize::from(bit) / 8] |= 1 << (bit % 8));
         Frame { pdq, quality, time_ms }
     }
@@ -208,8 +212,8 @@ mod tests {
 
     #[test]
     fn evidence_is_counted_as_the_rules_say() {
-        // The third frame has no detail and lasts 500 ms; the last lasts as long as the one before it, but at
-        // most a second.
+        // The third frame is below the lowest quality and lasts 500 ms; the last frame lasts as long as the one
+        // before it, but at most a second.
         let item = [
             frame(0, 0, 90, 0),
             frame(1, 0, 50, 2_500),
@@ -221,7 +225,7 @@ mod tests {
         let query =
             [frame(7, 0, 90, 0), frame(1, 31, 90, 1_000), frame(1, 4, 90, 1_200), frame(2, 0, 90, 2_000)];
         let matched = compare(&query, &item);
-        assert_eq!(matched, None, "half of the query's hashes, and less of its time");
+        assert_eq!(matched, None, "only half of the query's hashes match, and less than half of its time");
         let (nearest, evidence) = compare(&query[1..3], &item).unwrap();
         assert_eq!(nearest, 4);
         assert_eq!(evidence.query, side(2, 2, 400, 400, 1_000));
@@ -243,11 +247,11 @@ mod tests {
         (four_of_five[2].time_ms, four_of_five[3].time_ms) = (2_000, 3_001);
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.rules, 6, "a millisecond less than four fifths of the query");
-        // In the same second as a matching frame, it counts as matching.
+        // A frame that begins in the same second as a matching frame counts as matching.
         four_of_five[2].time_ms = 1_999;
         let (_, evidence) = compare(&four_of_five, &five).unwrap();
         assert_eq!(evidence.query.time_matched_ms, evidence.query.time_ms);
-        // A single common frame is enough if a side has fewer than four frames.
+        // A single common frame is enough if the query has fewer than four, for the rule about the query.
         let long =
             [frame(0, 0, 90, 0), frame(5, 0, 90, 9_000), frame(6, 0, 90, 9_100), frame(7, 0, 90, 9_200)];
         assert_eq!(compare(&long, &five), None);
@@ -258,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_first_is_the_nearest_and_of_equally_near_ones_the_first() {
+    fn the_items_time_is_that_of_its_nearest_frame_and_the_earliest_of_several() {
         let item = [frame(1, 9, 90, 0), frame(1, 2, 90, 500), frame(1, 2, 90, 900)];
         let (nearest, evidence) = compare(&[frame(1, 0, 90, 70), frame(1, 2, 90, 80)], &item).unwrap();
         assert_eq!((nearest, evidence.query.first_ms, evidence.item.first_ms), (0, 70, 500));

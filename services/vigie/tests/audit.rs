@@ -452,7 +452,7 @@ fn keys_are_made_once_and_each_has_its_use() {
     assert!(!public.contains(private.trim_end()) && !words.contains(private.trim_end()));
     let again = run(&new);
     assert_eq!(again.status.code(), Some(1));
-    assert!(texts(&again).1.contains("must not be there yet"), "{again:?}");
+    assert!(texts(&again).1.contains("must not exist yet"), "{again:?}");
     assert_eq!(std::fs::read_to_string(folder.path().join("log.key")).unwrap(), private);
 
     let object = texts(&run(&["--json", "audit", "key", "show", "log.key"])).0;

@@ -183,7 +183,7 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
         "nsfw, version 1 (the newest)",
         "image of 224 x 224 pixels",
         "the file with the SHA-256 864bb37b",
-        "shadow: scores are counted and answered to nobody",
+        "shadow: scores are counted, and returned to nobody",
         "BSD-2-Clause",
         "by A. Reviewer",
         "for tests",
@@ -205,9 +205,9 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
     let calibrate = ["calibrate", "nsfw", &content, "--frontend", &endpoint, "--source", "drawn by a test"];
     let measured = run(&calibrate, 0).await;
     assert!(measured.contains("110 files measured"), "{measured}");
-    assert!(measured.contains("calibration of nude: 100 other contents, 10 of the class"), "{measured}");
+    assert!(measured.contains("calibration of nude: 100 contents not of the class, 10 of the class"), "{measured}");
     // 299 other contents would suffice for 1 in 100.
-    assert!(measured.contains("the sample has 100 of the 299 that it takes"), "{measured}");
+    assert!(measured.contains("the sample has 100 contents not of the class, and needs 299"), "{measured}");
     let calibration = deployment.newest().card().calibration().cloned().unwrap();
     assert_eq!(calibration.source(), "drawn by a test");
     let table = calibration.class(&"nude".parse().unwrap()).unwrap();

@@ -239,7 +239,7 @@ async fn a_new_key_is_alone_on_standard_output_or_in_a_file_of_its_own() {
     bank.called();
     let refused = vigie(&rotate, &endpoint, &environment);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(texts(&refused).1.contains("must not be there yet"), "{refused:?}");
+    assert!(texts(&refused).1.contains("must not exist yet"), "{refused:?}");
     assert_eq!(bank.called(), [""; 0], "nothing is rotated whose key could not be kept");
 
     let (list, _) = texts(&vigie(&["principal", "list"], &endpoint, &environment));

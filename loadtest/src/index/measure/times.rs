@@ -14,7 +14,7 @@ use crate::index::engine::Search;
 pub(crate) struct Plan<'a> {
     pub(crate) queries: &'a [Hash],
     pub(crate) radius: Distance,
-    /// Slices per condition.
+    /// The number of slices under each condition, such as with and without updates.
     pub(crate) rounds: u32,
     pub(crate) slice: Duration,
 }
@@ -39,8 +39,8 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Searches the next queries while `more` returns true, which is called after each search. The queries of
-    /// a slice follow those of the slice before.
+    /// Searches one query after the other, calls `more` after each, and stops when `more` returns false. Each
+    /// call of this function is a slice, and continues after the last query of the slice before.
     pub(crate) fn ask_while(&mut self, search: &dyn Search, more: impl Fn() -> bool) {
         let mut slice = Histogram::new_from(&self.nanoseconds);
         loop {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_that_searches_took_and_slices_go_on_where_the_last_one_ended() {
+    fn search_times_are_recorded_and_each_slice_continues_the_queries() {
         let queries = [[1; 32], [1; 32], [1; 32], [20; 32]];
         let plan = Plan { queries: &queries, radius: Distance(31), rounds: 1, slice: Duration::ZERO };
         let mut asker = Asker::new(&plan);

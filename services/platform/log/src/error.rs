@@ -61,7 +61,7 @@ pub enum FollowError {
     },
     /// The follower needs a change whose bytes were purged.
     #[error(
-        "change {purged}, which follows the cursor {cursor}, was purged: load the state, and continue from there"
+        "change {purged} was purged, and the cursor is {cursor}: load the state, and continue from there"
     )]
     Purged {
         /// The follower's position.

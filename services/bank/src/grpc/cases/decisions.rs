@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 use vigie_consortium::cases::QueryDigest;
-use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind, MemberId};
+use vigie_consortium::{Document, DocumentId, DocumentKey, DocumentKind, MemberId, PolicyVersion, ScoreRule};
 use vigie_model::{BankId, UnixMillis};
 use vigie_proto::Invalid;
 use vigie_proto::consortium::{case_page_size, decision_id, query_digests};
@@ -87,9 +87,14 @@ impl Reading {
         let key = DocumentKey::of_numbers(&[member.0.into(), decision.policy_version.into()]);
         let versions = self.read(self.store.documents(&[(DocumentKind::Policy, key)])).await?;
         let version = versions.first().and_then(decode::<pb::PolicyVersion>);
-        let rules = version.and_then(|version| version.policy).unwrap_or_default().rules;
-        let rule = rules.into_iter().find(|rule| rule.name == decision.rule);
-        Ok(rule.map(|rule| rule.condition).unwrap_or_default())
+        let Some(version) = version.and_then(|version| PolicyVersion::try_from(version).ok()) else {
+            return Ok(String::new());
+        };
+        let (rules, scores) = (version.policy.rules(), version.policy.scores());
+        let by_rule = rules.iter().find(|rule| rule.name() == decision.rule);
+        let by_score = scores.iter().find(|rule| rule.name() == decision.rule);
+        let by_rule = by_rule.map(|rule| rule.condition().to_owned());
+        Ok(by_rule.or(by_score.map(ScoreRule::condition)).unwrap_or_default())
     }
 }
 

@@ -12,7 +12,8 @@ use crate::store::error::{StoreError, failed};
 
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
-    /// True if a transaction was begun and its end was not seen, because the future that ran it was dropped.
+    /// True from the begin of a transaction to its end. If it is true when the next writer locks the connection,
+    /// the future of a transaction was dropped.
     pub(super) open: bool,
     /// Locks out other banks until it is dropped.
     pub(super) lock: Option<File>,
@@ -72,8 +73,11 @@ impl Writer {
     }
 }
 
+/// A connection for reading.
 pub(super) enum Reader<'a> {
+    /// A connection of the pool.
     Pooled(PoolConnection<Sqlite>),
+    /// The writer's own, if the store has no pool.
     Writer(MutexGuard<'a, Writer>),
 }
 

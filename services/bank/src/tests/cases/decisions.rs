@@ -69,6 +69,22 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
         assert_eq!((found.item_id, found.bank.as_str(), found.distance), (item, "known", 4));
         assert_eq!(found.facts.as_ref().map(|facts| facts.positives), Some(2));
     }
+    // A score rule has its condition in words.
+    let mut by_score = new(2, [6; 16], NOW - 5, vec![found(item, 1, 4)]);
+    let decision = by_score.record.as_mut().unwrap().decision.as_mut().unwrap();
+    *decision = cases::Decision {
+        verdict: cases::Verdict::Review.into(),
+        rule: "nude".into(),
+        by_score: true,
+        ..decision.clone()
+    };
+    frontend.record(vec![by_score]).await.unwrap();
+    let explained = reviewer.explain([6; 16]).await.unwrap();
+    assert_eq!(
+        explained.rule_condition,
+        "the score of nude by nsfw is at least the threshold for at most 1 in 10000"
+    );
+    assert!(explained.decision.unwrap().record.unwrap().decision.unwrap().by_score);
     refused(contributor.explain([7; 16]).await, Code::PermissionDenied, "roles");
     refused(other.explain([7; 16]).await, Code::NotFound, "nothing is recorded");
     let outcome = cases::DecisionOutcome::default();
@@ -417,7 +433,14 @@ impl By {
             verdict: cases::Verdict::Block.into(),
             shadow: false,
         };
-        let policy = cases::Policy { rules: vec![rule], ..Default::default() };
+        let score = cases::ScoreRule {
+            name: "nude".into(),
+            model: "nsfw".into(),
+            class: "nude".into(),
+            at_most_one_in: 10_000,
+            shadow: false,
+        };
+        let policy = cases::Policy { rules: vec![rule], scores: vec![score], ..Default::default() };
         let source = Some(cases::set_policy_request::Source::Policy(policy));
         let request = cases::SetPolicyRequest { source, ..Default::default() };
         PolicyServiceClient::new(self.0.clone()).set_policy(self.carried(request)).await.unwrap();

@@ -98,7 +98,7 @@ async fn a_commit_whose_news_was_lost_is_found_to_be_done(bed: Bed) {
 
 async fn an_outcome_that_stays_unknown_is_said_to_be_and_the_key_settles_it(bed: Bed) {
     let answered = match &bed {
-        Bed::Sqlite(_) => "done or not",
+        Bed::Sqlite(_) => "may or may not be stored",
         // PostgreSQL knows the outcome for certain.
         Bed::Postgres(_) => "nothing was written",
     };
@@ -122,7 +122,7 @@ async fn a_write_that_was_done_unseen_is_seen_once_the_store_can_be_read(bed: Be
     let served = Served::start_on(config.clone(), store).await;
     assert_eq!(served.head().await.sequence, 0);
     gate.set(Fault::Unreadable);
-    refused(served.create_bank("a").await, Code::Unavailable, "done or not");
+    refused(served.create_bank("a").await, Code::Unavailable, "may or may not be stored");
     refused(served.create_bank("b").await, Code::Unavailable, "nothing was written");
     refused(served.item(1).await, Code::Unavailable, "cannot be read");
     gate.set(Fault::None);

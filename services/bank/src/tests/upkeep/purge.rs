@@ -116,7 +116,7 @@ async fn a_follower_that_needs_a_purged_change_is_sent_to_load_the_state(bed: Be
     let served = Served::start(config).await;
     let all = ShardIdentity::new(0, 1).unwrap();
     for (after, purged) in [(0, 17), (16, 17), (17, 20), (19, 20)] {
-        let text = format!("change {purged}, which follows the cursor");
+        let text = format!("change {purged} was purged, and the cursor is");
         refused(watch(&served, after, all).await, Code::OutOfRange, &text);
     }
     for after in [20, 41, 42] {

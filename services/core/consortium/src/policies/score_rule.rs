@@ -114,6 +114,18 @@ impl ScoreRule {
         self.shadow
     }
 
+    /// Returns the rule's condition in words, for a person.
+    #[must_use]
+    pub fn condition(&self) -> String {
+        let Self { model, class, .. } = self;
+        match self.at_most_one_in {
+            Some(one_in) => {
+                format!("the score of {class} by {model} is at least the threshold for at most 1 in {one_in}")
+            }
+            None => format!("the score of {class} by {model} is at least the threshold of the model's card"),
+        }
+    }
+
     /// Returns the rule as a draft.
     #[must_use]
     pub fn draft(&self) -> ScoreRuleDraft {

@@ -23,7 +23,7 @@ const PERSONS: &str = "Vigie holds no data of persons";
 const CONTENT: &str = "Vigie holds fingerprints and no content";
 const CIRCUMSTANCES: &str = "the platform knows the circumstances of the upload";
 const REVIEWER: &str = "a person who looks at the file decides it";
-const RECEIVER: &str = "the receiver gives it when a report or a file is opened";
+const RECEIVER: &str = "the receiver assigns it to a report or a file that it gets";
 
 /// The CyberTipline's report, in the order of its elements.
 pub(super) const CYBERTIPLINE: &[Missing] = &[

@@ -172,7 +172,7 @@ mod tests {
     fn what_is_no_decision_is_refused_with_a_reason() {
         for (text, expected) in [
             ("", "empty"),
-            ("x", "no JSON"),
+            ("x", "not JSON"),
             ("{}", "neither"),
             (r#"{"matches":[]}"#, "nothing matched"),
             (r#"{"matches":[]} {"matches":[]}"#, "several"),

@@ -83,7 +83,7 @@ pub(crate) async fn run(args: ClassifierCalibrateArgs, output: &mut Output) -> a
     output.say(format!("{} measured", counted(used, "file")))?;
     putting::put((&bank, &newest), &measured, &args.one.address, output).await?;
     for table in measured.calibration().into_iter().flat_map(Calibration::classes) {
-        page::measured(table, output)?;
+        page::print_thresholds(table, output)?;
     }
     Ok(if failed > 0 { Exit::SomeInputsFailed } else { Exit::Done })
 }

@@ -120,7 +120,7 @@ async fn threshold(args: ClassifierThresholdArgs, output: &mut Output) -> anyhow
     let changed = card.with_threshold(&args.class, Rate::one_in(args.at_most_one_in)?)?;
     put((&client, &read), &changed, &args.one.address, output).await?;
     if let Some(chosen) = changed.threshold(&args.class) {
-        output.say(format!("{}: {}", args.class, page::chosen(chosen)))?;
+        output.say(format!("{}: {}", args.class, page::describe_threshold(chosen)))?;
     }
     Ok(Exit::Done)
 }

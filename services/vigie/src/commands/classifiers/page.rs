@@ -11,7 +11,7 @@ use vigie_proto::consortium::{at_most_one_in, kind_word, mode_word, state_word};
 use crate::commands::date::date;
 use crate::output::{Output, Printed};
 
-/// The rates, 1 in so many, whose thresholds a page shows.
+/// Each N of the rates 1 in N for which a page shows the threshold.
 const RATES: [u32; 6] = [10, 100, 1_000, 10_000, 100_000, 1_000_000];
 
 /// Returns the word for the card's mode.
@@ -37,10 +37,10 @@ pub(super) fn threshold_objects(card: &ModelCard) -> Vec<Value> {
 }
 
 /// Describes a threshold, with the rates that were measured at it.
-pub(super) fn chosen(chosen: &Chosen) -> String {
+pub(super) fn describe_threshold(chosen: &Chosen) -> String {
     let measured = &chosen.measured;
     format!(
-        "from {} on, at most {} of other contents; measured {} of others and {} of the class",
+        "scores from {} on: at most {} false positives; measured {} false positives, {} true positives",
         measured.threshold,
         chosen.rate,
         estimate(&measured.false_positives),
@@ -81,7 +81,7 @@ pub(super) fn show(card: &ModelCard, newest_version: u32, output: &mut Output) -
     };
     output.say(format!("{}, version {} ({newest})", card.name(), card.version()))?;
     let mode = match card.mode() {
-        Mode::Shadow => "shadow: scores are counted and answered to nobody",
+        Mode::Shadow => "shadow: scores are counted, and returned to nobody",
         Mode::Active => "active: scores are answered",
     };
     let state = if state(card) == "retired" { "retired: the model is not run" } else { "in use" };
@@ -101,11 +101,11 @@ pub(super) fn show(card: &ModelCard, newest_version: u32, output: &mut Output) -
     }
     let rows: Vec<Vec<String>> = card.output().classes().iter().map(|class| row(card, class)).collect();
     output.table(
-        &["class", "stands for", "threshold", "at most", "of others (95 %)", "of the class (95 %)"],
+        &["class", "stands for", "threshold", "at most", "false positives (95 %)", "true positives (95 %)"],
         &rows,
     )?;
     for table in card.calibration().into_iter().flat_map(|calibration| calibration.classes()) {
-        measured(table, output)?;
+        print_thresholds(table, output)?;
     }
     Ok(())
 }
@@ -151,9 +151,9 @@ fn row(card: &ModelCard, class: &OutputClass) -> Vec<String> {
 }
 
 /// Prints the thresholds of a table for a few rates, and the reason for each rate that has none.
-pub(super) fn measured(table: &ClassTable, output: &mut Output) -> Printed {
+pub(super) fn print_thresholds(table: &ClassTable, output: &mut Output) -> Printed {
     output.say(format!(
-        "calibration of {}: {} other contents, {} of the class",
+        "calibration of {}: {} contents not of the class, {} of the class",
         table.class(),
         table.negatives(),
         table.positives()
@@ -168,20 +168,20 @@ pub(super) fn measured(table: &ClassTable, output: &mut Output) -> Printed {
                 estimate(&chosen.measured.false_positives),
                 estimate(&chosen.measured.true_positives),
             ],
-            Err(error) => vec![rate.to_string(), "none".to_owned(), lack(&error), String::new()],
+            Err(error) => vec![rate.to_string(), "none".to_owned(), reason(&error), String::new()],
         })
         .collect();
-    output.table(&["at most", "threshold", "of others (95 %)", "of the class (95 %)"], &rows)
+    output.table(&["at most", "threshold", "false positives (95 %)", "true positives (95 %)"], &rows)
 }
 
-/// Why a rate has no threshold, in the few words of a table.
-fn lack(error: &ChooseError) -> String {
+/// Returns a short reason, for a cell of a table, why a rate has no threshold.
+fn reason(error: &ChooseError) -> String {
     match error {
         ChooseError::SampleTooSmall { negatives, needed, .. } => {
-            format!("the sample has {negatives} of the {needed} that it takes")
+            format!("the sample has {negatives} contents not of the class, and needs {needed}")
         }
         ChooseError::TooManyFalsePositives { best: Some(best), .. } => {
-            format!("the sample supports {best} at most")
+            format!("the lowest rate that it supports is {best}")
         }
         ChooseError::TooManyFalsePositives { best: None, .. } => "the sample supports no rate".to_owned(),
     }
@@ -195,14 +195,14 @@ mod tests {
     fn a_table_says_in_short_why_a_rate_has_no_threshold() {
         let rate = |one_in| Rate::one_in(one_in).unwrap();
         let small = ChooseError::SampleTooSmall { rate: rate(100), negatives: 70, needed: 299 };
-        assert_eq!(lack(&small), "the sample has 70 of the 299 that it takes");
-        let poor = |best| lack(&ChooseError::TooManyFalsePositives { rate: rate(100), best });
-        assert_eq!(poor(Some(rate(20))), "the sample supports 1 in 20 at most");
+        assert_eq!(reason(&small), "the sample has 70 contents not of the class, and needs 299");
+        let poor = |best| reason(&ChooseError::TooManyFalsePositives { rate: rate(100), best });
+        assert_eq!(poor(Some(rate(20))), "the lowest rate that it supports is 1 in 20");
         assert_eq!(poor(None), "the sample supports no rate");
     }
 
     #[test]
-    fn shares_have_three_digits_that_count() {
+    fn shares_have_about_three_significant_digits() {
         for (share, expected) in [
             (0.0, "0.0 %"),
             (1.0, "100.0 %"),

@@ -11,9 +11,9 @@ use crate::question::entry::Entry;
 use crate::rows::segment_file::Cells;
 use crate::rows::tombstones::{DeadRows, SourceId};
 
-/// The number of rows of a full tail. Filling one takes two minutes at 1,000 inserts a second, and turning it
-/// into a segment a tenth of a second. (Tests use a smaller tail, so that tails fill and segments merge in
-/// them.)
+/// The number of rows of a full tail. A tail is full after two minutes at 1,000 inserts a second.
+/// Turning it into a segment takes a tenth of a second. (Tests use a smaller tail, so that tails fill and
+/// segments merge in them.)
 pub(crate) const TAIL_ROWS: usize = if cfg!(test) { 1 << 12 } else { 1 << 17 };
 
 /// The number of rows in a block, by which a tail's memory grows.
@@ -28,18 +28,18 @@ pub(crate) struct Tail<const BYTES: usize> {
     pub(crate) dead: DeadRows,
     pub(super) keys: Keys,
     blocks: Box<[OnceLock<Block>]>,
-    /// Created by the row that fills the first block.
+    /// Created when the first block is full, by the next row with a new hash.
     pub(super) lists: OnceLock<Lists>,
 }
 
 /// A block of [`BLOCK_ROWS`] rows.
 pub(super) struct Block {
-    /// Row after row.
+    /// The hashes, row after row.
     words: Box<[AtomicU64]>,
     items: Box<[AtomicU64]>,
     banks: Box<[AtomicU32]>,
-    /// For a filed row, the newest row with the same hash; for such a row, the previous one. Stored as a
-    /// row's number plus one, 0 at the end.
+    /// Links rows with the same hash: the filed row to its newest copy, each copy to the copy before it. A link
+    /// is the row's number plus one; 0 ends the list.
     pub(super) copies: Box<[AtomicU32]>,
 }
 
@@ -106,10 +106,11 @@ impl<const BYTES: usize> Tail<BYTES> {
 
     #[inline]
     pub(super) fn block(&self, row: usize) -> &Block {
-        self.blocks[row / BLOCK_ROWS].get().expect("a row that is asked for was written")
+        self.blocks[row / BLOCK_ROWS].get().expect("only written rows are read")
     }
 
-    /// Checks whether the row was written, or is in a block where rows are being written.
+    /// Returns whether the block of the row exists: true for every written row, and for the other rows of the
+    /// newest block.
     pub(super) fn has(&self, row: usize) -> bool {
         self.blocks.get(row / BLOCK_ROWS).is_some_and(|block| block.get().is_some())
     }
@@ -139,14 +140,14 @@ impl<const BYTES: usize> Tail<BYTES> {
         Entry { item: self.item(row), bank: self.bank(row) }
     }
 
-    /// Returns the memory ranges of the rows, for tests that damage them there.
+    /// Returns the memory ranges of the rows, for tests that corrupt this memory.
     pub(crate) fn memory(&self) -> Vec<std::ops::Range<usize>> {
-        fn place<T>(cells: &[T]) -> std::ops::Range<usize> {
+        fn range_of<T>(cells: &[T]) -> std::ops::Range<usize> {
             let start = cells.as_ptr().addr();
             start..start + size_of_val(cells)
         }
         let block = |block: &Block| {
-            [place(&block.words), place(&block.items), place(&block.banks), place(&block.copies)]
+            [range_of(&block.words), range_of(&block.items), range_of(&block.banks), range_of(&block.copies)]
         };
         let lists = |lists: &Lists| [place(lists.heads.get()), place(lists.nodes.get())];
         let blocks = self.blocks.iter().filter_map(OnceLock::get).flat_map(block);
@@ -197,12 +198,12 @@ impl<const BYTES: usize> Tail<BYTES> {
     }
 
     /// Passes on those of the first `rows` rows whose hash equals this one, including dead rows, until
-    /// `found` returns that it has enough.
+    /// `found` returns false.
     pub(crate) fn lookup(&self, rows: usize, hash: &[u8; BYTES], mut found: impl FnMut(u32) -> bool) {
         let Some(lists) = self.lists.get() else {
             let words = words_of(hash);
             let mut equal = (0..rows).filter(|&row| distance(self.words(row), &words) == 0);
-            let _enough = equal.all(|row| found(number_of(row)));
+            let _all_passed_on = equal.all(|row| found(number_of(row)));
             return;
         };
         let (list, check) = self.keys.of(hash).next().expect("a hash has a key");
@@ -224,8 +225,8 @@ impl<const BYTES: usize> Tail<BYTES> {
         }
     }
 
-    /// Passes on a filed row and the rows with the same hash, among the first `rows`, until `found` has
-    /// enough.
+    /// Passes on a filed row and the rows with the same hash, among the first `rows`, until `found`
+    /// returns false.
     pub(super) fn each_copy(&self, filed: usize, rows: usize, mut found: impl FnMut(u32) -> bool) {
         let (mut row, mut newer) = (filed, usize::MAX);
         loop {

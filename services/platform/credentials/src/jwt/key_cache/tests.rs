@@ -5,12 +5,12 @@ use serde_json::json;
 
 use super::*;
 
-/// An issuer that follows a script: its answers to the next fetches, the last of which is repeated.
+/// An issuer whose answers are scripted: each fetch gets the next answer, and the last answer is repeated.
 #[derive(Debug)]
 struct Script {
     answers: Mutex<VecDeque<Answer>>,
     fetches: AtomicUsize,
-    at_once: Arc<AtomicUsize>,
+    in_progress: Arc<AtomicUsize>,
     takes: Duration,
 }
 
@@ -28,7 +28,7 @@ impl Script {
         Arc::new(Self {
             answers: Mutex::new(answers.iter().cloned().collect()),
             fetches: AtomicUsize::new(0),
-            at_once: Arc::default(),
+            in_progress: Arc::default(),
             takes: Duration::from_millis(100),
         })
     }
@@ -38,9 +38,9 @@ impl Script {
     }
 }
 
-struct AtOnce(Arc<AtomicUsize>);
+struct InProgress(Arc<AtomicUsize>);
 
-impl Drop for AtOnce {
+impl Drop for InProgress {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -50,13 +50,13 @@ impl FetchKeys for Script {
     fn fetch(&self, url: &str, bytes_max: usize) -> Fetched {
         assert_eq!((url, bytes_max), ("https://id.example/keys", JWKS_BYTES_MAX));
         self.fetches.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(self.at_once.fetch_add(1, Ordering::Relaxed), 0, "two fetches at once");
-        let at_once = AtOnce(self.at_once.clone());
+        assert_eq!(self.in_progress.fetch_add(1, Ordering::Relaxed), 0, "two fetches at once");
+        let in_progress = InProgress(self.in_progress.clone());
         let mut answers = self.answers.lock().unwrap();
         let answer = if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() };
         let takes = self.takes;
         Box::pin(async move {
-            let _at_once = at_once;
+            let _in_progress = in_progress;
             tokio::time::sleep(takes).await;
             match answer {
                 Answer::Keys(ids) => Ok(jwks(ids)),
@@ -92,7 +92,7 @@ async fn after(seconds: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_fetched_once_and_again_at_their_age_without_a_wait() {
+async fn keys_are_fetched_once_and_refreshed_in_the_background_when_due() {
     let script = Script::new(&[Answer::Keys(&["a"]), Answer::Keys(&["b"])]);
     let cache = cache(&script);
     assert_eq!(cache.age(), None);
@@ -114,7 +114,7 @@ async fn keys_are_fetched_once_and_again_at_their_age_without_a_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_key_is_looked_for_once_a_minute_by_one_fetch_for_all() {
+async fn lookups_of_unknown_keys_share_one_fetch_a_minute() {
     let script = Script::new(&[Answer::Keys(&["a"]), Answer::Keys(&["a", "b"])]);
     let cache = cache(&script);
     cache.fetch().await;
@@ -133,7 +133,8 @@ async fn an_unknown_key_is_looked_for_once_a_minute_by_one_fetch_for_all() {
     }
     assert_eq!(script.fetches(), 2);
 
-    // Whatever keys tokens name: of the ten minutes since the last fetch, each but the first has one fetch.
+    // A token with an unknown key arrives every second for ten minutes. The last fetch was just now, so the first
+    // minute has no fetch, and each of the other nine has one.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(600) {
         assert_eq!(find(&cache, "c").await, Err(KeyMissing::Unknown));
@@ -143,7 +144,7 @@ async fn an_unknown_key_is_looked_for_once_a_minute_by_one_fetch_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn old_keys_stay_while_the_issuer_is_away_and_not_for_ever() {
+async fn old_keys_are_used_while_fetches_fail_until_their_greatest_age() {
     for failure in [
         Answer::Away,
         Answer::Never,
