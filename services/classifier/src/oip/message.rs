@@ -251,7 +251,7 @@ mod tests {
             let lie = output(element, contents).unwrap_err();
             assert!(lie.contains(words), "{lie}");
         };
-        let form = "not in one form";
+        let form = "in both forms, or incomplete in one";
         check(ElementType::F32, pb::InferTensorContents { fp64_contents: vec![0.5], ..none() }, form);
         check(ElementType::F16, pb::InferTensorContents { fp32_contents: vec![0.5], ..none() }, form);
         let both = pb::InferTensorContents { fp32_contents: vec![0.5], uint_contents: vec![1], ..none() };

@@ -167,7 +167,7 @@ async fn a_model_that_does_not_meet_its_test_vector_is_served_when_it_does() {
     server.behave(Manner::Wrong);
     let world = World::start(&at_server(server.address));
     world.cards.set(&[pictures(), texts()]);
-    let model = world.until("pictures", |model| model.problem.contains("test vector")).await;
+    let model = world.until("pictures", |model| model.problem.contains("the test vector has")).await;
     assert_eq!((model.version, model.is_served), (0, false));
     assert_eq!(model.problem, "the test vector has the score 0.55 for first; the model gives 0.35000002");
     let refused = world.score(vec![picture(1, pixels(COLOUR.0))]).await;

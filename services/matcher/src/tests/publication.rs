@@ -373,7 +373,7 @@ async fn what_a_configuration_says_of_the_store_is_checked_and_never_printed() {
     check(config("ftp://name:swordfish@folder", &[]), &["snapshot_url: begins with none"]);
     check(Config { index_folder: None, ..config("file:///folder", &[]) }, &["index_folder"]);
     check(Config { pdq_engine: PdqEngine::Hnsw, ..config("file:///folder", &[]) }, &["pdq_engine"]);
-    check(Config { snapshot_url: None, ..config("", &[("key", "swordfish")]) }, &["without snapshot_url"]);
+    check(Config { snapshot_url: None, ..config("", &[("key", "swordfish")]) }, &["need a snapshot_url"]);
     check(Config { publish_minutes: u64::MAX, ..Config::default() }, &["publish_minutes"]);
     for (url, secret) in [
         ("s3://bucket/a", "aws_secret_access_key"),

@@ -87,7 +87,10 @@ fn oom_score_of(user: Option<u32>) -> String {
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     let program = folder.join("child");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // `cp` writes the file: a process that another test starts meanwhile would inherit a descriptor of this
+    // process that writes, and the kernel runs no file that is open for writing.
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = command(&program, "wait");
     if let Some(user) = user {

@@ -202,7 +202,7 @@ fn a_state_that_is_not_whole_is_asked_for_again() {
         Loading(Position(6)),
     ];
     assert_eq!(heard[..7], expected);
-    assert!(matches!(&heard[7], NotLoaded(why) if why.starts_with("it failed: ")), "{heard:?}");
+    assert!(matches!(&heard[7], NotLoaded(why) if why.starts_with("loading it failed: ")), "{heard:?}");
     assert_eq!(heard[8], Loading(Position(7)));
     assert_eq!(played.state.clears(), 0);
 }

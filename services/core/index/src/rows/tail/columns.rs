@@ -149,7 +149,7 @@ impl<const BYTES: usize> Tail<BYTES> {
         let block = |block: &Block| {
             [range_of(&block.words), range_of(&block.items), range_of(&block.banks), range_of(&block.copies)]
         };
-        let lists = |lists: &Lists| [place(lists.heads.get()), place(lists.nodes.get())];
+        let lists = |lists: &Lists| [range_of(lists.heads.get()), range_of(lists.nodes.get())];
         let blocks = self.blocks.iter().filter_map(OnceLock::get).flat_map(block);
         blocks.chain(self.lists.get().into_iter().flat_map(lists)).collect()
     }
