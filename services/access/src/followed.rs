@@ -210,7 +210,7 @@ impl Directories for FollowedDirectory {
         if view.directory().is_on() && age > self.age_max {
             let (age, max) = (age.as_millis(), self.age_max.as_millis());
             return Err(unavailable(format!(
-                "the directory of members is {age} ms old, and may be {max} ms: the bank does not answer; try again"
+                "the directory of members is {age} ms old; at most {max} ms are allowed: the bank does not answer; try again"
             )));
         }
         Ok(view)
@@ -285,7 +285,8 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         let refused = followed.view().unwrap_err();
         assert_eq!(refused.code(), Code::Unavailable);
-        assert!(refused.message().starts_with("the directory of members is 5001 ms old, and may be 5000 ms"));
+        let text = "the directory of members is 5001 ms old; at most 5000 ms are allowed";
+        assert!(refused.message().starts_with(text), "{refused}");
     }
 
     #[test]

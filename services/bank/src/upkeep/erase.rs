@@ -44,7 +44,7 @@ impl Eraser {
                 self.not_before_ms.store(now.0.saturating_add(RETRY_MS), Ordering::Relaxed);
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "cannot clear free space of what was purged yet"
+                    "cannot yet clear purged data from free space"
                 );
             }
         }
