@@ -1,24 +1,24 @@
-# The one image of every role: `vigie`, and `vigie-loadtest` beside it. Needs BuildKit as of Docker 25.
+# One image for all roles: `vigie`, and `vigie-loadtest`. Needs BuildKit of Docker 25 or newer.
 #
 #   docker build --tag vigie --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 #
-# The same with the programs ffmpeg and ffprobe, by which frontends decode videos, HEIC, JPEG 2000 and JPEG XL. They are under the GPL; see
-# /usr/share/doc/vigie/FFMPEG in it:
+# The same with the programs ffmpeg and ffprobe, with which frontends decode videos, HEIC, JPEG 2000 and JPEG XL. The two programs are under
+# the GPL; see /usr/share/doc/vigie/FFMPEG in the image:
 #
 #   docker build --target ffmpeg --tag vigie:0.1.0-ffmpeg --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" .
 #
 # deploy/image/rehearse runs the stages without an engine, in every check of a change.
 #
-# Bases by digest, so that a build of tomorrow is that of today. A newer one: `docker buildx imagetools inspect NAME:TAG`.
+# Base images are named by digest, so that later builds use the same ones. To find a newer digest: `docker buildx imagetools inspect NAME:TAG`.
 ARG RUST=rust:1.95-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1
 ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
 
-# Debian's, as deploy/image/ffmpeg-root has it. When a fix replaces it, the archive no longer has this one, and the build fails: look with
-# `apt-cache policy ffmpeg`.
+# The version of Debian's package, which deploy/image/ffmpeg-root installs. When Debian replaces this version, its archive no longer has it,
+# and the build fails. `apt-cache policy ffmpeg` shows the new version.
 ARG FFMPEG=7:5.1.9-0+deb12u1
 
-# The workspace without its code: manifests, and an empty program in the place of every target. What is made of it below
-# changes only when they do. The program has a line break between its braces: find replaces two braces in a row.
+# The workspace without its code: manifests, and an empty program instead of every target. The layer that is built from it below
+# changes only if the manifests do. The program has a line break between its braces, because find replaces two braces in a row.
 FROM ${RUST} AS skeleton
 WORKDIR /src
 COPY . .
@@ -31,15 +31,15 @@ RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock ! -path './.cargo/*' ! 
 FROM ${RUST} AS build
 WORKDIR /src
 # `vigie/cloud`: snapshots of matchers in S3, Google Cloud Storage and Azure. `vigie/onnx`: models in files, run by ONNX Runtime, whose library
-# the operator provides: FEATURES=vigie/cloud,vigie/onnx. Without any: FEATURES=""
+# the operator provides. With both features: FEATURES=vigie/cloud,vigie/onnx. Without any: FEATURES=""
 ARG FEATURES=vigie/cloud
-# Without symbols: 28 and 13 MB.
+# Without symbols the two programs have 28 and 13 MB.
 ENV CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_STRIP=symbols
-# All that others wrote is compiled here, and kept as a layer.
+# All dependencies are compiled here, and kept as a layer.
 COPY --from=skeleton /src .
 RUN cargo build --release --locked --features "${FEATURES}" -p vigie -p vigie-loadtest
 COPY . .
-# The code may be older than what was just made of nothing, and cargo goes by times.
+# The code may have older file times than the empty programs, which were just built, and cargo compares file times.
 RUN find . -name '*.rs' -not -path './target/*' -exec touch {} + \
     && cargo build --release --locked --features "${FEATURES}" -p vigie -p vigie-loadtest \
     && mkdir -p /out/bin /out/data \
@@ -65,7 +65,7 @@ EXPOSE 7740 7741 7742 7750 7780 9464
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --start-interval=1s CMD ["/usr/local/bin/vigie", "health"]
 ENTRYPOINT ["/usr/local/bin/vigie"]
 
-# The programs and their libraries, which are Debian's, and what their licences ask for.
+# The programs and their libraries from Debian, and the files that their licences require.
 FROM ${RUST} AS ffmpeg-root
 WORKDIR /src
 ARG FFMPEG
@@ -83,5 +83,5 @@ LABEL org.opencontainers.image.title="vigie with ffmpeg" \
     vigie.ffmpeg.licences="/usr/share/doc/vigie/FFMPEG"
 COPY --from=ffmpeg-root /out/ /
 
-# What is built where no target is named: without ffmpeg.
+# The default target: the image without ffmpeg.
 FROM image

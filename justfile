@@ -14,16 +14,16 @@ check:
 test:
     cargo test --workspace
 
-# The whole cluster under test
+# Tests of the whole cluster
 it:
     cargo test -p vigie-tests
 
-# Lints alone, protocol files included
+# Only lints, including those of protocol files
 lint:
     cargo clippy --workspace --all-targets -- -D warnings
     cd proto && npx --yes @bufbuild/buf lint
 
-# The Helm chart: lint, what it renders, the schemas of Kubernetes, the alerts. `just chart --update` writes what it renders
+# The Helm chart: lint, rendered objects, schemas of Kubernetes, alerts. `just chart --update` writes the rendered objects
 chart *arguments:
     helm/ci/check {{arguments}}
 
@@ -35,7 +35,7 @@ image:
 bench:
     cargo bench -p vigie-media -p vigie-index
 
-# Durable writes a second, through gRPC; then searches, on data of this shape with known answers
+# Durable writes a second over gRPC; then searches on data of this shape with known answers
 load shape="pdq" hashes="1000000" data="target/load":
     cargo run --release -p vigie-bank --example write_throughput both
     mkdir -p {{data}}

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # FFmpeg 7.0: of a HEIC picture that is a grid of tiles, the command line gives the first tile and no error.
 #
-# Expected: the picture of the primary item, which is made of four tiles, or an error that it cannot be made.
+# Expected: the picture of the primary item, which consists of four tiles, or an error that this picture cannot be produced.
 #
-# Happens: 7.0.2 exits with 0 and writes one tile of 64 x 64 of a picture of 110 x 90. It lists the tiles as streams of their own and takes the first.
-# 9.0.2 writes the picture, 110 x 90. (5.1 reads no HEIC at all: "moov atom not found".)
+# Happens: 7.0.2 exits with 0 and writes one tile of 64 x 64 of a picture of 110 x 90. It lists the tiles as separate streams and uses the first
+# stream. 9.0.2 writes the picture, 110 x 90. (5.1 does not read HEIC at all: "moov atom not found".)
 #
-# Why: 7.0 can read the items and describes the grid as a group of streams, but `ffmpeg` maps streams; putting a group together came later.
+# Why: 7.0 can read the items and describes the grid as a group of streams, but `ffmpeg` maps single streams. Assembling a group was added later.
 #
 # Source: FFmpeg, versions 7.0.2 and 9.0.2 (https://ffmpeg.org), the static builds in imageio-ffmpeg 0.6.0 and 0.8.1 on the Python package registry. The picture below was
-# drawn and coded by `heif-enc` of libheif 1.15.1; libheif shows it as 110 x 90.
+# drawn and encoded by `heif-enc` of libheif 1.15.1; libheif shows it as 110 x 90.
 #
-# Why it matters here: phones cut nearly every HEIC photograph into such tiles. The hash of one tile is that of another picture, and nothing says so.
+# Why it matters here: phones divide nearly every HEIC photograph into such tiles. The hash of one tile is the hash of another picture, and nothing reports this.
 #
 # Needs python3 with venv, and the package registry or its local cache; Linux on x86-64. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

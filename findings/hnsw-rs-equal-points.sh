@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # hnsw_rs: many copies of one point make other points unfindable.
 #
-# Expected: a graph of 2,000 points, of which 1,000 are equal, finds nearly all of the other 1,000 when it is asked for
-# each of them, as it does when the equal one is there once. The crate's documentation names no limit on equal points.
+# Expected: a graph of 2,000 points, of which 1,000 are equal, finds nearly all of the other 1,000 points when each of them is
+# searched for, as a graph does in which the equal point is present only once. The crate's documentation names no limit on
+# equal points.
 #
-# Happens: where the copies are inserted first, a third of the other points is lost. A search that asks for more candidates
-# than there are points does not find them either. Inserted in another order, the copies hide fewer.
+# Happens: if the copies are inserted first, a third of the other points cannot be found, even by a search that asks for more
+# candidates than there are points. If the points are inserted in another order, the copies hide fewer points.
 #
 # Why: in `Hnsw::reverse_update_neighborhood_simple` (src/hnsw.rs) a point keeps its `2 * max_nb_connection` nearest
-# neighbours in the lowest layer. All of those of a copy are soon other copies, at distance 0, and its links to anything
-# else are dropped. In `select_neighbours` a candidate is discarded if it lies no farther from a neighbour that was chosen
-# already than from the new point; the first of several copies discards all others, so a point whose candidates are copies
-# gets one link, to a copy that links only to copies. The graph falls into parts.
+# neighbours in the lowest layer. Soon all neighbours of a copy are other copies, at distance 0, and its links to other points
+# are dropped. `select_neighbours` discards a candidate that is at least as near to an already chosen neighbour as to the new
+# point. So the first of several copies makes it discard all others: a point whose candidates are copies gets one link, to a
+# copy that has links only to copies. The graph falls into parts.
 #
-# Source: hnsw_rs, version 0.3.5 (https://github.com/jean-pierreBoth/hnswlib-rs). Until 0.3.4 reverse edges were
-# stored in the wrong layer, too (pull request 38 there); that is mended in 0.3.5 and is another fault.
+# Source: hnsw_rs, version 0.3.5 (https://github.com/jean-pierreBoth/hnswlib-rs). Until 0.3.4 reverse edges were also stored
+# in the wrong layer (pull request 38 of that repository); 0.3.5 fixes that bug, which is a different one.
 #
 # Why it matters here: banks hold thousands of items with one hash (a flat picture, a logo, a frame of a title). The crate
-# `vigie-vectors` therefore inserts each distinct hash once and keeps the items that bear it beside the graph
+# `vigie-vectors` therefore inserts each distinct hash once and keeps the items of the hash beside the graph
 # (services/core/vectors/src/graph/rows.rs). If this script fails, that may have become unnecessary.
 #
 # Needs cargo, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # hyper, client of HTTP/2: a request's head and its small body leave in two writes.
 #
-# Expected: a POST whose body of 100 bytes is at hand when it is sent goes to the connection in one write, as it does where the
-# same request is made with the crate `h2`, on which hyper is built: head and body together have 128 bytes.
+# Expected: a POST whose body of 100 bytes is available when the request is sent goes to the connection in one write. The crate
+# `h2`, on which hyper is built, does so for the same request: head and body together have 128 bytes.
 #
-# Happens: the head is written alone, and the body after it. With TCP_NODELAY, which every RPC client sets, these are two
-# segments: the server is woken for a head that it can do nothing with, and again for the body. A unary call of tonic is
-# such a request.
+# Happens: hyper writes the head, and then the body in a second write. With TCP_NODELAY, which every RPC client sets, these are
+# two segments: the server wakes for a head that it cannot process yet, and again for the body. A unary call of tonic is such a
+# request.
 #
-# Why: hyper asks h2 for room for the body before it hands it over (`PipeToSendStream`, src/proto/h2/mod.rs). h2 gives none
-# to a stream that is not open yet (`Prioritize::try_assign_capacity` returns where `is_pending_open`), and a stream is opened
-# by the connection's task when that writes the head. So the body waits for that task, is taken by a third one, and wakes
-# the first again. `SendStream::send_data` needs no room to be asked for: what it is given is kept until the stream is open.
+# Why: hyper asks h2 for capacity for the body before it passes the body to h2 (`PipeToSendStream`, src/proto/h2/mod.rs). h2 gives
+# no capacity to a stream that is not open yet (`Prioritize::try_assign_capacity` returns if `is_pending_open`), and the
+# connection's task opens the stream only when it writes the head. So the body waits for that task; then a third task takes the
+# body and wakes the connection's task again. `SendStream::send_data` needs no capacity in advance: it keeps its data until the
+# stream is open.
 #
 # Source: hyper, version 1.12.0 (https://github.com/hyperium/hyper); h2, version 0.4.20 (https://github.com/hyperium/h2).
 #
-# Why it matters here: a search is five small calls, one to a coordinator and one to each of four matchers. Their clients put head and
-# message into h2 themselves (services/platform/net/src/channel/direct.rs), which took about a third of the processor time of the coordinator and a
-# fifth of the matchers'. If this script fails, that channel may have become unnecessary.
+# Why it matters here: a search is five small calls, one to a coordinator and one to each of four matchers. Their clients pass head
+# and message to h2 themselves (services/platform/net/src/channel/direct.rs), which saved about a third of the processor time of the
+# coordinator and a fifth of that of the matchers. If this script fails, that channel may have become unnecessary.
 #
 # Needs cargo, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # mozjpeg-sys: with arithmetic coding built in, the last message codes name other messages than their C counterparts.
 #
-# Expected: the constants of the crate for the messages of libjpeg (`JERR_BAD_PARAM`, `JWRN_BOGUS_ICC` and so on) are the
-# indices that the library uses, in each combination of the crate's features.
+# Expected: the crate's constants for the messages of libjpeg (`JERR_BAD_PARAM`, `JWRN_BOGUS_ICC` and so on) are the
+# indices that the library uses, with each combination of the crate's features.
 #
 # Happens: with the feature `arith_dec` the six constants after `JERR_BAD_CROP_SPEC`, up to `JMSG_LASTMSGCODE`, are too small by
-# two. The library's message at `JERR_BAD_PARAM` is the one on a missing arithmetic table, that at `JERR_BAD_PARAM_VALUE` the
-# one on a bad arithmetic code, and so on. There are no constants for `JERR_NO_ARITH_TABLE` and `JWRN_ARITH_BAD_CODE`. Without
-# the feature all is right. (The header has the same condition for `arith_enc`, which is not tried here.)
+# two. The library's message at `JERR_BAD_PARAM` is about a missing arithmetic table, its message at `JERR_BAD_PARAM_VALUE`
+# about a bad arithmetic code, and so on. There are no constants for `JERR_NO_ARITH_TABLE` and `JWRN_ARITH_BAD_CODE`. Without
+# the feature all constants are right. (The header has the same condition for `arith_enc`; this script does not test it.)
 #
 # Why: the constants (src/jerror.rs) were generated once, from the header without arithmetic coding. The header
 # (vendor/jerror.h) has two more entries in the middle of its list if the build script defines the macros of these features.
 #
 # Source: mozjpeg-sys, version 2.2.3 (https://github.com/kornelski/mozjpeg-sys).
 #
-# Why it matters here: the code of a warning tells how damaged a picture is. A bad colour profile leaves the pixels as they are,
-# a bad entropy code does not. Who decides by these constants whether pixels may be hashed takes one for the other. Vigie
-# counts on from `JERR_BAD_CROP_SPEC`, the last right one, to the code that it needs
+# Why it matters here: the code of a warning shows how damaged a picture is. A bad colour profile does not change the pixels, but a
+# bad entropy code does. A program that decides by these constants whether pixels may be hashed confuses the two warnings. Vigie
+# counts from `JERR_BAD_CROP_SPEC`, the last right constant, to the code that it needs
 # (services/core/media/src/decode/jpeg/libjpeg.rs). If this script fails, that may be wrong now.
 #
 # Needs cargo and a C compiler, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.

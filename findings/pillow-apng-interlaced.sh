@@ -2,20 +2,21 @@
 # Pillow: of an interlaced animated PNG only the first frame can be read.
 #
 # Expected: an animation whose frames are interlaced (Adam7) gives the same pictures as the same animation without
-# interlacing. The header of a PNG names the interlacing once, and it holds for the frames in fdAT as for the one in IDAT.
+# interlacing. The header of a PNG declares the interlacing once, for the frames in fdAT as well as for the frame in IDAT.
 #
-# Happens: the first frame is right. Loading a later one raises "TypeError: function takes at most 3 arguments (4 given)".
-# The number grows with each frame that is tried. `is_animated` and `n_frames` are right, and `seek` to the second frame does
-# not raise; loading does. A `seek` over an interlaced frame raises, too, as it loads the frame that it skips.
+# Happens: the first frame is right. Loading a later frame raises "TypeError: function takes at most 3 arguments (4 given)".
+# The number in the message grows with each attempt to load a frame. `is_animated` and `n_frames` are right. `seek` to the
+# second frame does not raise, but loading the frame does. A `seek` that skips an interlaced frame also raises, because it
+# loads the skipped frame.
 #
-# Why: in `PngImageFile.load_prepare` (PIL/PngImagePlugin.py) the flag for interlacing is appended to the arguments of the
-# decoder at every load. They belong to the file and not to the frame, so the second load passes the flag twice.
+# Why: at every load `PngImageFile.load_prepare` (PIL/PngImagePlugin.py) appends the flag for interlacing to the arguments of
+# the decoder. These arguments belong to the file, not to the frame, so the second load passes the flag twice.
 #
 # Source: Pillow, version 13.0.0 (https://github.com/python-pillow/Pillow).
 #
-# Why it matters here: who compares frames of animations by hash and catches the errors of single frames keeps the first frame
-# only. An animation with a harmless first frame is then not matched by its other frames. A TypeError is also not among the
-# errors that a caller expects of a damaged picture (OSError, SyntaxError, ValueError), so it can end a whole batch.
+# Why it matters here: a program that compares frames of animations by hash and catches the errors of single frames keeps only
+# the first frame. An animation with a harmless first frame is then not matched by its other frames. Also, callers do not
+# expect a TypeError for a damaged picture (they expect OSError, SyntaxError, ValueError), so it can end a whole batch.
 #
 # Needs python3 with venv, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
 # Pillow: after a grey first frame, the second frame of a GIF loses its colours, even in a file that Pillow wrote.
 #
-# Expected: a frame of a GIF that has its own palette is shown in the colours of that palette, whatever the frame before it
-# was. Thus it is if the first frame has any other palette.
+# Expected: a frame of a GIF that has its own palette is shown in the colours of that palette, whatever the previous frame
+# was. Pillow does so if the first frame has any other palette than the one below.
 #
 # Happens: if the palette of the first frame is the plain ramp of greys (entry n is the grey n), the indices of the second frame
-# are taken for greys and its own palette is dropped. There is no error. A second frame that is half red and half blue has
-# indices 0 and 1, so it comes out black. A frame of many colours comes out grey, in the order of its palette. From the third
-# frame on the colours are right again, except where a frame leaves parts of the second one standing.
+# are read as greys and the second frame's own palette is dropped. There is no error. A second frame that is half red and half
+# blue has the indices 0 and 1, so it comes out black. A frame of many colours comes out grey, in the order of its palette. From
+# the third frame on the colours are right again, except where a frame does not cover parts of the second frame.
 #
-# Why: such a ramp counts as no palette (`GifImageFile._is_palette_needed` in PIL/GifImagePlugin.py), and the picture gets the
-# mode "L". At a later frame only a picture of mode "P" is turned into RGB before the new frame is drawn. So the second frame's
-# indices are written over the greys of the first. The mode is then called "P", but neither the samples nor the picture
-# have a palette (`load_prepare`). At the third frame the picture is of mode "P" and is turned into RGB, as greys.
+# Why: Pillow treats such a ramp as no palette (`GifImageFile._is_palette_needed` in PIL/GifImagePlugin.py), and gives the picture
+# the mode "L". At a later frame Pillow converts the picture to RGB before it draws the new frame, but only a picture of mode
+# "P". So the second frame's indices are written over the greys of the first frame. The mode is then "P", but neither the samples
+# nor the picture have a palette (`load_prepare`). At the third frame the picture has the mode "P" and is converted to RGB, as
+# greys.
 #
 # Source: Pillow, version 13.0.0 (https://github.com/python-pillow/Pillow).
 #
-# Why it matters here: where the second frame is the picture and the first one a grey title, the picture is hashed from black
-# or scrambled pixels. Frames of few colours all come out nearly black and get one hash, so they match each other and no
-# longer the pictures that they show.
+# Why it matters here: if the second frame has the content and the first frame is a grey title, the hash is computed from black
+# or scrambled pixels. All frames of few colours come out nearly black and get one hash, so they match each other, but no
+# longer match the pictures that they show.
 #
 # Needs python3 with venv, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

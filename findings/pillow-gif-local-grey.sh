@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
 # Pillow: a first GIF frame with a local palette of greys is shown in the colours of the global palette.
 #
-# Expected: a frame that has a local palette is shown in that palette. The global one is for frames that have none.
+# Expected: a frame that has a local palette is shown in that palette. The global palette is for frames without a local one.
 #
-# Happens: if the local palette of the first frame is the plain ramp of greys (entry n is the grey n) and the file has a global
-# palette too, the frame is opened with mode "L", as it should be, but `convert("RGB")` gives the colours of the global
-# palette. There is no error. If one entry of the local palette is changed, all the others are right. So is the ramp without
-# a global palette. One frame is enough; the file need not be animated.
+# Happens: if the local palette of the first frame is the plain ramp of greys (entry n is the grey n) and the file also has a
+# global palette, the frame is opened with mode "L", as it should be, but `convert("RGB")` gives the colours of the global
+# palette. There is no error. If one entry of the local palette is changed, all other entries are right. Without a global
+# palette the ramp is right, too. One frame is enough; the file need not be animated.
 #
-# Why: such a ramp counts as no palette (`GifImageFile._is_palette_needed` in PIL/GifImagePlugin.py). The mode follows from
-# that, but for the palette of the picture the code then falls back to the global one, which is applied to the grey samples.
+# Why: Pillow treats such a ramp as no palette (`GifImageFile._is_palette_needed` in PIL/GifImagePlugin.py). It chooses the mode
+# accordingly, but for the palette of the picture it then falls back to the global palette, and applies that to the grey samples.
 #
-# Source: Pillow, version 13.0.0 (https://github.com/python-pillow/Pillow). Pull request 6576 there mends the same fallback
-# for later frames.
+# Source: Pillow, version 13.0.0 (https://github.com/python-pillow/Pillow). Pull request 6576 of that repository fixes the same
+# fallback for later frames.
 #
-# Why it matters here: this is the first frame, which is the one that is hashed of a still picture. A picture in wrong colours
-# has another lightness, so its hash is not that of the picture that browsers show.
+# Why it matters here: the first frame is the frame that is hashed of a still picture. A picture in wrong colours
+# has another lightness, so its hash is not the hash of the picture that browsers show.
 #
 # Needs python3 with venv, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

@@ -5,22 +5,22 @@
 #
 # Happens, in both cases without error or warning:
 # 1. Grey, big-endian ("MM"), compressed, of signed 16 bits, signed 32 bits or floating point: the bytes of each sample are
-#    reversed. Uncompressed they are right, as are unsigned 16 bits and little-endian files.
-# 2. RGB of 16 bits in separate planes (PlanarConfiguration 2), uncompressed: each byte is taken for a pixel. Columns are high
-#    and low bytes by turns, a row holds half a row of the picture, and the lower half of the picture is lost. Compressed planes
-#    are right, as are interleaved channels.
+#    reversed. Uncompressed files are right, and so are files of unsigned 16 bits and little-endian files.
+# 2. RGB of 16 bits in separate planes (PlanarConfiguration 2), uncompressed: each byte is read as a pixel. Columns are alternately
+#    high and low bytes, a row holds half a row of the picture, and the lower half of the picture is lost. Compressed planes
+#    are right, and so are interleaved channels.
 #
-# Why: `TiffImageFile._setup` (PIL/TiffImagePlugin.py) derives one raw mode from the tags for two readers, libtiff for compressed
-# files and Pillow's own for the others, and fits it to the other reader incompletely.
-# 1. libtiff gives numbers in the machine's order. The mark of big-endian samples is taken off `I;16` and modes that end in `;16B`
-#    or `;16L`, but not off `I;16BS`, `I;32BS` and `F;32BF`: these are swapped twice (on a little-endian machine).
-# 2. For a plane Pillow's own reader gets one letter of the raw mode, `R` of `RGB;16L`, which says 8 bits. libtiff does not use it.
+# Why: `TiffImageFile._setup` (PIL/TiffImagePlugin.py) derives one raw mode from the tags for two readers: libtiff for compressed
+# files, and Pillow's own reader for the others. It adapts this mode to each reader incompletely.
+# 1. libtiff returns numbers in the machine's byte order. `_setup` removes the mark of big-endian samples from `I;16` and from modes
+#    that end in `;16B` or `;16L`, but not from `I;16BS`, `I;32BS` and `F;32BF`: these are swapped twice (on a little-endian machine).
+# 2. For a plane Pillow's own reader gets one letter of the raw mode, `R` of `RGB;16L`, which means 8 bits. libtiff does not use it.
 #
 # Source: Pillow, version 13.0.0 (https://github.com/python-pillow/Pillow).
 #
-# Why it matters here: elevations, scans and scientific pictures come as such files. Swapped samples are noise, or flat black where
-# small numbers become nearly zero; planes read by bytes are half a picture with stripes. A hash of these matches no other copy,
-# or, of flat black, every other flat picture.
+# Why it matters here: elevation data, scans and scientific pictures are such files. Swapped samples are noise, or flat black if
+# small numbers become nearly zero; planes that are read byte by byte are half a picture with stripes. A hash of such pixels matches
+# no other copy, or, if they are flat black, every other flat picture.
 #
 # Needs python3 with venv, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail
@@ -103,7 +103,7 @@ for name, sample_format, letter in (
             is_struck = name != "unsigned 16" and order == "big-endian" and compression == "deflate"
             show(name, order, compression, VALUES, swapped, is_struck, letter, sample_format, [VALUES], 1)
 
-# The high bytes are what an 8-bit picture keeps, the low ones are all 200.
+# An 8-bit picture keeps the high bytes; all low bytes are 200.
 CHANNELS = [[256 * (3 * x + 20 * y + 5 * channel) + 200 for x, y in PLACES] for channel in range(3)]
 WANTED = [tuple(channel[at] >> 8 for channel in CHANNELS) for at in range(len(PLACES))]
 INTERLEAVED = [[sample for samples in zip(*CHANNELS) for sample in samples]]

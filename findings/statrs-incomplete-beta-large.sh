@@ -4,16 +4,16 @@
 # Expected: I_x(a, b) for a = b = 5,000,000 and x = 0.50001 is 0.525215 (mpmath 1.4.1 with 30 digits, and SciPy 1.17.1), and the inverse
 # for (1, 10,000,000) at 0.95 is 2.9957e-7. The crate's documentation names no limit on the parameters.
 #
-# Happens: `beta_reg` returns 0.497872, and 0.611341 for 0.611351 with a = b = 1,000,000. `inv_beta_reg(1, 1e7, 0.95)` does not return within
-# 20 seconds.
+# Happens: `beta_reg` returns 0.497872 for this value. With a = b = 1,000,000 it returns 0.611341 instead of 0.611351.
+# `inv_beta_reg(1, 1e7, 0.95)` does not return within 20 seconds.
 #
-# Why: the continued fraction stops after a fixed number of steps (src/function/beta.rs), and it takes about as many as the square root of
-# the larger parameter.
+# Why: the continued fraction stops after a fixed number of steps (src/function/beta.rs), but it needs about as many steps as the square
+# root of the larger parameter.
 #
 # Source: statrs, version 0.19.1 (https://github.com/statrs-dev/statrs).
 #
 # Why it matters here: an exact interval of a false-positive rate that was counted on n contents is a quantile of Beta(k + 1, n - k), and
-# rates of 1 in a million take three million contents. The crate `vigie-classifiers` therefore computes the function itself
+# to support a rate of 1 in a million takes three million contents. The crate `vigie-classifiers` therefore computes the function itself
 # (services/core/classifiers/src/calibration/beta.rs). If this script fails, that may have become unnecessary.
 #
 # Needs cargo, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.

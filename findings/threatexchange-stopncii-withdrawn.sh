@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
 # python-threatexchange, version 1.2.17: its StopNCII exchange keeps a withdrawn hash, and takes up one that it never had.
 #
-# Expected: a StopNCII record carries the state of its hash (`hashStatus`: Active, Withdrawn, Deleted ...). A later record for the same type
-# and value replaces the earlier one. So after a record with `hashStatus` Withdrawn the hash is matched no more, and a follower that
-# never had the hash does not get it from its withdrawal.
+# Expected: a StopNCII record has the state of its hash (`hashStatus`: Active, Withdrawn, Deleted ...). A later record for the same type
+# and value replaces the earlier one. So after a record with `hashStatus` Withdrawn the hash matches no more, and a follower that
+# never had the hash does not get it from the withdrawal.
 #
-# Happens: the state of the follower has the hash after the withdrawal as before, with `naive_convert_to_signal_type` giving it for
-# matching; and a follower that begins with the withdrawal alone ends with the hash.
+# Happens: after the withdrawal the state of the follower still has the hash, and `naive_convert_to_signal_type` returns it for
+# matching. A follower whose first record is the withdrawal also has the hash afterwards.
 #
-# Why: the mapping of a record to a change compares `record.hashValue`, the hash, with the words Withdrawn and Deleted, in the place of
-# `record.hashStatus`. No hash is such a word, so every record is taken for a living one.
+# Why: the mapping of a record to a change compares `record.hashValue`, the hash, with the words Withdrawn and Deleted, instead of
+# `record.hashStatus`. No hash equals one of these words, so every record is treated as active.
 #
 # Source: threatexchange, version 1.2.17 (https://pypi.org/project/threatexchange), exchanges/impl/stop_ncii_api.py,
 # `_get_delta_mapping`. HMA, version 1.1.7 uses this package.
 #
-# Why it matters here: a person who withdraws a picture expects it to be matched no more. Our own follower goes by the state
-# (services/core/formats/src/stop_ncii/mapping.rs). Our feed tells a follower of no withdrawal of what it cannot have, and of no second twice
-# (services/gateway/src/feeds/stop_ncii.rs), so that these clients at least get no hash by a withdrawal; what they have they keep until
-# they begin anew, as the README says. If this script fails, that advice may have become unnecessary.
+# Why it matters here: a person who withdraws a picture expects that it matches no more. Our own follower reads the state
+# (services/core/formats/src/stop_ncii/mapping.rs). Our feed sends a follower no withdrawal of a hash that it cannot have, and no
+# withdrawal twice (services/gateway/src/feeds/stop_ncii.rs), so that these clients at least get no hash from a withdrawal. They keep
+# the hashes that they have until they start again from the beginning, as the README says. If this script fails, that advice may have
+# become unnecessary.
 #
 # Needs python3 with venv, and the package registry or its cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

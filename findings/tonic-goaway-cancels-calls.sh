@@ -2,26 +2,27 @@
 # tonic: a call that was never sent, because the server gave up the connection gracefully, fails with CANCELLED.
 #
 # Expected: a server that ends a connection in the graceful way of HTTP/2 (GOAWAY with the highest stream id, a PING, GOAWAY with
-# the last id that it has seen) costs no call. Calls that are open end as usual; the client sends the next ones on another
-# connection. A call that the client has not sent yet may be sent there without any risk, which gRPC calls a transparent retry;
-# grpc-core and grpc-go make it. If it fails nevertheless, its code is UNAVAILABLE, as for everything that the transport did.
+# the last id that it has seen) makes no call fail. Open calls end as usual; the client sends the next calls on another
+# connection. A call that the client has not sent yet may be sent on that connection without any risk. gRPC calls this a
+# transparent retry; grpc-core and grpc-go do it. If such a call fails nevertheless, its code is UNAVAILABLE, as for every
+# error of the transport.
 #
-# Happens: some of the calls that are begun in that moment fail with the code CANCELLED and the message "operation was
-# canceled", as if the caller had withdrawn them. The server has not seen them: the calls that it counts are those that
+# Happens: some of the calls that begin at that moment fail with the code CANCELLED and the message "operation was
+# canceled", as if the caller had cancelled them. The server has not seen these calls: it counts exactly the calls that
 # succeeded.
 #
-# Why: tonic's channel asks hyper's connection whether it is ready, and sends it the request afterwards, through a queue. The
-# connection may have read the GOAWAY in between. It then closes the queue, and hyper fails what is in it with an error whose
-# `is_canceled` is true, "connection closed". hyper can give the request back for that case (`try_send_request`); tonic calls
-# `send_request`, which cannot.
+# Why: tonic's channel asks hyper's connection whether it is ready, and afterwards sends it the request through a queue.
+# Between these two steps the connection may have read the GOAWAY. It then closes the queue, and hyper fails the requests in
+# the queue with an error whose `is_canceled` is true, "connection closed". For that case hyper can return the request
+# (`try_send_request`); tonic calls `send_request`, which cannot.
 #
 # Source: tonic, version 0.14.9 (https://github.com/hyperium/tonic, src/transport/channel/service/connection.rs), with hyper,
 # version 1.12.0 (https://github.com/hyperium/hyper, src/client/dispatch.rs).
 #
-# Why it matters here: a balancer of connections, and `serving.connection_age_ms_max`, end connections in this way. Our clients
-# take an error of hyper's, whatever the code of the status, for a broken connection and repeat the call
-# (services/platform/net/src/target.rs); the setting is off where clients choose between endpoints themselves. If this script
-# fails, that may have become unnecessary.
+# Why it matters here: a load balancer of connections, and `serving.connection_age_ms_max`, end connections in this way. Our
+# clients treat an error of hyper, whatever the code of the status, as a broken connection and repeat the call
+# (services/platform/net/src/target.rs). The setting is off where clients choose between endpoints themselves. If this script
+# fails, the repetition may have become unnecessary.
 #
 # Needs cargo, and the package registry or its local cache. No Vigie code. Fails if the behaviour has changed.
 set -euo pipefail

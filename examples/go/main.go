@@ -29,7 +29,7 @@ const (
 	limit       = 10
 )
 
-// apiKey returns the API key of the file that VIGIE_API_KEY_FILE names, or that of VIGIE_API_KEY, or nothing.
+// apiKey returns the API key: the content of the file that VIGIE_API_KEY_FILE names, or the value of VIGIE_API_KEY, or an empty string.
 func apiKey() (string, error) {
 	if file := os.Getenv("VIGIE_API_KEY_FILE"); file != "" {
 		content, err := os.ReadFile(file)
@@ -38,7 +38,7 @@ func apiKey() (string, error) {
 	return os.Getenv("VIGIE_API_KEY"), nil
 }
 
-// connect opens a connection over TLS, or in plain text where the URL says http. A key is sent in plain text to this machine alone.
+// connect opens a connection over TLS if the URL begins with https:, and in plain text otherwise. A key is sent in plain text only to this machine.
 func connect(frontend string, hasKey bool) (*grpc.ClientConn, error) {
 	address, err := url.Parse(frontend)
 	if err != nil {
@@ -53,7 +53,7 @@ func connect(frontend string, hasKey bool) (*grpc.ClientConn, error) {
 	return grpc.NewClient(address.Host, grpc.WithTransportCredentials(transport))
 }
 
-// detailOf returns the message of this type that the details of the error's status carry.
+// detailOf returns the message of this type in the details of the error's status.
 func detailOf[M proto.Message](err error) (found M, ok bool) {
 	for _, detail := range status.Convert(err).Details() {
 		if found, ok = detail.(M); ok {
@@ -63,7 +63,7 @@ func detailOf[M proto.Message](err error) (found M, ok bool) {
 	return found, false
 }
 
-// ask returns the answer, whole or partial.
+// ask returns the answer, complete or partial.
 func ask(client matching.MatchServiceClient, request *matching.MatchRequest, key string) (*matching.MatchResponse, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
@@ -97,7 +97,7 @@ func ask(client matching.MatchServiceClient, request *matching.MatchRequest, key
 	}
 }
 
-// leftOut names what was not searched, or not answered.
+// leftOut names the parts that were not searched, and the matches that are not in the answer.
 func leftOut(matched *matching.Matched) (found []string) {
 	if failure := matched.GetDecodeFailure(); failure != nil {
 		found = append(found, fmt.Sprintf("not decoded, only its digests were searched (%s: %s)", failure.Kind, failure.Message))
@@ -109,7 +109,9 @@ func leftOut(matched *matching.Matched) (found []string) {
 			}
 		}
 	}
-	if matched.GetLimitReached() {
+	if matched.GetTruncated() {
+		found = append(found, fmt.Sprintf("%d matches left out, because the answer would have been too large", matched.GetMatchesLeftOut()))
+	} else if matched.GetLimitReached() {
 		found = append(found, fmt.Sprintf("more than %d items match", limit))
 	}
 	for _, part := range []struct {

@@ -19,13 +19,13 @@ LIMIT = 10
 
 
 def api_key() -> str:
-    """Returns the API key of the file that VIGIE_API_KEY_FILE names, or that of VIGIE_API_KEY, or nothing."""
+    """Returns the API key: the content of the file that VIGIE_API_KEY_FILE names, or the value of VIGIE_API_KEY, or an empty string."""
     file = os.environ.get("VIGIE_API_KEY_FILE")
     return Path(file).read_text().strip() if file else os.environ.get("VIGIE_API_KEY", "")
 
 
 def connect(url: str, has_key: bool) -> grpc.Channel:
-    """Returns a channel over TLS, or in plain text where the URL says http. A key is sent in plain text to this machine alone."""
+    """Returns a channel over TLS if the URL begins with https:, and in plain text otherwise. A key is sent in plain text only to this machine."""
     address = urlsplit(url)
     if address.scheme == "https":
         credentials = grpc.ssl_channel_credentials()
@@ -36,7 +36,7 @@ def connect(url: str, has_key: bool) -> grpc.Channel:
 
 
 def detail_of(error: grpc.RpcError, message):
-    """Returns the message of this type that the details of the error's status carry, or None."""
+    """Returns the message of this type in the details of the error's status, or None."""
     status = rpc_status.from_call(error)
     for detail in status.details if status else ():
         if detail.Unpack(message):
@@ -45,7 +45,7 @@ def detail_of(error: grpc.RpcError, message):
 
 
 def ask(stub: service.MatchServiceStub, request: matching.MatchRequest, key: str) -> matching.MatchResponse:
-    """Returns the answer, whole or partial."""
+    """Returns the answer, complete or partial."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     metadata = [("authorization", f"Bearer {key}")] if key else []
     for attempt in range(ATTEMPTS_MAX):
@@ -67,7 +67,7 @@ def ask(stub: service.MatchServiceStub, request: matching.MatchRequest, key: str
 
 
 def left_out(matched: matching.Matched) -> list[str]:
-    """Names what was not searched, or not answered."""
+    """Names the parts that were not searched, and the matches that are not in the answer."""
     found = []
     if matched.HasField("decode_failure"):
         failure = matched.decode_failure
@@ -77,7 +77,9 @@ def left_out(matched: matching.Matched) -> list[str]:
             if search.skip_reason != matching.SKIP_REASON_UNSPECIFIED:
                 hash_type = model.HashType.Name(search.hash_type).removeprefix("HASH_TYPE_").lower()
                 found.append(f"{hash_type} not searched ({matching.SkipReason.Name(search.skip_reason)})")
-    if matched.limit_reached:
+    if matched.truncated:
+        found.append(f"{matched.matches_left_out} matches left out, because the answer would have been too large")
+    elif matched.limit_reached:
         found.append(f"more than {LIMIT} items match")
     for count, what in (
         (matched.frames_left_out, "frames left out"),

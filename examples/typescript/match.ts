@@ -24,13 +24,13 @@ const DEADLINE_MS = 30_000;
 const ATTEMPTS_MAX = 5;
 const LIMIT = 10;
 
-/** Returns the API key of the file that VIGIE_API_KEY_FILE names, or that of VIGIE_API_KEY, or nothing. */
+/** Returns the API key: the content of the file that VIGIE_API_KEY_FILE names, or the value of VIGIE_API_KEY, or an empty string. */
 async function apiKey(): Promise<string> {
   const file = process.env.VIGIE_API_KEY_FILE;
   return file ? (await readFile(file, "utf8")).trim() : (process.env.VIGIE_API_KEY ?? "");
 }
 
-/** Returns the headers of a call with this key, which is sent in plain text to this machine alone. */
+/** Returns the headers of a call with this key, which is sent in plain text only to this machine. */
 function credential(url: string, key: string): HeadersInit {
   if (!key) return {};
   const { protocol, hostname } = new URL(url);
@@ -40,7 +40,7 @@ function credential(url: string, key: string): HeadersInit {
   return { authorization: `Bearer ${key}` };
 }
 
-/** Returns the answer, whole or partial. */
+/** Returns the answer, complete or partial. */
 async function ask(
   client: Client<typeof MatchService>,
   request: MatchRequest,
@@ -69,7 +69,7 @@ async function ask(
   }
 }
 
-/** Names what was not searched, or not answered. */
+/** Names the parts that were not searched, and the matches that are not in the answer. */
 function leftOut(matched: Matched): string[] {
   const found: string[] = [];
   if (matched.decodeFailure) {
@@ -82,7 +82,11 @@ function leftOut(matched: Matched): string[] {
       }
     }
   }
-  if (matched.limitReached) found.push(`more than ${LIMIT} items match`);
+  if (matched.truncated) {
+    found.push(`${matched.matchesLeftOut} matches left out, because the answer would have been too large`);
+  } else if (matched.limitReached) {
+    found.push(`more than ${LIMIT} items match`);
+  }
   if (matched.framesLeftOut) found.push(`${matched.framesLeftOut} frames left out`);
   if (matched.waysLeftOut) found.push(`${matched.waysLeftOut} ways left out`);
   if (matched.framesBelowFloor) found.push(`${matched.framesBelowFloor} frames of too little detail`);
