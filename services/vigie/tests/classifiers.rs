@@ -205,7 +205,10 @@ async fn a_card_is_added_calibrated_given_a_threshold_activated_and_retired() {
     let calibrate = ["calibrate", "nsfw", &content, "--frontend", &endpoint, "--source", "drawn by a test"];
     let measured = run(&calibrate, 0).await;
     assert!(measured.contains("110 files measured"), "{measured}");
-    assert!(measured.contains("calibration of nude: 100 contents not of the class, 10 of the class"), "{measured}");
+    assert!(
+        measured.contains("calibration of nude: 100 contents not of the class, 10 of the class"),
+        "{measured}"
+    );
     // 299 other contents would suffice for 1 in 100.
     assert!(measured.contains("the sample has 100 contents not of the class, and needs 299"), "{measured}");
     let calibration = deployment.newest().card().calibration().cloned().unwrap();

@@ -259,10 +259,13 @@ fn policy(visit: &Visit, case: &Case, decided: &Decided) -> Markup {
     };
     let mut facts = vec![(visit.t("review.fact.verdict"), parts::badge(tone, decided.verdict.name()))];
     if !decided.rule.is_empty() {
-        facts.push((visit.t("review.fact.rule"), html! {
-            (decided.rule)
-            @if decided.by_score { ". " (visit.t("check.by_score")) }
-        }));
+        facts.push((
+            visit.t("review.fact.rule"),
+            html! {
+                (decided.rule)
+                @if decided.by_score { ". " (visit.t("check.by_score")) }
+            },
+        ));
     }
     if !condition.is_empty() {
         facts.push((visit.t("review.fact.condition"), html! { code { (condition) } }));
