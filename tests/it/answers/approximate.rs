@@ -7,7 +7,7 @@ use vigie_clients::IdempotencyKey;
 use vigie_harness::binary::run;
 use vigie_harness::in_process::{Cluster, as_of, soon};
 use vigie_matcher::PdqEngine;
-use vigie_model::{Hash, PdqHash, ReplicaView};
+use vigie_model::{Hash, PdqHash, ReplicaView, SearchOptions};
 use vigie_tests::material::{flipped, generator, hashed, item, pdq, random_pdq};
 
 /// Builds graphs even of few hashes, and uses no scans instead.
@@ -51,6 +51,14 @@ async fn answers_by_hnsw_say_that_they_are_approximate() {
         }
     }
     assert!(found >= 40, "{found} of 50");
+    // An exact search compares every hash.
+    for (hash, id) in hashes.iter().zip(&ids).step_by(20) {
+        let options = SearchOptions { exact: true, ..as_of(sequence) };
+        let matched = cluster.ask_one(pdq(flipped(hash, 30, &mut rng)), options).await.unwrap();
+        assert!(matched.searches[0].exact);
+        let [one] = &matched.found.matches[..] else { panic!("{:?}", matched.found.matches) };
+        assert_eq!((one.item, one.distance.0, one.exact), (*id, 30, true));
+    }
 
     let environment = [
         ("VIGIE_BANK".to_owned(), cluster.bank_url()),

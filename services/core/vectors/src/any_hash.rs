@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use vigie_index::{
     AuditError, BankFilter, Cancellation, Cancelled, Edit, Entry, HashEdit, HashEdits, HashIndex, HashRows,
-    HashShape, HashSnapshot, Hit, Pace, SavedFile, SegmentError, Stored, UnsupportedShape,
+    HashShape, HashSnapshot, Hit, Pace, SavedFile, SegmentError, Stored, UnsupportedShape, Within,
 };
 use vigie_model::{BankId, Distance, Recall};
 
@@ -113,6 +113,18 @@ impl<const BYTES: usize> HashSnapshot for HnswSnapshot<BYTES> {
         for (query, hits) in self.search(&queries, radius, filter, cancel)?.into_iter().enumerate() {
             hits.into_iter().for_each(|hit| take(query, hit));
         }
+        Ok(())
+    }
+
+    fn nearest_first(
+        &self,
+        query: &[u8],
+        within: Within,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+        take: &mut dyn FnMut(Hit) -> bool,
+    ) -> Result<(), Cancelled> {
+        self.search_within(&whole(query), within, filter, cancel)?.into_iter().all(take);
         Ok(())
     }
 

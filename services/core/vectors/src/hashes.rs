@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use vigie_index::{AuditError, BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, Pace};
+use vigie_index::{AuditError, BankFilter, Cancellation, Cancelled, Edit, Entry, Hit, Pace, Within};
 use vigie_model::{BankId, Distance, ItemId, Recall};
 
 use crate::config::HnswConfig;
 use crate::graph::answer::{Found, Wanted};
 use crate::graph::engine::Engine;
 use crate::graph::metric::Bits;
-use crate::graph::view::View;
+use crate::graph::view::{Manner, View};
 
 /// Hashes of `BYTES` bytes (1 to 64) and their items, found by Hamming distance, approximately.
 ///
@@ -137,6 +137,21 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         cancel: &Cancellation,
     ) -> Result<Vec<Vec<Hit>>, Cancelled> {
         self.ask(queries, Wanted::Within(in_bits(radius)), filter, cancel)
+    }
+
+    /// Returns hashes within a radius, in the order of [`Hit`]: every one if the search is exact, which compares
+    /// the query with each hash.
+    pub(crate) fn search_within(
+        &self,
+        query: &[u8; BYTES],
+        within: Within,
+        filter: &BankFilter,
+        cancel: &Cancellation,
+    ) -> Result<Vec<Hit>, Cancelled> {
+        let manner = if within.exact { Manner::Scan } else { Manner::Graphs };
+        let wanted = Wanted::Within(in_bits(within.radius));
+        let found = self.view.search_one(&words_of(query), wanted, manner, filter, cancel)?;
+        Ok(found.into_iter().map(Hit::from).collect())
     }
 
     /// Returns the `k` hashes nearest to each query, in the order of [`Hit`]; some may be missed for farther

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use vigie_index::{BankFilter, Cancellation, Cancelled, Entry, HashSnapshot};
+use vigie_index::{BankFilter, Cancellation, Cancelled, Entry, HashSnapshot, Hit};
 use vigie_model::{
     AsOf, BankId, BankName, BankRef, Distance, HashType, MemberId, MemberName, PdqHash, Query, SearchOptions,
     Sequence, ShardAnswer, hash_types,
@@ -76,7 +76,13 @@ fn search_moment(
     }
     let describing = Describing { shard, moment, options, member: moment.member(options.member), cancel };
     let results = describing.answers(queries, nearest, answer_bytes)?;
-    let approximate = asked.iter().filter(|hash_type| !options.exact && !shard.plan().is_exact(*hash_type));
+    let is_exact = |hash_type: HashType| {
+        // Frames of a video are also searched among the PDQ hashes of images.
+        let has_images = hash_type == HashType::VPDQ && options.stills.images_of.is_some();
+        let plan = shard.plan();
+        options.exact || plan.is_exact(hash_type) && (!has_images || plan.is_exact(HashType::PDQ))
+    };
+    let approximate = asked.iter().filter(|hash_type| !is_exact(*hash_type));
     Ok(ShardAnswer {
         identity: shard.identity(),
         sequence: moment.sequence,
@@ -155,7 +161,7 @@ fn search_group(
     }
     let member = moment.member(options.member);
     let mut look = |asked: &Batch<'_>, index: &dyn HashSnapshot, hash_type: HashType, within: Within<'_>| {
-        index.each(&asked.hashes, within.radius, within.filter, cancel, &mut |at, hit| {
+        let mut note = |at: usize, hit: Hit| {
             let (query, variant) = asked.origins[at];
             let (found, item) = (&mut found[query], hit.entry.item);
             // The cheaper check is first: if a million items have one hash, few of the hits are needed.
@@ -167,6 +173,18 @@ fn search_group(
                 return;
             }
             found.note(hit.entry, (hit.distance, hash_type, variant));
+        };
+        if index.is_exact() || !options.exact {
+            return index.each(&asked.hashes, within.radius, within.filter, cancel, &mut note);
+        }
+        let (radius, filter) = (within.radius, within.filter);
+        let within = vigie_index::Within { radius, exact: true };
+        asked.hashes.iter().enumerate().try_for_each(|(at, hash)| {
+            let mut take = |hit| {
+                note(at, hit);
+                true
+            };
+            index.nearest_first(hash, within, filter, cancel, &mut take)
         })
     };
     let asked_types = hash_types(queries);

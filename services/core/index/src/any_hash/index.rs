@@ -155,6 +155,7 @@ pub trait HashSnapshot: Send + Sync + fmt::Debug {
         cancel: &Cancellation,
         take: &mut dyn FnMut(Hit) -> bool,
     ) -> Result<(), Cancelled> {
+        debug_assert!(self.is_exact() || !within.exact, "an approximate index has its own exact search");
         let mut hits = Vec::new();
         self.each(&[query], within.radius, filter, cancel, &mut |_, hit| hits.push(hit))?;
         hits.sort_unstable();

@@ -9,7 +9,7 @@ use vigie_model::{BankId, Distance, ItemId};
 
 use super::{clustered, entry, flipped, graphs_only, wait_until};
 use vigie_index::oracle::LinearScan;
-use vigie_index::{BankFilter, Cancellation, Cancelled, Edit, Hit};
+use vigie_index::{BankFilter, Cancellation, Cancelled, Edit, HashSnapshot, Hit, Within};
 
 use crate::{HnswConfig, HnswIndex};
 
@@ -81,6 +81,40 @@ fn most_altered_copies_are_found_among_strangers() {
     let mut random = SmallRng::seed_from_u64(3);
     let hashes: Vec<Hash> = (0..2_000).map(|_| random.random()).collect();
     check_recall(&hashes, 0.9);
+}
+
+#[test]
+fn an_exact_search_of_a_graph_finds_what_a_linear_scan_finds() {
+    let mut random = SmallRng::seed_from_u64(4);
+    let mut hashes = clustered(1_000);
+    hashes.extend((0..1_000).map(|_| random.random::<Hash>()));
+    let config = HnswConfig { list_rows_build: hashes.len(), ef_search: 1, ..graphs_only() };
+    let (index, oracle) = (HnswIndex::<32>::new(config), LinearScan::new());
+    let edits = inserts(&hashes);
+    index.apply(&edits);
+    oracle.apply(&edits);
+    wait_until("the graph is built", || has_built(&index));
+    let never = Cancellation::never();
+    let snapshot: Box<dyn HashSnapshot> = Box::new(index.snapshot());
+    let mut missed = 0;
+    for query in altered(&hashes, 100) {
+        for filter in [BankFilter::all(), BankFilter::only([BankId(1)])] {
+            let truth = oracle.search(&[query], Distance(90), &filter).remove(0);
+            let of = |exact| {
+                let (within, mut hits) = (Within { radius: Distance(90), exact }, Vec::new());
+                let mut take = |hit| {
+                    hits.push(hit);
+                    true
+                };
+                snapshot.nearest_first(&query, within, &filter, &never, &mut take).unwrap();
+                hits
+            };
+            assert_eq!(of(true), truth);
+            missed += truth.len() - of(false).len();
+        }
+    }
+    // Otherwise the graph would not be what is compared with.
+    assert!(missed > 0);
 }
 
 #[test]
