@@ -88,7 +88,7 @@ fn an_exact_search_of_a_graph_finds_what_a_linear_scan_finds() {
     let mut random = SmallRng::seed_from_u64(4);
     let mut hashes = clustered(1_000);
     hashes.extend((0..1_000).map(|_| random.random::<Hash>()));
-    let config = HnswConfig { list_rows_build: hashes.len(), ef_search: 1, ..graphs_only() };
+    let config = HnswConfig { list_rows_build: hashes.len(), ef_search: 8, ..graphs_only() };
     let (index, oracle) = (HnswIndex::<32>::new(config), LinearScan::new());
     let edits = inserts(&hashes);
     index.apply(&edits);
