@@ -20,7 +20,7 @@ const BATCH: u64 = 1_000;
 /// Batches of an import that are sent at the same time.
 const AT_ONCE: usize = 4;
 
-/// The time limit of an action, so that a run never waits for one without end.
+/// The time limit of an action, so that no action can block a run forever.
 const ACT_WITHIN: Duration = Duration::from_secs(300);
 
 /// The targets of faults.
@@ -88,7 +88,7 @@ async fn run(command: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds items in batches, as an import does. Their hashes are near no question of the run.
+/// Adds items in batches, as an import does. No lookup of the run asks for hashes near theirs.
 async fn import(victims: &Victims, items: u64) -> anyhow::Result<()> {
     let bank = victims.bank.as_ref().context("an import needs a bank: name it with --bank-url")?;
     stream::iter((0..items).step_by(usize::try_from(BATCH)?).map(anyhow::Ok))

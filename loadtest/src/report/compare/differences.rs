@@ -72,7 +72,8 @@ pub(crate) fn differences(a: &RunResult, b: &RunResult) -> (Vec<Difference>, Vec
 fn weight(key: &str, own_clusters: bool) -> Weight {
     match key {
         "about" | "thresholds" => Weight::Nothing,
-        // These change the length of the run but not the distributions, or are what a comparison is made for.
+        // The first four do not change the distributions that are compared. The others are what users vary in
+        // order to compare.
         "seed"
         | "drive.duration"
         | "drive.warm_up"
@@ -80,7 +81,8 @@ fn weight(key: &str, own_clusters: bool) -> Weight {
         | "cluster.set"
         | "generator.version"
         | "generator.processes" => Weight::Notable,
-        // The machine of the run's own cluster is that of its generator.
+        // The run's own cluster runs on the generator's machine. With another target, that machine only
+        // sends.
         _ if key.starts_with("machine.") && !own_clusters => Weight::Notable,
         _ if key.starts_with("cluster.") && !own_clusters => Weight::Nothing,
         _ => Weight::Incomparable,
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_of_which_data_makes_runs_incomparable_by_its_name() {
+    fn different_requests_data_or_targets_make_runs_incomparable_and_are_named() {
         let a = result(&[5; 200], 0, &[]);
         let mut b = a.clone();
         b.scenario.name = "y".to_owned();
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_and_the_machine_of_a_cluster_count_where_both_are_the_load_testers_own() {
+    fn the_clusters_shape_and_machine_count_only_if_the_load_test_started_both_clusters() {
         let a = result(&[5; 200], 0, &[]);
         let mut b = a.clone();
         b.scenario.cluster.shards = 9;

@@ -30,7 +30,8 @@ pub(crate) struct ChangesQuery {
     pub(crate) through: Option<UnixMillis>,
     /// The most items.
     pub(crate) count_max: u16,
-    /// The most bytes of payloads, approximately: no further item is read after that.
+    /// The most bytes of payloads in each of the two lists that a page merges. The first row of each list is
+    /// read in any case.
     pub(crate) bytes_max: usize,
 }
 
@@ -167,8 +168,8 @@ impl Halves {
         (self.low < self.high).then_some((middle, self.high))
     }
 
-    /// Takes the first row of the range, if there is one: its sequence, and whether its time is within the
-    /// searched times.
+    /// Takes the first row of the range, if there is one: its sequence, and whether its time is at or before
+    /// the given time.
     pub(crate) fn take(&mut self, found: Option<(Sequence, bool)>) {
         let middle = Sequence(self.low.0 + (self.high.0 - self.low.0) / 2);
         match found {

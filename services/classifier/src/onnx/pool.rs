@@ -20,7 +20,8 @@ use crate::shape::ModelShape;
 const START_PAUSE_MIN: Duration = Duration::from_millis(100);
 const START_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The wait before the next process when one died before its first answer, doubled with each consecutive
-/// death. The longest wait is short, because the inputs may be the cause, and other callers wait.
+/// death. The longest wait is short: if one caller's inputs kill the processes, the inputs of other callers
+/// should not wait long.
 const DEATH_PAUSE_MIN: Duration = Duration::from_millis(10);
 const DEATH_PAUSE_MAX: Duration = Duration::from_secs(1);
 /// The interval at which a thread without a process checks whether other threads have one.
@@ -64,7 +65,8 @@ pub(super) struct Pool {
     jobs: Sender<Job>,
     waiting_max: usize,
     shared: Arc<Shared>,
-    /// Dropping it wakes and ends threads that do not wait for work.
+    /// Dropping it ends the threads that wait on this channel: those without a process, while another thread
+    /// has one.
     _open: Sender<()>,
 }
 
@@ -79,7 +81,7 @@ struct Shared {
 
 impl Pool {
     pub(super) fn start(settings: &OnnxSettings, name: &str, model: OnnxModel) -> std::io::Result<Self> {
-        let (jobs, taken) = bounded(settings.waiting_max);
+        let (jobs, queue) = bounded(settings.waiting_max);
         let (open, closed) = bounded(0);
         let workers = settings.workers.max(1);
         let process_ids = (0..workers).map(|_| AtomicU32::new(0)).collect();
@@ -97,10 +99,10 @@ impl Pool {
                 not_before: Instant::now(),
                 reason: String::new(),
             };
-            let (taken, closed) = (taken.clone(), closed.clone());
+            let (queue, closed) = (queue.clone(), closed.clone());
             thread::Builder::new()
                 .name(format!("classifier-{number}"))
-                .spawn(move || worker.work(&taken, &closed))?;
+                .spawn(move || worker.work(&queue, &closed))?;
         }
         Ok(Self { jobs, waiting_max: settings.waiting_max, shared, _open: open })
     }
@@ -204,12 +206,12 @@ impl Worker {
             Ok(process) => {
                 let posture = process.posture().name();
                 tracing::info!(model = &*self.name, sandbox = posture, "a classifier process is ready");
-                self.note(process.id());
+                self.set_process_id(process.id());
                 self.shared.able.fetch_add(1, Ordering::Relaxed);
                 self.process = Some(process);
             }
             Err(error) => {
-                self.reason = words(&error);
+                self.reason = with_causes(&error);
                 tracing::warn!(
                     model = &*self.name,
                     reason = self.reason,
@@ -221,20 +223,21 @@ impl Worker {
         }
     }
 
-    /// Notes the end of the process.
+    /// Records that the process has ended, and sets the earliest time of the next start.
     fn lose(&mut self, end: WorkerEnd) {
         self.process = None;
-        self.note(0);
+        self.set_process_id(0);
         self.shared.able.fetch_sub(1, Ordering::Relaxed);
         tracing::warn!(model = &*self.name, end = end.name(), "a classifier process ended");
         self.reason = format!("its process ended: {}", end.name());
-        // The first consecutive death has no pause.
+        // There is no pause after the death of a process that had answered.
         let pause =
             self.failed.checked_sub(1).map(|failed| doubled(DEATH_PAUSE_MIN, failed, DEATH_PAUSE_MAX));
         self.not_before = Instant::now() + pause.unwrap_or_default();
     }
 
-    fn note(&self, id: u32) {
+    /// Sets the id that [`Pool::process_ids`] returns for this thread; 0 for no process.
+    fn set_process_id(&self, id: u32) {
         if let Some(own) = self.shared.process_ids.get(self.number) {
             own.store(id, Ordering::Relaxed);
         }
@@ -247,7 +250,7 @@ impl Worker {
 }
 
 /// Returns the text of an error and its causes.
-fn words(error: &StartError) -> String {
+fn with_causes(error: &StartError) -> String {
     let all = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -21,8 +21,8 @@ pub(crate) const ITEMS_MAX: usize = 16;
 const PIXEL_BYTES_MAX: usize = 3 << 20;
 /// The largest request, in bytes: the largest pictures, and their names. Conversations are smaller.
 pub(crate) const MESSAGE_BYTES_MAX: usize = ITEMS_MAX * PIXEL_BYTES_MAX + (64 << 10);
-/// The items of a call end before its deadline by this or by a tenth of its time, whichever is shorter, so
-/// that the answer can state the outcome of each.
+/// The time that is reserved at the end of a call for its answer, or a tenth of the call's time if that is
+/// shorter. Scoring ends before it, so that the answer can contain the outcome of each item.
 const MARGIN: Duration = Duration::from_millis(50);
 
 /// The service that answers scores.
@@ -36,7 +36,8 @@ pub(crate) struct Grpc {
 impl ClassifierService for Grpc {
     async fn score(&self, request: Request<pb::ScoreRequest>) -> Result<Response<pb::ScoreResponse>, Status> {
         let deadline = deadline::of(request.metadata(), &self.serving);
-        // Engines have bounds of their own, and take most of the time.
+        // Most of a call's time is spent in an engine, which has its own limits. So the latency of calls does
+        // not show the load of this server.
         Call::of(&request).not_load();
         let pb::ScoreRequest { items, uncounted } = request.into_inner();
         if !(1..=ITEMS_MAX).contains(&items.len()) {

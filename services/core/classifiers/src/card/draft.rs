@@ -132,9 +132,12 @@ pub struct TestVectorDraft {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TestInput {
     /// A generated picture. It consists of blocks of 8 x 8 pixels; blocks at the right and the bottom edge
-    /// are cut off. `SplitMix64` with the seed as its state gives a number for each block, row by row, whose
-    /// low three bytes, the lowest first, are red, green and blue. To each byte of the pixel at x and y, from
-    /// 0 at the top left, 4 ((x + 2 y) mod 8) is added, modulo 256.
+    /// are cut off.
+    ///
+    /// `SplitMix64`, with the seed as its initial state, draws a number for each block, row by row. The
+    /// lowest byte of that number is the block's red, the next byte its green, and the third byte its blue.
+    /// Then 4 ((x + 2 y) mod 8) is added to each byte of each pixel, modulo 256; x and y are the pixel's
+    /// column and row, counted from 0 at the top left.
     Drawn {
         /// The seed.
         seed: u32,

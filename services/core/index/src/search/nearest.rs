@@ -16,9 +16,9 @@ impl Nearest {
         Self { k, hits: BinaryHeap::new() }
     }
 
-    /// Returns the greatest distance at which a hit could still be taken; `None` if no hit can be.
+    /// Returns the greatest distance at which a hit could still be taken; `None` if `k` is 0.
     ///
-    /// A hit at the distance of the worst one may still replace it, by its item.
+    /// A hit at the distance of the worst hit replaces it if it comes first in the order of [`Hit`].
     pub(crate) fn reach(&self) -> Option<u32> {
         if self.hits.len() < self.k {
             return Some(u32::MAX);

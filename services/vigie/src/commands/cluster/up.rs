@@ -10,7 +10,7 @@ use vigie_credentials::api_key::ApiKey;
 use vigie_telemetry::TelemetryConfig;
 
 use crate::cli::UpArgs;
-use crate::commands::members::new_key::{KeyFile, may_be_done};
+use crate::commands::members::new_key::{KeyFile, may_have_succeeded};
 use crate::commands::stop::StopRequests;
 use crate::config::load_classifiers;
 use crate::local_cluster::{Calls, LocalCluster, LocalClusterConfig, Ports};
@@ -93,7 +93,7 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
             "members are on, and {} is not there: start without --consortium, and use the key of an operator",
             path.display()
         ),
-        Ok(_) => bail!("the bank knows who calls it without a credential"),
+        Ok(_) => bail!("the bank returned a principal for a call without a credential"),
         Err(error) => return Err(error).context("cannot ask the bank whether there are members"),
     }
     let (key, file) = match std::fs::read_to_string(&path) {
@@ -116,7 +116,7 @@ async fn operator_key(cluster: &LocalCluster, data: &Path) -> anyhow::Result<Pat
         note: Text::new("made by vigie up --consortium")?,
     };
     let made = client.create_principal(new, IdempotencyKey::random(), deadline()).await;
-    if let Some(file) = file.filter(|_| made.as_ref().err().is_none_or(may_be_done)) {
+    if let Some(file) = file.filter(|_| made.as_ref().err().is_none_or(may_have_succeeded)) {
         file.keep();
     }
     made.context("cannot create an operator; run the command again")?;

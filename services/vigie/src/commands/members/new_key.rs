@@ -102,7 +102,7 @@ impl NewKey {
     /// Returns the error of a call that should have given the key to a principal. If the call may have
     /// succeeded, the key is kept in its file, or printed.
     pub(super) fn after(self, error: CallError, output: &mut Output) -> anyhow::Error {
-        if !may_be_done(&error) {
+        if !may_have_succeeded(&error) {
             return error.into();
         }
         let place = match self.file {
@@ -139,7 +139,7 @@ pub(super) fn note_change(
 
 /// Returns whether a change may have been made although its call failed with this error. The last of several
 /// attempts may have been refused because an earlier one succeeded.
-pub(crate) fn may_be_done(error: &CallError) -> bool {
+pub(crate) fn may_have_succeeded(error: &CallError) -> bool {
     let is_uncertain = matches!(
         error.code(),
         Code::Unavailable
