@@ -15,6 +15,9 @@ use crate::hashes::{HnswIndex, HnswSnapshot};
 /// The number of rows that are loaded at once, which must fit into the list.
 const ROWS_AT_ONCE: usize = 1_024;
 
+/// The number of hits that are passed on between two checks for cancellation.
+const HITS_AT_ONCE: usize = 4_096;
+
 /// Creates an empty approximate index of hashes of `bytes` bytes, one of [`vigie_index::HAMMING_BYTES`].
 ///
 /// # Panics
@@ -124,7 +127,15 @@ impl<const BYTES: usize> HashSnapshot for HnswSnapshot<BYTES> {
         cancel: &Cancellation,
         take: &mut dyn FnMut(Hit) -> bool,
     ) -> Result<(), Cancelled> {
-        self.search_within(&whole(query), within, filter, cancel)?.into_iter().all(take);
+        let hits = self.search_within(&whole(query), within, filter, cancel)?;
+        for some in hits.chunks(HITS_AT_ONCE) {
+            if cancel.is_cancelled() {
+                return Err(Cancelled);
+            }
+            if !some.iter().copied().all(&mut *take) {
+                break;
+            }
+        }
         Ok(())
     }
 

@@ -25,6 +25,24 @@ const QUERIES: &str = "vigie.queries";
 /// The retry delay sent to the caller: a matcher gets a new change in about this time.
 const WAIT_RETRY_AFTER: Duration = Duration::from_millis(50);
 
+/// Returns the size of a search; an error if the search would compare too many hashes with every hash.
+fn size_of(shard: &Shard, queries: &[Query], options: &SearchOptions) -> Result<Size, Status> {
+    let scans = Cost::of_scans(queries, |hash_type| shard.plan().scans(hash_type, options));
+    let cost = [scans, Cost::of(queries, options)].into_iter().sum();
+    let size = Size::of(queries, options, cost);
+    if scans == Cost::default() {
+        return Ok(size);
+    }
+    if cost > Cost::MAX {
+        return Err(Status::invalid_argument(format!(
+            "exact: PDQ hashes are searched approximately here, so that an exact search compares each with every hash; ask \
+             for at most {} hashes in one call",
+            Cost::scans_max()
+        )));
+    }
+    Ok(size.scanning())
+}
+
 /// Answers searches of one replica.
 #[derive(Debug)]
 pub(crate) struct Answering {
@@ -75,7 +93,7 @@ impl Answering {
         until: Instant,
         finish: impl Fn(ShardAnswer, &Cancellation) -> Result<T, SearchError> + Send + 'static,
     ) -> Result<T, Status> {
-        let size = Size::of(&queries, &options, Cost::of(&queries, &options));
+        let size = size_of(&shard, &queries, &options)?;
         let mut span = trace::child("search the index");
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         // Read before the search, so that it is not newer than the result.

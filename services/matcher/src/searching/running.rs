@@ -232,6 +232,12 @@ impl Size {
             is_costly: cost.slots() > 1,
         }
     }
+
+    /// Returns the size of a search that compares hashes with every hash of an index, which takes as long as a
+    /// search for vectors.
+    pub(crate) const fn scanning(self) -> Self {
+        Self { class: VECTORS, is_costly: true, ..self }
+    }
 }
 
 /// Returns the number of hashes of a query. A video counts as its frames.

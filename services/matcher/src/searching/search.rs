@@ -192,7 +192,7 @@ fn search_group(
     for hash_type in asked_types.iter().filter(|hash_type| *hash_type != HashType::VPDQ) {
         let within = Within { radius: radius(hash_type), filter };
         for (key, index) in moment.indexes.of(hash_type) {
-            if !is_by_nearness(index, hash_type, options) {
+            if !is_by_nearness(hash_type) {
                 look(&hashes_of(queries, key), index, hash_type, within)?;
             }
         }
@@ -217,7 +217,7 @@ fn search_group(
     }
     for hash_type in asked_types.iter() {
         for (key, index) in moment.indexes.of(hash_type) {
-            if is_by_nearness(index, hash_type, options) {
+            if is_by_nearness(hash_type) {
                 let nearness = Nearness { moment, options, member, filter, cancel };
                 nearness.look(&hashes_of(queries, key), index, hash_type, &mut found)?;
             }
@@ -228,8 +228,8 @@ fn search_group(
 
 /// Returns whether an index is searched for the nearest hashes one after the other, instead of for all within
 /// the distance. For vectors, all within the distance may be most of them.
-fn is_by_nearness(index: &dyn HashSnapshot, hash_type: HashType, options: &SearchOptions) -> bool {
-    hash_type.vector_class().is_some() || options.exact && !index.is_exact()
+fn is_by_nearness(hash_type: HashType) -> bool {
+    hash_type.vector_class().is_some()
 }
 
 /// A search that takes the nearest hashes one after the other.

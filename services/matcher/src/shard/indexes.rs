@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use vigie_index::{
     HashEdits, HashIndex, HashRows, HashShape, HashSnapshot, IndexOptions, OpenError, SegmentError,
 };
-use vigie_model::{BankId, Hash, HashCount, HashType, HashTypeSet, Metric, PdqHash, VectorClass};
+use vigie_model::{
+    BankId, Hash, HashCount, HashType, HashTypeSet, Metric, PdqHash, SearchOptions, VectorClass,
+};
 use vigie_vectors::HnswConfig;
 
 use crate::shard::pdq::PdqEngine;
@@ -49,6 +51,14 @@ impl IndexPlan {
     pub(crate) fn is_exact(&self, hash_type: HashType) -> bool {
         let is_approximate_pdq = hash_type == HashType::PDQ && self.pdq_engine == PdqEngine::Hnsw;
         !is_approximate_pdq && hash_type.vector_class().is_none()
+    }
+
+    /// Returns whether a search compares the hashes of a type with every hash, because it is exact and the index
+    /// is approximate. Frames of a video are compared with the PDQ hashes of images, if these are searched.
+    pub(crate) fn scans(&self, hash_type: HashType, options: &SearchOptions) -> bool {
+        let has_images = options.stills.images_of.is_some();
+        let is_pdq = hash_type == HashType::PDQ || hash_type == HashType::VPDQ && has_images;
+        options.exact && is_pdq && !self.is_exact(HashType::PDQ)
     }
 
     fn make(

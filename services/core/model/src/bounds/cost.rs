@@ -24,6 +24,10 @@ const VECTOR: u64 = 500;
 /// The cost of a vector that is compared with every other: 384 numbers with 100,000 vectors.
 const EVERY_VECTOR: u64 = 16_000;
 
+/// The cost of a hash that is compared with every other because its index is approximate and the search exact:
+/// a scan of a million hashes of 32 bytes.
+const EVERY_HASH: u64 = 4_000;
+
 /// The cost of one or more searches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Cost(pub u64);
@@ -71,6 +75,21 @@ impl Cost {
         let cost =
             |one: &QueryHash| units(&one.hash).saturating_mul(of_a_unit(one.hash.hash_type(), options));
         Self(hashes.map(cost).fold(0, u64::saturating_add))
+    }
+
+    /// Returns the cost of comparing with every hash those of the queries whose type is one of these; of a
+    /// video, each frame.
+    #[must_use]
+    pub fn of_scans(queries: &[Query], is_scanned: impl Fn(HashType) -> bool) -> Self {
+        let hashes = queries.iter().flat_map(|query| &query.hashes);
+        let scanned = hashes.filter(|one| is_scanned(one.hash.hash_type()));
+        Self(scanned.map(|one| units(&one.hash).saturating_mul(EVERY_HASH)).fold(0, u64::saturating_add))
+    }
+
+    /// The largest number of hashes that one call may have compared with every other.
+    #[must_use]
+    pub const fn scans_max() -> u64 {
+        Self::MAX.0 / EVERY_HASH
     }
 
     /// Returns the cost of a search for one hash of a type; for a video, of one frame.
@@ -189,6 +208,17 @@ mod tests {
         assert!(check(pdq(most), &within(refused.distance_max.unwrap().0)).is_ok());
         assert!(check([(HashType::PDQ, most), (HashType::MD5, 1)], &SearchOptions::default()).is_err());
         assert!(check([], &within(64)).is_ok());
+    }
+
+    #[test]
+    fn one_call_may_compare_the_hashes_of_one_query_with_every_hash() {
+        let hash = |number: u8| QueryHash { hash: Hash::md5([number; 16]), variant: Variant::Original };
+        let query = |hashes: usize| Query { hashes: vec![hash(1); hashes], ..Query::default() };
+        let cost = |hashes| Cost::of_scans(&[query(hashes)], |hash_type| hash_type == HashType::MD5);
+        assert!(cost(Query::HASHES_MAX) <= Cost::MAX && cost(2 * Query::HASHES_MAX) > Cost::MAX);
+        let most = usize::try_from(Cost::scans_max()).unwrap();
+        assert!(cost(most) <= Cost::MAX && cost(most + 1) > Cost::MAX);
+        assert_eq!(Cost::of_scans(&[query(9)], |hash_type| hash_type == HashType::PDQ), Cost(0));
     }
 
     #[test]

@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
+use vigie_index::Cancellation;
 use vigie_model::{BankId, BankSet, Hash, HashType, Match, SearchOptions, Stills, Variant};
+use vigie_vectors::HnswConfig;
 
 use super::oracle::Sample;
-use super::world::{World, searched, video};
+use super::world::{World, query_of, searched, video};
+use crate::searching::search::search;
+use crate::shard::indexes::IndexPlan;
+use crate::shard::pdq::PdqEngine;
 
 struct Known {
     world: World,
@@ -20,8 +25,12 @@ struct Known {
 
 /// Returns two banks that both have the same video, with ten frames of a second each, and the same image.
 fn known() -> Known {
+    known_in(World::of(1))
+}
+
+/// Puts the banks of [`known`] into an empty world.
+fn known_in(mut world: World) -> Known {
     let mut random = SmallRng::seed_from_u64(11);
-    let mut world = World::of(1);
     let banks = [world.create_bank(), world.create_bank()];
     let frames: Vec<[u8; 32]> = (0..10).map(|_| random.random()).collect();
     let image: [u8; 32] = random.random();
@@ -86,4 +95,33 @@ fn a_video_with_a_known_picture_matches_where_a_bank_says_so() {
     // The video itself still matches by its rules.
     let matches = known.ask(video(&known.frames), Variant::Original, stills);
     assert!(matches.len() == 2 && matches.iter().all(|one| one.video.is_some()));
+}
+
+#[test]
+fn images_that_are_searched_approximately_make_the_answer_approximate_unless_it_is_exact() {
+    let hnsw = HnswConfig { list_rows_build: 100, scan_rows_per_ef: 0, ..HnswConfig::default() };
+    let plan = IndexPlan { pdq_engine: PdqEngine::Hnsw, hnsw, ..IndexPlan::default() };
+    let mut known = known_in(World::with_plan(1, &plan));
+    let mut random = SmallRng::seed_from_u64(13);
+    let bank = known.banks[0];
+    let images: Vec<[u8; 32]> = (0..400).map(|_| random.random()).collect();
+    known.world.add(bank, images.iter().map(|image| vec![Sample::Other(Hash::pdq(*image))]).collect());
+    for (with_images, exact) in [(false, false), (true, false), (true, true)] {
+        let images_of = if with_images { set(&[bank]) } else { None };
+        let stills = Stills { images_of, ..Stills::default() };
+        let options = SearchOptions { stills, exact, ..SearchOptions::default() };
+        let mut found = 0;
+        for ten in images.chunks(10).take(10) {
+            let frames: Vec<[u8; 32]> = ten.iter().map(|image| near(*image, 30)).collect();
+            let queries = [query_of(&[(video(&frames), Variant::Original)])];
+            let never = Cancellation::never();
+            let answer = search(&known.world.shards[0], &queries, &options, usize::MAX, &never).unwrap();
+            assert_eq!(answer.approximate.contains(&HashType::VPDQ), with_images && !exact);
+            let matches = &answer.results[0].matches;
+            assert!(matches.iter().all(|one| one.exact == exact), "{matches:?}");
+            found += matches.len();
+        }
+        let expected = if exact { 100..=100 } else { 0..=100 };
+        assert!(expected.contains(&found), "{found} with {with_images}");
+    }
 }
