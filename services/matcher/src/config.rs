@@ -109,7 +109,7 @@ pub struct Config {
     pub hnsw: HnswConfig,
     /// Limits of the server.
     pub serving: ServingConfig,
-    /// The processes of the deployment that may call this one, if any are named.
+    /// The processes of the deployment that may call this one, if a key or names are set.
     pub processes: ProcessesConfig,
     /// The matchers of this process, which its other roles call as functions. Each is identified by the
     /// address on which it listens.

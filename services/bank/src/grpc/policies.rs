@@ -7,11 +7,12 @@ use std::time::Duration;
 use prost::Message as _;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
-use vigie_classifiers::Name;
-use vigie_classifiers::card::{Mode, State};
-use vigie_consortium::{Change, DocumentKey, DocumentKind, MemberId, Policy, PolicyVersion};
+use vigie_classifiers::{Kind, Mode, Name, State};
+use vigie_consortium::{
+    CardVersion, Change, DocumentKey, DocumentKind, MemberId, Policy, PolicyVersion, ScoreRule,
+};
 use vigie_model::Match;
-use vigie_policy::{Budget, CompiledPolicy, MatchFacts, QueryFacts, ScoreFacts, try_scores};
+use vigie_policy::{Budget, CompiledPolicy, MatchFacts, NoScore, QueryFacts, ScoreFacts, try_scores};
 use vigie_proto::Invalid;
 use vigie_proto::pb::consortium::v1 as pb;
 
@@ -26,7 +27,7 @@ const TRY_MAX: Duration = Duration::from_millis(200);
 /// The largest number of matches that a policy is tried on.
 const MATCHES_MAX: usize = 1_000;
 /// The largest number of scores that a policy is tried on.
-const SCORES_MAX: usize = 64;
+const SCORES_MAX: usize = 1_024;
 
 /// Compiles a policy on a thread that may block.
 async fn compiled(policy: Arc<Policy>) -> Result<CompiledPolicy, Status> {
@@ -128,7 +129,7 @@ impl pb::policy_service_server::PolicyService for BankGrpc {
             Ok(MatchFacts::of_match(&reading.view, member, &found, reading.called.now()))
         });
         let matches = matches.collect::<Result<Vec<_>, Invalid>>()?;
-        let score_of = scores(message.scores)?;
+        let (score_of, is_image) = (scores(message.scores)?, query.kind == "image");
         let policy = compiled(Arc::clone(&version.policy)).await?;
         let tried = tokio::task::spawn_blocking(move || {
             let until = Instant::now() + TRY_MAX;
@@ -138,26 +139,47 @@ impl pb::policy_service_server::PolicyService for BankGrpc {
         let mut decided = decision.decided(version.version);
         let directory = reading.view.directory();
         trace.extend(try_scores(&mut decided, version.policy.scores(), |rule| {
-            let card = directory.model_card(rule.model().as_str())?.card();
-            if card.state() == State::Retired {
-                return None;
-            }
-            let score = *score_of.get(&(rule.model().clone(), rule.class().clone()))?;
-            let threshold = rule.threshold_by(card);
-            Some(ScoreFacts { score, threshold, in_shadow: card.mode() == Mode::Shadow })
+            let card = directory.model_card(rule.model().as_str()).ok_or(NoScore::NoCard)?;
+            score_facts(rule, card, &score_of, is_image)
         }));
         Ok(Response::new(pb::TryPolicyResponse { decision: Some(decided.into()), trace }))
     }
 }
 
+/// The scores on which a policy is tried, each with its version, by model and class.
+type Scores = HashMap<(Name, Name), (f32, u32)>;
+
+/// Returns the score that a rule compares, by the card of its model.
+fn score_facts(
+    rule: &ScoreRule,
+    version: &CardVersion,
+    scores: &Scores,
+    is_image: bool,
+) -> Result<ScoreFacts, NoScore> {
+    let card = version.card();
+    if card.state() == State::Retired {
+        return Err(NoScore::Retired);
+    }
+    if !is_image || card.kind() != Kind::Image {
+        return Err(NoScore::NoImage);
+    }
+    let of = (rule.model().clone(), rule.class().clone());
+    let (score, of_version) = *scores.get(&of).ok_or(NoScore::Missing)?;
+    if of_version != 0 && of_version != version.version() {
+        return Err(NoScore::OtherVersion { score: of_version, card: version.version() });
+    }
+    let in_shadow = card.mode() == Mode::Shadow;
+    Ok(ScoreFacts { score, threshold: rule.threshold_by(card), in_shadow })
+}
+
 /// Reads the scores on which a policy is tried.
-fn scores(messages: Vec<pb::TriedScore>) -> Result<HashMap<(Name, Name), f32>, Invalid> {
+fn scores(messages: Vec<pb::TriedScore>) -> Result<Scores, Invalid> {
     if messages.len() > SCORES_MAX {
         let reason = format!("has {} entries; it must have at most {SCORES_MAX}", messages.len());
         return Err(Invalid::new("scores", reason));
     }
     let mut read = HashMap::new();
-    for (at, pb::TriedScore { model, class, score }) in messages.into_iter().enumerate() {
+    for (at, pb::TriedScore { model, class, score, version }) in messages.into_iter().enumerate() {
         let of = |field: &str| format!("scores[{at}].{field}");
         let name = |field: &str, text: String| {
             Name::try_from(text).map_err(|why| Invalid::new(of(field), why.to_string()))
@@ -166,7 +188,7 @@ fn scores(messages: Vec<pb::TriedScore>) -> Result<HashMap<(Name, Name), f32>, I
         if !(0.0..=1.0).contains(&score) {
             return Err(Invalid::new(of("score"), "is not from 0 to 1"));
         }
-        if read.insert(key, score).is_some() {
+        if read.insert(key, (score, version)).is_some() {
             return Err(Invalid::new(of("class"), "has a score already"));
         }
     }

@@ -87,6 +87,8 @@ pub struct TriedScore {
     pub class: String,
     /// The score, 0 to 1.
     pub score: f32,
+    /// The version of the model that gave the score; 0 for the version of the present card.
+    pub version: u32,
 }
 
 /// The content that a policy is tried on: its matches, its scores and its query.
@@ -94,7 +96,7 @@ pub struct TriedScore {
 pub struct TriedContent {
     /// The matches, at most 1,000.
     pub matches: Vec<Match>,
-    /// The scores of classifiers, at most 64: one for a class of a model.
+    /// The scores of classifiers, at most 1,024: one for a class of a model.
     pub scores: Vec<TriedScore>,
     /// The properties of the query.
     pub query: TriedQuery,
@@ -112,7 +114,7 @@ pub struct TriedPolicy {
 /// A part of a policy that its author must change, as named by the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFault {
-    /// The list that has the part: `banks` or `rules`.
+    /// The list that has the part: `banks`, `rules` or `scores`.
     pub list: String,
     /// The index of the part in the list; `None` for a fault of the whole list.
     pub index: Option<usize>,
@@ -223,7 +225,8 @@ impl PolicyClient {
         let TriedContent { matches, scores, query: TriedQuery { quality, kind, surface, size } } = content;
         let query = pb::PolicyQuery { quality: quality.map(u32::from), kind, surface, size };
         let matches = matches.into_iter().map(Into::into).collect();
-        let score = |TriedScore { model, class, score }| pb::TriedScore { model, class, score };
+        let score =
+            |TriedScore { model, class, score, version }| pb::TriedScore { model, class, score, version };
         let scores = scores.into_iter().map(score).collect();
         let request = pb::TryPolicyRequest { policy, version, matches, query: Some(query), scores };
         let answer: pb::TryPolicyResponse = call!(self, deadline, try_policy, TryPolicy, request)?;

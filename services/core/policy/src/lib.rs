@@ -43,4 +43,4 @@ mod tests;
 pub use compiled::{Budget, CompileError, CompiledPolicy};
 pub use decision::Decision;
 pub use facts::{MatchFacts, QueryFacts};
-pub use scores::{ScoreFacts, apply_scores, try_scores};
+pub use scores::{NoScore, ScoreFacts, apply_scores, try_scores};

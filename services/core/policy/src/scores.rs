@@ -3,6 +3,7 @@
 //! Always true of a decision to which they are applied: its verdict is unchanged, or it was below REVIEW and
 //! is now REVIEW; the same holds for the shadow verdict. No score gives BLOCK, and none lowers a verdict.
 
+use thiserror::Error;
 use vigie_consortium::ScoreRule;
 use vigie_model::{Decided, Verdict};
 
@@ -19,12 +20,37 @@ pub struct ScoreFacts {
     pub in_shadow: bool,
 }
 
+/// The reason why a rule has no score to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoScore {
+    /// The model gave no score for the class.
+    #[error("there is no score")]
+    Missing,
+    /// No card describes the model.
+    #[error("the model has no card")]
+    NoCard,
+    /// The model is not run any more.
+    #[error("the model is retired")]
+    Retired,
+    /// The model or the content is of another kind than images.
+    #[error("scores are used of images only")]
+    NoImage,
+    /// The score is of another version of the model than the card that has the threshold.
+    #[error("the score is of version {score}, and the card of version {card}")]
+    OtherVersion {
+        /// The version of the score.
+        score: u32,
+        /// The version of the card.
+        card: u32,
+    },
+}
+
 /// Applies score rules to a decision of the other rules. `facts` returns the score of a rule's model and
-/// class; `None` if the model gave none. Returns the rule whose score alone raised the verdict to REVIEW.
+/// class, or why there is none. Returns the rule whose score alone raised the verdict to REVIEW.
 pub fn apply_scores<'a>(
     decided: &mut Decided,
     rules: &'a [ScoreRule],
-    facts: impl Fn(&ScoreRule) -> Option<ScoreFacts>,
+    facts: impl Fn(&ScoreRule) -> Result<ScoreFacts, NoScore>,
 ) -> Option<&'a ScoreRule> {
     applied(decided, rules, facts, &mut Trace::Off)
 }
@@ -33,7 +59,7 @@ pub fn apply_scores<'a>(
 pub fn try_scores(
     decided: &mut Decided,
     rules: &[ScoreRule],
-    facts: impl Fn(&ScoreRule) -> Option<ScoreFacts>,
+    facts: impl Fn(&ScoreRule) -> Result<ScoreFacts, NoScore>,
 ) -> Vec<String> {
     let mut trace = Trace::On(Vec::new());
     let _rule = applied(decided, rules, facts, &mut trace);
@@ -43,7 +69,7 @@ pub fn try_scores(
 fn applied<'a>(
     decided: &mut Decided,
     rules: &'a [ScoreRule],
-    facts: impl Fn(&ScoreRule) -> Option<ScoreFacts>,
+    facts: impl Fn(&ScoreRule) -> Result<ScoreFacts, NoScore>,
     trace: &mut Trace,
 ) -> Option<&'a ScoreRule> {
     let (mut by, mut by_shadow) = (None, false);
@@ -53,7 +79,7 @@ fn applied<'a>(
         is_shadow |= rule.is_shadow();
         let seen = facts(rule);
         trace.score(rule, seen);
-        let Some(seen) = seen else { continue };
+        let Ok(seen) = seen else { continue };
         is_shadow |= seen.in_shadow;
         if seen.threshold.is_some_and(|threshold| seen.score >= threshold) {
             if rule.is_shadow() || seen.in_shadow {

@@ -5,7 +5,7 @@ use vigie_consortium::{ScoreRule, Verdict};
 use crate::bank_rules::Standing;
 use crate::evaluate::Failure;
 use crate::facts::MatchFacts;
-use crate::scores::ScoreFacts;
+use crate::scores::{NoScore, ScoreFacts};
 
 /// The lines of a decision, or nothing if the trace is off.
 pub(crate) enum Trace {
@@ -47,19 +47,20 @@ impl Trace {
         }
     }
 
-    pub(crate) fn score(&mut self, rule: &ScoreRule, seen: Option<ScoreFacts>) {
+    pub(crate) fn score(&mut self, rule: &ScoreRule, seen: Result<ScoreFacts, NoScore>) {
         self.line(|| {
-            let (name, model, class) = (rule.name(), rule.model(), rule.class());
-            let Some(ScoreFacts { score, threshold, in_shadow }) = seen else {
-                return format!("score rule {name}: no score of {model} for {class}");
+            let (name, of) = (rule.name(), format!("{}/{}", rule.model(), rule.class()));
+            let ScoreFacts { score, threshold, in_shadow } = match seen {
+                Ok(seen) => seen,
+                Err(reason) => return format!("score rule {name}: not compared, {of}: {reason}"),
             };
             let shadow = if rule.is_shadow() || in_shadow { ", in shadow" } else { "" };
             match threshold {
-                None => format!("score rule {name}: {score:.4}, and {model} has no threshold for {class}"),
+                None => format!("score rule {name}: not compared, {of}: there is no threshold"),
                 Some(threshold) if score >= threshold => {
-                    format!("score rule {name}: {score:.4} is at least {threshold:.4}, REVIEW{shadow}")
+                    format!("score rule {name}: {of} {score} is at least {threshold}, REVIEW{shadow}")
                 }
-                Some(threshold) => format!("score rule {name}: {score:.4} is below {threshold:.4}{shadow}"),
+                Some(threshold) => format!("score rule {name}: {of} {score} is below {threshold}{shadow}"),
             }
         });
     }

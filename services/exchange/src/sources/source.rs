@@ -121,8 +121,10 @@ pub enum Trouble {
     /// The checkpoint is older than the previous one.
     #[error("the programme's checkpoint went back")]
     Backward,
-    /// The page links to itself.
-    #[error("a page of the programme links to itself")]
+    /// The page links to itself, or says that there are more and does not lead to them.
+    #[error(
+        "the programme's pages do not advance: a page links to itself, or names no next page though there are more"
+    )]
     Circle,
     /// The page links to another origin, or its link is invalid.
     #[error("a page of the programme links to another origin, or its link is invalid")]

@@ -99,7 +99,7 @@ fn score(text: &str) -> Result<TriedScore, String> {
     if !(0.0..=1.0).contains(&score) {
         return Err("a score is from 0 to 1".to_owned());
     }
-    Ok(TriedScore { model: model.to_owned(), class: class.to_owned(), score })
+    Ok(TriedScore { model: model.to_owned(), class: class.to_owned(), score, version: 0 })
 }
 
 #[cfg(test)]

@@ -199,6 +199,17 @@ async fn what_is_wrong_is_said_beside_its_field_and_nothing_is_checked() {
         has(&refused, &["Nothing was checked.", why]);
         assert!(refused.html.contains(&format!("value=\"{url}\"")) && !refused.text().contains("Answers:"));
     }
+    for (classifiers, why) in [
+        ("NSFW", "Not a list of at most 16 names."),
+        ("nsfw, gore", "There is no model of images called nsfw."),
+    ] {
+        let refused = browser.send(&page, PATH, &[("classifiers", classifiers), ("hashes", &md5)]).await.ok();
+        has(&refused, &["Nothing was checked.", why]);
+        assert!(
+            refused.html.contains(&format!("value=\"{classifiers}\""))
+                && !refused.text().contains("Answers:")
+        );
+    }
     // A form of another session is refused.
     let mut other = Browser::new(&cluster);
     assert_eq!(other.send(&page, PATH, &[("hashes", &md5)]).await.status, StatusCode::FORBIDDEN);

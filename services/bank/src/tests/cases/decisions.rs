@@ -82,7 +82,7 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
     let explained = reviewer.explain([6; 16]).await.unwrap();
     assert_eq!(
         explained.rule_condition,
-        "the score of nude by nsfw is at least the threshold for at most 1 in 10000"
+        "the score of nude by nsfw is at least the threshold for at most 1 false positive in 10000"
     );
     assert!(explained.decision.unwrap().record.unwrap().decision.unwrap().by_score);
     refused(contributor.explain([7; 16]).await, Code::PermissionDenied, "roles");

@@ -120,7 +120,9 @@ impl ScoreRule {
         let Self { model, class, .. } = self;
         match self.at_most_one_in {
             Some(one_in) => {
-                format!("the score of {class} by {model} is at least the threshold for at most 1 in {one_in}")
+                format!(
+                    "the score of {class} by {model} is at least the threshold for at most 1 false positive in {one_in}"
+                )
             }
             None => format!("the score of {class} by {model} is at least the threshold of the model's card"),
         }

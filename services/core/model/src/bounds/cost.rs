@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn one_call_may_compare_the_hashes_of_one_query_with_every_hash() {
         let hash = |number: u8| QueryHash { hash: Hash::md5([number; 16]), variant: Variant::Original };
-        let query = |hashes: usize| Query { hashes: vec![hash(1); hashes], ..Query::default() };
+        let query = |hashes: usize| Query { hashes: vec![hash(1); hashes] };
         let cost = |hashes| Cost::of_scans(&[query(hashes)], |hash_type| hash_type == HashType::MD5);
         assert!(cost(Query::HASHES_MAX) <= Cost::MAX && cost(2 * Query::HASHES_MAX) > Cost::MAX);
         let most = usize::try_from(Cost::scans_max()).unwrap();

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use vigie_consortium::{Policy, PolicyDraft, ScoreRule, ScoreRuleDraft};
 use vigie_model::{Decided, Verdict};
 
-use crate::scores::{ScoreFacts, apply_scores, try_scores};
+use crate::scores::{NoScore, ScoreFacts, apply_scores, try_scores};
 
 const VERDICTS: [Verdict; 5] =
     [Verdict::Allow, Verdict::Log, Verdict::Review, Verdict::Block, Verdict::Escalate];
@@ -42,19 +42,24 @@ fn number(rule: &ScoreRule) -> usize {
 #[test]
 fn each_rule_has_a_line_that_says_what_it_found() {
     let policy = rules(&[false, false, false, true, false]);
-    let facts = |score, threshold| Some(ScoreFacts { score, threshold, in_shadow: false });
-    let seen =
-        [None, facts(0.5, None), facts(0.25, Some(0.5)), facts(0.75, Some(0.5)), facts(0.5, Some(0.5))];
+    let facts = |score, threshold| Ok(ScoreFacts { score, threshold, in_shadow: false });
+    let seen = [
+        Err(NoScore::Missing),
+        facts(0.5, None),
+        facts(0.25, Some(0.5)),
+        facts(0.75, Some(0.5)),
+        facts(0.5, Some(0.5)),
+    ];
     let mut decided = decided(Verdict::Log, None);
     let lines = try_scores(&mut decided, policy.scores(), |rule| seen[number(rule)]);
     assert_eq!(
         lines,
         [
-            "score rule r0: no score of m0 for bad",
-            "score rule r1: 0.5000, and m1 has no threshold for bad",
-            "score rule r2: 0.2500 is below 0.5000",
-            "score rule r3: 0.7500 is at least 0.5000, REVIEW, in shadow",
-            "score rule r4: 0.5000 is at least 0.5000, REVIEW",
+            "score rule r0: not compared, m0/bad: there is no score",
+            "score rule r1: not compared, m1/bad: there is no threshold",
+            "score rule r2: m2/bad 0.25 is below 0.5",
+            "score rule r3: m3/bad 0.75 is at least 0.5, REVIEW, in shadow",
+            "score rule r4: m4/bad 0.5 is at least 0.5, REVIEW",
         ]
     );
     assert_eq!((decided.verdict, &*decided.rule, decided.by_score), (Verdict::Review, "r4", true));
@@ -78,7 +83,7 @@ proptest! {
     ) {
         let policy = rules(&rows.iter().map(|(shadow, _)| *shadow).collect::<Vec<_>>());
         let before = decided(VERDICTS[verdict], shadow.map(|at| VERDICTS[at]));
-        let facts = |rule: &ScoreRule| rows[number(rule)].1;
+        let facts = |rule: &ScoreRule| rows[number(rule)].1.ok_or(NoScore::Missing);
         let (mut after, mut tried) = (before.clone(), before.clone());
         let by = apply_scores(&mut after, policy.scores(), facts).map(|rule| rule.name().to_owned());
         let lines = try_scores(&mut tried, policy.scores(), facts);

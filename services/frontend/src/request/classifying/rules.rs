@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use vigie_consortium::ScoreRule;
 use vigie_model::Decided;
-use vigie_policy::{ScoreFacts, apply_scores};
+use vigie_policy::{NoScore, ScoreFacts, apply_scores};
 
 use super::said::{Said, Seen};
 
@@ -50,11 +50,11 @@ impl Thresholds {
         threshold
     }
 
-    /// Returns the score that a rule uses.
-    fn facts(&self, rule: &ScoreRule, said: &Said) -> Option<ScoreFacts> {
-        let seen = said.score(rule.model(), rule.class())?;
+    /// Returns the score that a rule uses, or why there is none.
+    fn facts(&self, rule: &ScoreRule, said: &Said) -> Result<ScoreFacts, NoScore> {
+        let seen = said.score(rule.model(), rule.class()).ok_or(NoScore::Missing)?;
         let threshold = self.of(rule, &seen);
-        Some(ScoreFacts { score: seen.scored.score, threshold, in_shadow: seen.is_shadow })
+        Ok(ScoreFacts { score: seen.scored.score, threshold, in_shadow: seen.is_shadow })
     }
 }
 

@@ -1,9 +1,9 @@
 //! The check page: whether content is known.
 //!
-//! A single form sends pictures, videos, hashes, a URL and the names of classifiers. The page that answers has a separate result for
-//! each. The server keeps none of it: the results are lost when the person leaves the page. With JavaScript
-//! (`checking.js`) the results appear on the page that has the form, beside the pictures, which only the
-//! browser holds.
+//! A single form sends pictures, videos, hashes, a URL and the names of classifiers. The page that answers
+//! has a separate result for each content. The server keeps none of it: the results are lost when the person
+//! leaves the page. With JavaScript (`checking.js`) the results appear on the page that has the form, beside
+//! the pictures, which only the browser holds.
 
 mod kind;
 mod entered;
@@ -175,6 +175,9 @@ async fn check(visit: Visit, State(console): State<Console>, posted: Posted) -> 
         filled.hashes_fault = explained(&visit, &fault);
         Vec::new()
     });
+    if let Some(name) = asking::not_of_images(&visit, &classifiers).await {
+        filled.classifiers_fault = visit.fill("check.classifiers.unknown", &[("name", &name)]);
+    }
     if files.len() > FILES_MAX {
         filled.files_fault = visit.fill("check.too_many_files", &[("most", &FILES_MAX)]);
     } else if files.is_empty() && filled.hashes.is_empty() && filled.url.is_empty() {

@@ -79,10 +79,10 @@ pub(crate) struct TryAsked {
     #[serde(deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(max_items = 1000)]
     matches: Vec<TriedMatch>,
-    /// The scores of classifiers, at most 64, one for a class of a model. Score rules are applied to them by
+    /// The scores of classifiers, at most 1024, one for a class of a model. Score rules are applied to them by
     /// the cards of now.
-    #[serde(default, deserialize_with = "at_most::<_, _, 64>")]
-    #[schema(max_items = 64)]
+    #[serde(default, deserialize_with = "at_most::<_, _, 1024>")]
+    #[schema(max_items = 1024)]
     scores: Vec<TriedScoreObject>,
     /// The query.
     #[serde(default)]

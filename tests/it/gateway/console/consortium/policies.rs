@@ -161,10 +161,16 @@ async fn an_example_shows_the_verdict_its_rule_and_why() {
     let scored = [("scores", "nsfw/nude=0.97"), ("which", "text"), ("text", score)];
     let answer = browser.send(&opened, TRY, &scored).await.ok();
     // There is no card of the model, so its scores count for nothing.
-    assert!(answer.text().contains("score rule nude: no score of nsfw for nude"), "{}", answer.text());
+    assert!(
+        answer.text().contains("score rule nude: not compared, nsfw/nude: the model has no card"),
+        "{}",
+        answer.text()
+    );
     for (name, value, words) in [
         ("scores", "nsfw=0.97", "a score is written as in"),
         ("scores", "nsfw/nude=1.5", "a score is written as in"),
+        ("scores", "NSFW/nude=0.5", "a score is written as in"),
+        ("scores", "nsfw/nude=0.5, nsfw/nude=0.6", "a score is written as in"),
         ("distance", "near", "no number that fits"),
         ("bank", "a b", "a bank is called"),
         ("which", "trial", "no version is tried"),

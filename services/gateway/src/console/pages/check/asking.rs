@@ -3,8 +3,10 @@
 
 use futures::stream::{self, StreamExt as _};
 use tokio::time::{Duration, Instant};
+use vigie_classifiers::Kind;
 use vigie_clients::{MatchAnswer, partial_match};
 use vigie_model::{Content, Coverage, Limit, MatchCall, Matched, MinCoverage, SearchOptions};
+use vigie_proto::consortium::kind_word;
 
 use crate::console::visit::Visit;
 use crate::problem::Problem;
@@ -28,6 +30,18 @@ pub(super) struct Found {
 
 /// The result of a content, or the reason for which it was not checked.
 pub(super) type Outcome = Result<Found, Problem>;
+
+/// Returns the first of these names that is no model of images; `None` if each is one, or if the bank does not
+/// answer: a frontend checks the names itself.
+pub(super) async fn not_of_images<'a>(visit: &Visit, names: &'a [Box<str>]) -> Option<&'a str> {
+    if names.is_empty() {
+        return None;
+    }
+    let models = visit.caller.model_cards().list(visit.deadline()).await.ok()?.value;
+    let is_of_images =
+        |name: &str| models.iter().any(|one| one.name == name && one.kind == kind_word(Kind::Image));
+    names.iter().map(|name| &**name).find(|name| !is_of_images(name))
+}
 
 /// Searches contents, and asks these classifiers about the pictures among them. Returns the outcomes in the
 /// same order.

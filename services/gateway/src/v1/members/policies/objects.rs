@@ -108,11 +108,15 @@ pub(crate) struct TriedScoreObject {
     /// The score, 0 to 1.
     #[schema(minimum = 0, maximum = 1)]
     score: f32,
+    /// The version of the model that gave the score; 0, or left out, for the version of the present card. The
+    /// score of another version is not compared.
+    #[serde(default)]
+    version: u32,
 }
 
 impl From<TriedScoreObject> for TriedScore {
-    fn from(TriedScoreObject { model, class, score }: TriedScoreObject) -> Self {
-        Self { model, class, score }
+    fn from(TriedScoreObject { model, class, score, version }: TriedScoreObject) -> Self {
+        Self { model, class, score, version }
     }
 }
 

@@ -59,6 +59,8 @@ struct Line {
 struct Classified {
     model: String,
     #[serde(default)]
+    version: u32,
+    #[serde(default)]
     scores: Vec<Score>,
 }
 
@@ -141,6 +143,7 @@ fn tried(line: &str, at: usize) -> anyhow::Result<TriedLine> {
             model: one.model.clone(),
             class,
             score,
+            version: one.version,
         })
     };
     let is_undecoded = line.decode_failure.is_some();
@@ -250,7 +253,8 @@ mod tests {
              {"class":"other","score":0.75}],"unavailable":null},
             {"model":"gore","version":1,"shadow":true,"scores":[],"unavailable":null}]}"#;
         let [line] = &parse(&line.replace('\n', " ")).unwrap()[..] else { panic!() };
-        let score = |class: &str, score| TriedScore { model: "nsfw".into(), class: class.into(), score };
+        let score =
+            |class: &str, score| TriedScore { model: "nsfw".into(), class: class.into(), score, version: 2 };
         assert_eq!(line.scores, [score("nude", 0.25), score("other", 0.75)]);
         let given = [score("nude", 0.5)];
         assert_eq!(with(line.scores.clone(), &given), [score("other", 0.75), score("nude", 0.5)]);

@@ -1,5 +1,6 @@
 //! An example on which a policy is tried: the query, and at most one match.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -164,11 +165,19 @@ fn facts(visit: &Visit, posted: &Posted) -> Result<Facts, Refused> {
 
 /// Returns the scores of the example.
 pub(super) fn scores(visit: &Visit, posted: &Posted) -> Result<Vec<TriedScore>, Refused> {
+    let mut known = HashSet::new();
     let read = words(visit, posted, "scores")?.into_iter().map(|word| {
         let (of, score) = word.split_once('=')?;
         let (model, class) = of.split_once('/')?;
+        let name = |text: &str| text.trim().parse::<vigie_classifiers::Name>().ok();
+        let (model, class) = (name(model)?, name(class)?);
         let score = score.trim().parse().ok().filter(|score| (0.0..=1.0).contains(score))?;
-        Some(TriedScore { model: model.trim().to_owned(), class: class.trim().to_owned(), score })
+        known.insert((model.clone(), class.clone())).then(|| TriedScore {
+            model: model.into(),
+            class: class.into(),
+            score,
+            version: 0,
+        })
     });
     let read: Option<Vec<_>> = read.collect();
     read.ok_or_else(|| Refused::field("scores", visit.t("policies.example.no_score")))
