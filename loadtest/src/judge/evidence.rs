@@ -2,9 +2,9 @@
 //!
 //! The computation shares no code with the services under test. The rules are those of
 //! `vigie.model.v1.VideoRule`: frames of a quality below 50 never count; equal hashes of one side count as
-//! one; a frame lasts until the next frame of its list, even if that frame is ignored. The last frame lasts as
-//! long as the frame before it, but at most a second; an only frame lasts a second. When time is counted, a
-//! frame that begins in the same second as a matching frame counts as matching.
+//! one; a frame lasts until the next frame of its list, even if that frame is ignored. The last frame lasts
+//! as long as the frame before it, but at most a second; an only frame lasts a second. When time is counted,
+//! a frame that begins in the same second as a matching frame counts as matching.
 
 use std::collections::HashSet;
 
@@ -47,8 +47,8 @@ pub(crate) struct Side {
     pub(crate) frames_matched: u32,
     pub(crate) time_ms: u32,
     pub(crate) time_matched_ms: u32,
-    /// Of the query: the time of its first matching frame. Of the item: the time of the frame with the smallest
-    /// distance to that frame of the query.
+    /// Of the query: the time of its first matching frame. Of the item: the time of the frame with the
+    /// smallest distance to that frame of the query.
     pub(crate) first_ms: u32,
 }
 
@@ -88,8 +88,8 @@ impl Rule {
 }
 
 impl Evidence {
-    /// Returns the unmatched share of the time, in thousandths, of the side that matches better. The matches of
-    /// an answer are sorted by this share, ascending.
+    /// Returns the unmatched share of the time, in thousandths, of the side that matches better. The matches
+    /// of an answer are sorted by this share, ascending.
     pub(crate) fn missing(&self) -> u32 {
         let matched = |side: &Side| {
             let share = u64::from(side.time_matched_ms) * 1_000;
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn evidence_is_counted_as_the_rules_say() {
-        // The third frame is below the lowest quality and lasts 500 ms; the last frame lasts as long as the one
-        // before it, but at most a second.
+        // The third frame is below the lowest quality and lasts 500 ms; the last frame lasts as long as the
+        // one before it, but at most a second.
         let item = [
             frame(0, 0, 90, 0),
             frame(1, 0, 50, 2_500),

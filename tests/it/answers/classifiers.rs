@@ -284,12 +284,13 @@ async fn scores_are_those_computed_by_hand_and_a_rule_asks_for_a_review_by_them(
     assert_eq!(above.decision, Decided { id: None, ..decided });
     let threshold = bench.ask(blue(255), &["blue"]).await.unwrap().classifications[0].scores[1].threshold;
     let threshold = threshold.unwrap().threshold;
-    assert_eq!(above.trace, [format!("score rule too-blue: blue/bad 1 is at least {threshold}, REVIEW")]);
+    let expected = format!("score rule too-blue: blue/bad 1 is at least {threshold}, REVIEW");
+    assert_eq!(above.trace, ["no rule holds: ALLOW".to_owned(), expected]);
     assert_eq!(tried(threshold.next_down()).await.unwrap().decision, Decided { id: None, ..below });
     assert_eq!(tried_of(1.0, 1).await.unwrap().decision, above.decision);
     let other = tried_of(1.0, 7).await.unwrap();
-    assert_eq!((other.decision.by_score, other.trace.len()), (false, 1));
-    assert!(other.trace[0].ends_with("the score is of version 7, and the card of version 1"), "{other:?}");
+    assert_eq!((other.decision.by_score, other.trace.len()), (false, 2));
+    assert!(other.trace[1].ends_with("the score is of version 7, and the card of version 1"), "{other:?}");
     assert_eq!(tried(f32::NAN).await.unwrap_err().code(), Code::InvalidArgument);
     // Where matches ask for a review already, the score changes nothing.
     let known = bench.ask(bench.known.clone(), &[]).await.unwrap().decision.unwrap();

@@ -285,7 +285,7 @@ fn members_ask_as_a_consortium_does_and_each_verdict_is_judged() {
     assert!(said.ends_with("opinions put") && !said.starts_with("0 "), "{said}");
     // A given target has no members whose credentials the run could use.
     let refused = loadtest(&["run", "consortium", "--target", "http://127.0.0.1:1"]);
-    assert!(refused.stderr.contains("a cluster of its own"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("only in its own cluster"), "{}", refused.stderr);
 }
 
 /// The run's own cluster with videos, and with pictures that match no video.

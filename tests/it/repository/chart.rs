@@ -138,7 +138,7 @@ fn each_shard_keeps_a_replica_whatever_is_rolled_or_drained() {
 
 #[test]
 fn a_rollout_waits_for_new_pods_and_stops_at_a_fault_of_the_configuration() {
-    for (golden, count) in [("production", 4), ("tls", 3), ("members", 5)] {
+    for (golden, count) in [("production", 4), ("tls", 3), ("members", 6)] {
         let objects = rendered(golden);
         let deployments: Vec<_> = of_kind(&objects, "Deployment").collect();
         assert_eq!(deployments.len(), count, "{golden}");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
 use vigie_consortium::BankRef;
 
 /// The facts about one match of a query, as a policy sees them.
@@ -117,4 +118,40 @@ pub struct QueryFacts {
     pub digest: u64,
     /// Whether the given matches are incomplete: a shard did not answer, or a limit was reached.
     pub is_cut: bool,
+}
+
+/// The facts about one score that a rule uses. [`apply_scores`](crate::apply_scores) gets them for each rule.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoreFacts {
+    /// The score of the rule's class.
+    pub score: f32,
+    /// The rule's threshold by the card of the model; `None` if there is none.
+    pub threshold: Option<f32>,
+    /// Whether the model is in shadow.
+    pub in_shadow: bool,
+}
+
+/// The reason why a rule has no score to compare.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NoScore {
+    /// The model gave no score for the class.
+    #[error("there is no score")]
+    Missing,
+    /// No card describes the model.
+    #[error("the model has no card")]
+    NoCard,
+    /// The model is not run any more.
+    #[error("the model is retired")]
+    Retired,
+    /// The model or the content is of another kind than images.
+    #[error("scores are used of images only")]
+    NoImage,
+    /// The score is of another version of the model than the card that has the threshold.
+    #[error("the score is of version {score}, and the card of version {card}")]
+    OtherVersion {
+        /// The version of the score.
+        score: u32,
+        /// The version of the card.
+        card: u32,
+    },
 }

@@ -42,5 +42,5 @@ mod tests;
 
 pub use compiled::{Budget, CompileError, CompiledPolicy};
 pub use decision::Decision;
-pub use facts::{MatchFacts, QueryFacts};
-pub use scores::{NoScore, ScoreFacts, apply_scores, try_scores};
+pub use facts::{MatchFacts, NoScore, QueryFacts, ScoreFacts};
+pub use scores::{apply_scores, try_scores};

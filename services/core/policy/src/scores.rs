@@ -3,47 +3,11 @@
 //! Always true of a decision to which they are applied: its verdict is unchanged, or it was below REVIEW and
 //! is now REVIEW; the same holds for the shadow verdict. No score gives BLOCK, and none lowers a verdict.
 
-use thiserror::Error;
 use vigie_consortium::ScoreRule;
 use vigie_model::{Decided, Verdict};
 
+use crate::facts::{NoScore, ScoreFacts};
 use crate::trace::Trace;
-
-/// The facts about one score that a rule uses. [`apply_scores`] gets them for each rule.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScoreFacts {
-    /// The score of the rule's class.
-    pub score: f32,
-    /// The rule's threshold by the card of the model; `None` if there is none.
-    pub threshold: Option<f32>,
-    /// Whether the model is in shadow.
-    pub in_shadow: bool,
-}
-
-/// The reason why a rule has no score to compare.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum NoScore {
-    /// The model gave no score for the class.
-    #[error("there is no score")]
-    Missing,
-    /// No card describes the model.
-    #[error("the model has no card")]
-    NoCard,
-    /// The model is not run any more.
-    #[error("the model is retired")]
-    Retired,
-    /// The model or the content is of another kind than images.
-    #[error("scores are used of images only")]
-    NoImage,
-    /// The score is of another version of the model than the card that has the threshold.
-    #[error("the score is of version {score}, and the card of version {card}")]
-    OtherVersion {
-        /// The version of the score.
-        score: u32,
-        /// The version of the card.
-        card: u32,
-    },
-}
 
 /// Applies score rules to a decision of the other rules. `facts` returns the score of a rule's model and
 /// class, or why there is none. Returns the rule whose score alone raised the verdict to REVIEW.

@@ -4,8 +4,7 @@ use vigie_consortium::{ScoreRule, Verdict};
 
 use crate::bank_rules::Standing;
 use crate::evaluate::Failure;
-use crate::facts::MatchFacts;
-use crate::scores::{NoScore, ScoreFacts};
+use crate::facts::{MatchFacts, NoScore, ScoreFacts};
 
 /// The lines of a decision, or nothing if the trace is off.
 pub(crate) enum Trace {

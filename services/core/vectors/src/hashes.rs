@@ -139,8 +139,8 @@ impl<const BYTES: usize> HnswSnapshot<BYTES> {
         self.ask(queries, Wanted::Within(in_bits(radius)), filter, cancel)
     }
 
-    /// Returns hashes within a radius, in the order of [`Hit`]: every one if the search is exact, which compares
-    /// the query with each hash.
+    /// Returns hashes within a radius, in the order of [`Hit`]: every one if the search is exact, which
+    /// compares the query with each hash.
     pub(crate) fn search_within(
         &self,
         query: &[u8; BYTES],

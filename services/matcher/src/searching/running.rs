@@ -233,8 +233,8 @@ impl Size {
         }
     }
 
-    /// Returns the size of a search that compares hashes with every hash of an index, which takes as long as a
-    /// search for vectors.
+    /// Returns the size of a search that compares hashes with every hash of an index, which takes as long as
+    /// a search for vectors.
     pub(crate) const fn scanning(self) -> Self {
         Self { class: VECTORS, is_costly: true, ..self }
     }

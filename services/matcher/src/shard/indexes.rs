@@ -53,8 +53,9 @@ impl IndexPlan {
         !is_approximate_pdq && hash_type.vector_class().is_none()
     }
 
-    /// Returns whether a search compares the hashes of a type with every hash, because it is exact and the index
-    /// is approximate. Frames of a video are compared with the PDQ hashes of images, if these are searched.
+    /// Returns whether a search compares the hashes of a type with every hash, because it is exact and the
+    /// index is approximate. Frames of a video are compared with the PDQ hashes of images, if these are
+    /// searched.
     pub(crate) fn scans(&self, hash_type: HashType, options: &SearchOptions) -> bool {
         let has_images = options.stills.images_of.is_some();
         let is_pdq = hash_type == HashType::PDQ || hash_type == HashType::VPDQ && has_images;

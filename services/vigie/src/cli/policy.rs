@@ -60,7 +60,8 @@ pub(crate) struct PolicyTryArgs {
     /// A stored version
     #[arg(long, value_name = "VERSION", value_parser = version())]
     pub(crate) version: Option<u32>,
-    /// The matches and scores, as `vigie match --json` prints them: each line is tried by itself; `-` for standard input
+    /// The matches and scores, as `vigie match --json` prints them: each line is tried by itself; `-` for
+    /// standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) matches: PathBuf,
     /// Where the content comes from, such as `avatar`: at most 64 bytes

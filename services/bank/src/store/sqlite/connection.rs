@@ -12,8 +12,8 @@ use crate::store::error::{StoreError, failed};
 
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
-    /// True from the begin of a transaction to its end. If it is true when the next writer locks the connection,
-    /// the future of a transaction was dropped.
+    /// True from the begin of a transaction to its end. If it is true when the next writer locks the
+    /// connection, the future of a transaction was dropped.
     pub(super) open: bool,
     /// Locks out other banks until it is dropped.
     pub(super) lock: Option<File>,

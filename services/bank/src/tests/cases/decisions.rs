@@ -72,19 +72,10 @@ async fn a_decision_is_explained_to_its_member_alone(bed: Bed) {
     // A score rule has its condition in words.
     let mut by_score = new(2, [6; 16], NOW - 5, vec![found(item, 1, 4)]);
     let decision = by_score.record.as_mut().unwrap().decision.as_mut().unwrap();
-    *decision = cases::Decision {
-        verdict: cases::Verdict::Review.into(),
-        rule: "nude".into(),
-        by_score: true,
-        ..decision.clone()
-    };
+    (decision.rule, decision.by_score) = ("nude".into(), true);
     frontend.record(vec![by_score]).await.unwrap();
-    let explained = reviewer.explain([6; 16]).await.unwrap();
-    assert_eq!(
-        explained.rule_condition,
-        "the score of nude by nsfw is at least the threshold for at most 1 false positive in 10000"
-    );
-    assert!(explained.decision.unwrap().record.unwrap().decision.unwrap().by_score);
+    let condition = reviewer.explain([6; 16]).await.unwrap().rule_condition;
+    assert!(condition.ends_with("threshold for at most 1 false positive in 10000"), "{condition}");
     refused(contributor.explain([7; 16]).await, Code::PermissionDenied, "roles");
     refused(other.explain([7; 16]).await, Code::NotFound, "nothing is recorded");
     let outcome = cases::DecisionOutcome::default();

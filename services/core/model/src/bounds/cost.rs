@@ -24,8 +24,8 @@ const VECTOR: u64 = 500;
 /// The cost of a vector that is compared with every other: 384 numbers with 100,000 vectors.
 const EVERY_VECTOR: u64 = 16_000;
 
-/// The cost of a hash that is compared with every other because its index is approximate and the search exact:
-/// a scan of a million hashes of 32 bytes.
+/// The cost of a hash that is compared with every other because its index is approximate and the search
+/// exact: a scan of a million hashes of 32 bytes.
 const EVERY_HASH: u64 = 4_000;
 
 /// The cost of one or more searches.

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use vigie_consortium::{Policy, PolicyDraft, ScoreRule, ScoreRuleDraft};
 use vigie_model::{Decided, Verdict};
 
-use crate::scores::{NoScore, ScoreFacts, apply_scores, try_scores};
+use crate::facts::{NoScore, ScoreFacts};
+use crate::scores::{apply_scores, try_scores};
 
 const VERDICTS: [Verdict; 5] =
     [Verdict::Allow, Verdict::Log, Verdict::Review, Verdict::Block, Verdict::Escalate];
@@ -73,8 +74,8 @@ prop_compose! {
 }
 
 proptest! {
-    /// A verdict stays as it was, or it was below REVIEW and is REVIEW by the first rule that holds and is not
-    /// in shadow; the trace changes nothing.
+    /// A verdict stays as it was, or it was below REVIEW and is REVIEW by the first rule that holds and is
+    /// not in shadow; the trace changes nothing.
     #[test]
     fn scores_ask_for_a_review_and_for_nothing_else(
         rows in prop::collection::vec((any::<bool>(), prop::option::of(any_facts())), 0..6),

@@ -126,8 +126,8 @@ pub(crate) struct ExplainedObject {
     /// The record.
     #[serde(flatten)]
     record: RecordObject,
-    /// The condition of the rule that decided, in the version of that time: an expression, or of a score rule a
-    /// sentence; `null` where no rule decided.
+    /// The condition of the rule that decided, in the version of that time: an expression, or of a score rule
+    /// a sentence; `null` where no rule decided.
     rule_condition: Option<String>,
 }
 

@@ -79,8 +79,8 @@ pub(crate) struct TryAsked {
     #[serde(deserialize_with = "at_most::<_, _, 1000>")]
     #[schema(max_items = 1000)]
     matches: Vec<TriedMatch>,
-    /// The scores of classifiers, at most 1024, one for a class of a model. Score rules are applied to them by
-    /// the cards of now.
+    /// The scores of classifiers, at most 1024, one for a class of a model. Score rules are applied to them
+    /// by the cards of now.
     #[serde(default, deserialize_with = "at_most::<_, _, 1024>")]
     #[schema(max_items = 1024)]
     scores: Vec<TriedScoreObject>,
@@ -180,7 +180,8 @@ pub(crate) async fn try_policy(call: Call, sent: Sent<TryAsked>) -> Result<Json<
     let matches = matches.collect::<Result<Vec<_>, _>>()?;
     let QueryAsked { quality, kind, surface, size } = query;
     let query = TriedQuery { quality, kind, surface, size };
-    let content = TriedContent { matches, scores: scores.into_iter().map(Into::into).collect(), query };
+    let scores = scores.into_iter().enumerate().map(|(at, score)| score.read(&format!("scores[{at}]")));
+    let content = TriedContent { matches, scores: scores.collect::<Result<_, _>>()?, query };
     let tried = call.caller.policies().try_policy(source, content, call.deadline()).await;
     let tried = tried.map_err(|error| of_policy("policy.", &asked.unwrap_or_default(), error))?;
     Ok(Json(TriedObject { decision: (&tried.decision).into(), trace: tried.trace }))

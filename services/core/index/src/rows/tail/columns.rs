@@ -38,8 +38,8 @@ pub(super) struct Block {
     words: Box<[AtomicU64]>,
     items: Box<[AtomicU64]>,
     banks: Box<[AtomicU32]>,
-    /// Links rows with the same hash: the filed row to its newest copy, each copy to the copy before it. A link
-    /// is the row's number plus one; 0 ends the list.
+    /// Links rows with the same hash: the filed row to its newest copy, each copy to the copy before it. A
+    /// link is the row's number plus one; 0 ends the list.
     pub(super) copies: Box<[AtomicU32]>,
 }
 

@@ -31,8 +31,8 @@ pub(super) struct Found {
 /// The result of a content, or the reason for which it was not checked.
 pub(super) type Outcome = Result<Found, Problem>;
 
-/// Returns the first of these names that is no model of images; `None` if each is one, or if the bank does not
-/// answer: a frontend checks the names itself.
+/// Returns the first of these names that is no model of images; `None` if each is one, or if the bank does
+/// not answer: a frontend checks the names itself.
 pub(super) async fn not_of_images<'a>(visit: &Visit, names: &'a [Box<str>]) -> Option<&'a str> {
     if names.is_empty() {
         return None;

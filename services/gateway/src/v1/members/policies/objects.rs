@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::ToSchema;
+use vigie_classifiers::Name;
 use vigie_clients::{PolicyFault, TriedScore};
 use vigie_consortium::{BankRule, Policy, PolicyDraft, ScoreRuleDraft, VerdictRuleDraft};
 use vigie_model::{
@@ -114,9 +115,16 @@ pub(crate) struct TriedScoreObject {
     version: u32,
 }
 
-impl From<TriedScoreObject> for TriedScore {
-    fn from(TriedScoreObject { model, class, score, version }: TriedScoreObject) -> Self {
-        Self { model, class, score, version }
+impl TriedScoreObject {
+    /// Converts to a score. `field`: its field, for errors.
+    pub(super) fn read(self, field: &str) -> Result<TriedScore, Problem> {
+        let Self { model, class, score, version } = self;
+        let name = |part: &str, text: &str| value::<Name>(&format!("{field}.{part}"), text);
+        let (model, class) = (name("model", &model)?, name("class", &class)?);
+        if !(0.0..=1.0).contains(&score) {
+            return Err(Problem::field(format!("{field}.score"), "is not from 0 to 1"));
+        }
+        Ok(TriedScore { model: model.into(), class: class.into(), score, version })
     }
 }
 

@@ -133,8 +133,8 @@ async fn lookups_of_unknown_keys_share_one_fetch_a_minute() {
     }
     assert_eq!(script.fetches(), 2);
 
-    // A token with an unknown key arrives every second for ten minutes. The last fetch was just now, so the first
-    // minute has no fetch, and each of the other nine has one.
+    // A token with an unknown key arrives every second for ten minutes. The last fetch was just now, so the
+    // first minute has no fetch, and each of the other nine has one.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(600) {
         assert_eq!(find(&cache, "c").await, Err(KeyMissing::Unknown));
