@@ -30,7 +30,8 @@ pub struct HnswConfig {
     #[schemars(range(min = 1, max = ROWS_MAX))]
     pub list_rows_max: usize,
     /// The largest number of a graph's hashes, for each candidate of the search, at which they are scanned
-    /// instead. A scan is exact, and up to about this number faster than the graph. 0 never scans.
+    /// instead. A scan is exact, and up to about this number faster than the graph. 0 never scans. The number
+    /// is for hashes of 32 bytes; for long vectors it is lowered, to a quarter for 1,536 bytes.
     #[schemars(range(max = 1 << 20))]
     pub scan_rows_per_ef: usize,
 }
@@ -69,7 +70,20 @@ impl HnswConfig {
         check("scan_rows_per_ef", self.scan_rows_per_ef, 0, 1 << 20);
         faults
     }
+
+    /// Returns the number of rows of this length, for each candidate, up to which a scan is preferred.
+    pub(crate) fn scan_rows_per_ef(&self, row_bytes: usize) -> usize {
+        self.scan_rows_per_ef * (ROW_BYTES + SCAN_BYTES) / (ROW_BYTES + row_bytes)
+    }
 }
+
+/// The length of the hashes for which `scan_rows_per_ef` is given, in bytes.
+const SCAN_BYTES: usize = 32;
+
+/// The part of the time to compare one row that does not grow with its length, as a number of bytes. With
+/// this number, a scan of about 4,350 vectors of 384 `f32` is preferred to a graph with 64 candidates. On an
+/// AMD EPYC with AVX-512 a scan of 4,000 takes as long as a search of such a graph of 20,000 (0.47 ms).
+const ROW_BYTES: usize = 512;
 
 /// Rows are counted in 32 bits, and half of that leaves room for a batch and a merge.
 const ROWS_MAX: usize = 1 << 31;
@@ -77,6 +91,14 @@ const ROWS_MAX: usize = 1 << 31;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_rows_are_scanned_in_smaller_numbers() {
+        let config = HnswConfig::default();
+        assert_eq!([32, 512, 1_536].map(|bytes| config.scan_rows_per_ef(bytes)), [256, 136, 68]);
+        let never = HnswConfig { scan_rows_per_ef: 0, ..config };
+        assert_eq!(never.scan_rows_per_ef(32), 0);
+    }
 
     #[test]
     fn the_defaults_have_no_fault_and_every_fault_is_reported() {

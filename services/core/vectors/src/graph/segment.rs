@@ -1,7 +1,8 @@
 //! A graph over rows that no longer change.
 //!
-//! **How a graph is searched.** The library usually finds the k nodes nearest to a query. A search for all
-//! rows within a radius asks for 16 nodes, and for four times as many as long as the farthest of them is
+//! **How a graph is searched.** The library usually finds the k nodes nearest to a query. A search for rows
+//! within a radius asks for half as many nodes as the search keeps candidates ([`HnswConfig::ef_search`]),
+//! which costs no more than asking for fewer, and for four times as many as long as the farthest of them is
 //! within the radius. It scans the segment instead, and then answers exactly:
 //!
 //! - if a scan is faster (see [`HnswConfig::scan_rows_per_ef`]). For a search of few of the banks, the scan
@@ -35,10 +36,6 @@ use vigie_index::{Cancelled, Checkpoint};
 /// The largest number of nodes for which a search asks a graph. Each costs about as much as scanning four
 /// thousand rows.
 const GRAPH_NODES_MAX: usize = 1_024;
-
-/// The number of nodes for which a search within a radius asks at first: most searches find nothing, or
-/// little.
-const NODES_AT_FIRST: usize = 16;
 
 /// The number of nodes that one thread links before others help. The library loses a node that is linked
 /// while the graph has no other.
@@ -139,10 +136,12 @@ impl<M: Metric> Segment<M> {
             return Ok(());
         }
         let everything = passing == self.rows.row_count();
+        // A graph with a filter leads to fewer nodes than candidates.
+        let at_first = (asked.ef_search / 2).max(1);
         let mut nodes = match answer.wanted() {
-            Wanted::Within(_) => NODES_AT_FIRST,
+            Wanted::Within(_) => at_first,
             Wanted::Nearest(k) => k,
-            Wanted::Near { most, .. } => most.clamp(1, NODES_AT_FIRST),
+            Wanted::Near { most, .. } => most.clamp(1, at_first),
         };
         loop {
             let ef = nodes.max(asked.ef_search);

@@ -73,7 +73,7 @@ impl<M: Metric> View<M> {
         checkpoint: &mut Checkpoint<'_>,
     ) -> Result<Vec<Found>, Cancelled> {
         let scan_rows_per_ef = match manner {
-            Manner::Graphs => self.config.scan_rows_per_ef,
+            Manner::Graphs => self.config.scan_rows_per_ef(size_of_val(query)),
             Manner::Scan => usize::MAX,
         };
         let (removals, ef_search) = (self.removals, self.config.ef_search);
