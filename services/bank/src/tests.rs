@@ -222,12 +222,12 @@ impl Bed {
             Self::Sqlite(directory) => format!("sqlite:{}", directory.path().join("bank.db").display()),
             Self::Postgres(database) => database.url(),
         };
-        Config {
-            store: store.into(),
-            heartbeat_ms: 20,
-            serving: vigie_serving::ServingConfig::default().without_lame_duck(),
-            ..Config::default()
-        }
+        // A busy machine may take long for a write of many megabytes.
+        let serving = vigie_serving::ServingConfig {
+            deadline_ms_default: 60_000,
+            ..vigie_serving::ServingConfig::default().without_lame_duck()
+        };
+        Config { store: store.into(), heartbeat_ms: 20, serving, ..Config::default() }
     }
 }
 
