@@ -1,10 +1,9 @@
 //! Package `vigie.coordinator.v1`.
 
-use vigie_model::{
-    HashCount, ReplicaState, ReplicaView, SearchAnswer, Sequence, ShardCount, ShardIdentity, Topology,
-};
+use vigie_model::{HashCount, ReplicaState, ReplicaView, SearchAnswer, Sequence, ShardCount, Topology};
 
 use crate::invalid::{Invalid, each};
+use crate::matcher::shards;
 use crate::model::{coverage, hash_type_number, hash_types};
 use crate::pb::coordinator::v1 as pb;
 use crate::search::{Form, results, search_request};
@@ -61,8 +60,9 @@ impl From<ReplicaView> for pb::Replica {
         Self {
             endpoint: view.endpoint,
             state: state.into(),
-            shard: view.identity.map_or(0, |identity| identity.shard().0.into()),
-            shard_count: view.identity.map_or(0, |identity| identity.shard_count().get().into()),
+            shard: view.shards.map_or(0, |shards| shards.first().0.into()),
+            shard_count: view.shards.map_or(0, |shards| shards.shard_count().get().into()),
+            shards_served: view.shards.map_or(0, |shards| shards.size().into()),
             sequence: view.sequence.0,
             head_sequence: view.head.0,
             items: view.items,
@@ -89,14 +89,13 @@ impl TryFrom<pb::Replica> for ReplicaView {
             pb::ReplicaState::Refused => ReplicaState::Refused,
             pb::ReplicaState::Unspecified => return Err(Invalid::missing("state")),
         };
-        let identity = (message.shard_count > 0)
-            .then(|| ShardIdentity::new(message.shard, message.shard_count))
-            .transpose()
-            .map_err(|error| Invalid::new("shard", error))?;
+        let shards = (message.shard_count > 0)
+            .then(|| shards(message.shard, message.shard_count, message.shards_served))
+            .transpose()?;
         Ok(Self {
             endpoint: message.endpoint,
             state,
-            identity,
+            shards,
             sequence: Sequence(message.sequence),
             head: Sequence(message.head_sequence),
             items: message.items,

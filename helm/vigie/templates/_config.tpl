@@ -108,8 +108,20 @@ allow_plaintext = {{ or (not $values.tls.enabled) $values.tls.allowPlaintext }}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" . "component" "bank") | fromYaml) (deepCopy .Values.bank.config) | toYaml }}
 {{- end }}
 
+{{/* How many shards each matcher of a set serves. (dict "root" $ "set" $set) */}}
+{{- define "vigie.shardsServed" -}}
+{{- int (default .root.Values.matcher.shardsServed .set.shardsServed) }}
+{{- end }}
+
+{{/* How many groups the shards of a set are, each with matchers of its own. (dict "root" $ "set" $set) */}}
+{{- define "vigie.shardGroups" -}}
+{{- div (int .set.shardCount) (include "vigie.shardsServed" . | int) }}
+{{- end }}
+
 {{/* What the matchers of a set are told, as YAML; which shard, each pod's environment tells. (dict "root" $ "set" $set) */}}
 {{- define "vigie.matcherConfig" -}}
 {{- $known := dict "bank" (include "vigie.bankUrl" .root) "index_folder" "/var/lib/vigie/shard" "shard_count" .set.shardCount }}
+{{- $served := include "vigie.shardsServed" . | int }}
+{{- if gt $served 1 }}{{ $known = set $known "shards_served" $served }}{{ end }}
 {{- mergeOverwrite $known (include "vigie.consortiumConfig" (dict "root" .root "component" "matcher") | fromYaml) (deepCopy .root.Values.matcher.config) (deepCopy (default dict .set.config)) | toYaml }}
 {{- end }}

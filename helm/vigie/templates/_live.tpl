@@ -10,7 +10,7 @@ Without a cluster, as in `helm template`, nothing is known and nothing refused.
 {{- $wanted := dict }}
 {{- range $set := .Values.matcher.sets }}
 {{- $persistence := mergeOverwrite (deepCopy $root.Values.matcher.persistence) (deepCopy (default dict $set.persistence)) }}
-{{- range $shard := until (int $set.shardCount) }}
+{{- range $shard := until (include "vigie.shardGroups" (dict "root" $root "set" $set) | int) }}
 {{- $wanted = set $wanted (printf "%s-matcher-%s-%d" $full $set.name $shard) (dict "at" "matcher.persistence" "claims" $persistence.enabled "size" $persistence.size "class" $persistence.storageClass) }}
 {{- end }}
 {{- end }}

@@ -173,7 +173,11 @@
 {{- end }}
 {{- $names = append $names .name }}
 {{- $config := mergeOverwrite (deepCopy $.Values.matcher.config) (deepCopy (default dict .config)) }}
-{{- range (list "shard" "shard_count" "replica") }}
+{{- $served := include "vigie.shardsServed" (dict "root" $ "set" .) | int }}
+{{- if mod (int .shardCount) $served }}
+{{- $faults = append $faults (printf "matcher.sets: the matchers of %s serve %d shards each (shardsServed), which does not divide its shardCount, %d" .name $served (int .shardCount)) }}
+{{- end }}
+{{- range (list "shard" "shard_count" "shards_served" "replica") }}
 {{- if hasKey $config . }}
 {{- $faults = append $faults (printf "matcher.config.%s: follows from matcher.sets" .) }}
 {{- end }}

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 use vigie_clients::{BankClient, Code, MatcherClient, Network};
-use vigie_model::{ReplicaDescription, Sequence, ShardIdentity};
+use vigie_model::{ReplicaDescription, Sequence, ShardGroup};
 use vigie_net::{Connect, Connection};
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
@@ -54,7 +54,7 @@ impl MatcherService for Mirror {
     ) -> Result<Response<pb::DescribeResponse>, Status> {
         let identity = Call::of(&request).identity().map(|identity| identity.0.to_string());
         let description = ReplicaDescription {
-            identity: ShardIdentity::new(0, 1).unwrap(),
+            shards: ShardGroup::new(0, 1, 1).unwrap(),
             sequence: Sequence(0),
             head: Sequence(0),
             unready_reason: Some(identity.unwrap_or_default()),

@@ -1,5 +1,5 @@
-//! A search of the whole cluster: `ask` (one shard), `fan_out` (all shards), `merge` (all shards' answers
-//! into one), `metrics`.
+//! A search of the whole cluster: `ask` (one group of shards), `fan_out` (all groups), `merge` (all groups'
+//! answers into one), `metrics`.
 
 pub(crate) mod ask;
 pub(crate) mod fan_out;

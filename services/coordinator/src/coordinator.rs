@@ -12,7 +12,7 @@ use vigie_model::answer::answer_bytes as bytes_at_most;
 use vigie_model::{ANSWER_BYTES_MAX, Query, SearchAnswer, SearchOptions, Topology};
 use vigie_rpc::Priority;
 
-use crate::asking::fan_out::{FanOut, shard_answer_bytes};
+use crate::asking::fan_out::{FanOut, group_answer_bytes};
 use crate::asking::metrics::CallMetrics;
 use crate::config::Config;
 use crate::error::{RunError, SearchError};
@@ -81,9 +81,9 @@ impl Coordinator {
     /// the answers of all shards plus the merged answer.
     #[must_use]
     pub fn bytes_of_a_search(&self, queries: usize, limit: Limit, answer_bytes: usize) -> usize {
-        let shards = self.fan_out.view.load().shards.len();
-        let of_a_shard = bytes_at_most(queries, limit.get(), shard_answer_bytes(answer_bytes, shards));
-        shards * of_a_shard + bytes_at_most(queries, limit.get(), answer_bytes)
+        let view = self.fan_out.view.load();
+        let of_groups = view.groups.iter().map(|group| group_answer_bytes(answer_bytes, group.shards));
+        of_groups.chain([answer_bytes]).map(|bytes| bytes_at_most(queries, limit.get(), bytes)).sum()
     }
 
     /// Returns the current topology.
@@ -118,7 +118,7 @@ impl Coordinator {
         if !view.is_complete {
             return Some("some matchers have neither been heard nor found silent yet");
         }
-        let lacks_one = || view.shards.is_empty() || view.shards.iter().any(|shard| shard.ready.is_empty());
+        let lacks_one = || view.groups.is_empty() || view.groups.iter().any(|group| group.ready.is_empty());
         (self.is_of_neighbours && lacks_one()).then_some("a matcher of this process is not ready")
     }
 

@@ -1,6 +1,7 @@
 //! Tests of a coordinator over fake matchers.
 
 pub(crate) mod fake_matcher;
+mod groups;
 mod videos;
 
 use std::collections::BTreeSet;

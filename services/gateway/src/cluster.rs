@@ -1,13 +1,13 @@
 //! The state of the cluster as the gateway last saw it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use vigie_access::WallClock;
 use vigie_clients::{CoordinatorClient, EndpointError, MatchClient, Network};
-use vigie_model::{HashType, Recall, ReplicaState, Topology, UnixMillis};
+use vigie_model::{HashType, Recall, Topology, UnixMillis};
 
 use crate::config::Config;
 
@@ -154,7 +154,7 @@ impl Cluster {
                 match &coordinator {
                     Some(coordinator) => {
                         if let Ok(topology) = coordinator.describe_topology(until).await
-                            && is_whole(&topology)
+                            && topology.is_whole()
                         {
                             this.saw(Some(topology), clock.now());
                         }
@@ -174,18 +174,13 @@ impl Cluster {
 
 /// Returns the index of a type over all shards, taking the fullest replica of each shard.
 fn indexed_of(topology: &Topology, hash_type: HashType, at: UnixMillis) -> Indexed {
-    let mut of_shards = BTreeMap::new();
     let (mut exact, mut recall) = (true, None);
-    for replica in &topology.replicas {
-        let Some(identity) = replica.identity else { continue };
-        let count = replica.hash_counts.iter().find(|count| count.hash_type == hash_type);
-        let most: &mut u64 = of_shards.entry(identity.shard()).or_default();
-        let Some(count) = count else { continue };
-        *most = (*most).max(count.hashes);
+    let counts = topology.replicas.iter().flat_map(|replica| &replica.hash_counts);
+    for count in counts.filter(|count| count.hash_type == hash_type) {
         exact &= count.exact;
         recall = lower(recall, count.recall);
     }
-    Indexed { hashes: of_shards.values().sum(), exact, recall, at }
+    Indexed { hashes: topology.hashes_of(hash_type), exact, recall, at }
 }
 
 /// Returns the lower of two measurements.
@@ -196,18 +191,9 @@ pub(crate) fn lower(one: Option<Recall>, other: Option<Recall>) -> Option<Recall
     }
 }
 
-/// Returns whether every shard has a replica that answers.
-fn is_whole(topology: &Topology) -> bool {
-    let Some(count) = topology.shard_count else { return false };
-    let ready = topology.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready);
-    let shards: BTreeSet<_> =
-        ready.filter_map(|replica| replica.identity).map(|identity| identity.shard()).collect();
-    shards.len() == usize::from(count.get())
-}
-
 #[cfg(test)]
 mod tests {
-    use vigie_model::{HashCount, ReplicaView, Sequence, ShardCount, ShardIdentity};
+    use vigie_model::{HashCount, ReplicaState, ReplicaView, Sequence, ShardCount, ShardGroup};
 
     use super::*;
 
@@ -217,7 +203,7 @@ mod tests {
         ReplicaView {
             endpoint: "http://a".to_owned(),
             state: ReplicaState::Ready,
-            identity: ShardIdentity::new(shard.into(), 2).ok(),
+            shards: ShardGroup::new(shard.into(), 2, 1).ok(),
             sequence: Sequence(1),
             head: Sequence(1),
             items: hashes,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use vigie_access::ProcessesConfig;
 use vigie_clients::Neighbours;
-use vigie_model::{HashTypeSet, ShardCount, ShardIdentity};
+use vigie_model::{HashTypeSet, ShardCount, ShardGroup, ShardGroupError};
 use vigie_serving::ServingConfig;
 use vigie_vectors::HnswConfig;
 
@@ -25,12 +25,18 @@ pub struct Config {
     /// The bank's endpoint, such as `http://127.0.0.1:7742`.
     #[schemars(extend("x-value" = "URL"))]
     pub bank: String,
-    /// The shard that this matcher serves, from 0.
+    /// The shard that this matcher serves, from 0; the first one, if `shards_served` is more than 1.
     #[schemars(range(max = ShardCount::MAX - 1))]
     pub shard: u32,
     /// The number of shards of the cluster, the same for all its matchers.
     #[schemars(range(min = 1, max = ShardCount::MAX))]
     pub shard_count: u32,
+    /// The number of shards that this matcher serves with one index: `shard`, and each further one at a
+    /// distance of `shard_count` / `shards_served`. It must divide `shard_count`, and `shard` must be below
+    /// that distance. With `shard` 0, `shard_count` 4 and `shards_served` 2 these are the shards 0 and 2.
+    /// Upgrade every coordinator before the first matcher serves several shards.
+    #[schemars(range(min = 1, max = ShardCount::MAX))]
+    pub shards_served: u32,
     /// The number of this replica among those of its shard, from 0; or a name that ends in the number, such
     /// as the pod's. Only replica 0 publishes snapshots.
     pub replica: ReplicaNumber,
@@ -137,6 +143,7 @@ impl Default for Config {
             bank: "http://127.0.0.1:7742".to_owned(),
             shard: 0,
             shard_count: 1,
+            shards_served: 1,
             replica: ReplicaNumber::default(),
             searches_at_once_max: 0,
             search_inline_us_max: 250,
@@ -172,8 +179,9 @@ impl Config {
         faults.extend(self.hnsw.faults().into_iter().map(|fault| format!("hnsw.{fault}")));
         if let Err(error) = ShardCount::new(self.shard_count) {
             faults.push(format!("shard_count: {error}"));
-        } else if let Err(error) = ShardIdentity::new(self.shard, self.shard_count) {
-            faults.push(format!("shard: {error}"));
+        } else if let Err(error) = self.shards() {
+            let key = if matches!(error, ShardGroupError::Size { .. }) { "shards_served" } else { "shard" };
+            faults.push(format!("{key}: {error}"));
         }
         if let Err(error) = vigie_clients::FeedClient::new(&self.bank) {
             faults.push(format!("bank: {error}"));
@@ -221,6 +229,11 @@ impl Config {
         faults
     }
 
+    /// Returns the shards that this matcher serves.
+    pub(crate) fn shards(&self) -> Result<ShardGroup, ShardGroupError> {
+        ShardGroup::new(self.shard, self.shard_count, self.shards_served)
+    }
+
     /// Returns the plan of the shard's indexes.
     pub(crate) fn indexes(&self) -> IndexPlan {
         IndexPlan { pdq_engine: self.pdq_engine, hnsw: self.hnsw, lacks: self.lacks.clone() }
@@ -256,6 +269,19 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_numbers_of_the_shards_have_to_agree() {
+        let faults = |shard, shard_count, shards_served| {
+            Config { shard, shard_count, shards_served, ..Config::default() }.faults()
+        };
+        assert_eq!(faults(1, 4, 2), [""; 0]);
+        let divides = "shards_served: shards_served is 3; it must divide shard_count, which is 4";
+        assert_eq!(faults(0, 4, 3), [divides]);
+        let below = "shard: shard is 2; with shard_count 4 and shards_served 2 it must be 0 to 1";
+        assert_eq!(faults(2, 4, 2), [below]);
+        assert_eq!(faults(0, 0, 2).len(), 1);
+    }
 
     #[test]
     fn of_the_replicas_of_a_shard_the_first_publishes() {

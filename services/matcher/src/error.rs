@@ -4,7 +4,7 @@ use thiserror::Error;
 use tonic::{Code, Status};
 use vigie_clients::EndpointError;
 
-use vigie_model::{BankRef, HashType, ItemId, Sequence, ShardIdentityError};
+use vigie_model::{BankRef, HashType, ItemId, Sequence, ShardGroupError};
 use vigie_serving::ServeError;
 
 use crate::saving::folder::FolderError;
@@ -15,9 +15,9 @@ pub enum RunError {
     /// The configuration has these faults.
     #[error("the configuration has faults: {}", .0.join("; "))]
     Config(Vec<String>),
-    /// The shard is not one of the cluster's.
-    #[error("cannot serve the configured shard")]
-    Identity(#[from] ShardIdentityError),
+    /// The shards are not some of the cluster's.
+    #[error("cannot serve the configured shards")]
+    Shards(#[from] ShardGroupError),
     /// The bank's endpoint is malformed.
     #[error("cannot reach the bank")]
     Bank(#[from] EndpointError),

@@ -9,7 +9,6 @@ use tonic::server::NamedService as _;
 use vigie_access::{Access, Refusals};
 use vigie_clients::{FeedClient, Network};
 use vigie_consortium::Process;
-use vigie_model::ShardIdentity;
 use vigie_proto::pb::matcher::v1::matcher_service_server::MatcherServiceServer;
 use vigie_serving::{AnyListener, Listener, LongStreamLimits, LongStreams};
 use vigie_serving::{Reflection, Routes, ServeError, Shutdown};
@@ -79,7 +78,7 @@ async fn run_on(
     if !faults.is_empty() {
         return Err(RunError::Config(faults));
     }
-    let identity = ShardIdentity::new(config.shard, config.shard_count)?;
+    let shards = config.shards()?;
     let own = |fault| RunError::Config(vec![format!("processes.{fault}")]);
     let network = config.processes.network(network, Process::Matcher).map_err(own)?;
     let feed = FeedClient::new_on(&config.bank, &network)?;
@@ -89,7 +88,7 @@ async fn run_on(
     let objects = config.objects().map_err(RunError::Config)?.map(Arc::new);
     let plan = take_folder(&config).await?;
     let metrics = telemetry.register(MatcherMetrics::register);
-    let replica = Arc::new(Replica::new(identity, plan, metrics));
+    let replica = Arc::new(Replica::new(shards, plan, metrics));
     let mut latencies = LatencyReports::new(Arc::clone(&replica.latencies), &config.bank, &network)?;
     // However this function ends, the replica's watchers get no further description.
     let shown = shutdown.child_token();
@@ -118,7 +117,7 @@ async fn run_on(
         purge_after: Duration::from_secs(3_600 * config.purge_hours),
     };
     let sharing = Sharing { objects, every: config.publish_every() };
-    tracing::info!(shard = %identity, bank = config.bank, "starting");
+    tracing::info!(%shards, shard = %replica.identity, bank = config.bank, "starting");
     let scrubbing = scrub(Arc::clone(&replica), config.scrubbing());
     let following =
         follow(replica, feed, patience, schedule, sharing, routes.health(), shutdown.child_token());

@@ -22,7 +22,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 use vigie_clients::{Deadline, MatcherClient};
 use vigie_harness::in_process::{Cluster, Role, soon};
-use vigie_model::{Hash, ShardIdentity};
+use vigie_model::{Hash, ShardGroup};
 use vigie_proto::bank::changes_checksum;
 use vigie_proto::pb::bank::v1 as pb;
 use vigie_proto::pb::bank::v1::change::Kind;
@@ -238,7 +238,7 @@ async fn agree(matcher: &MatcherClient, truth: &MatcherClient) {
             && own.unready_reason.is_none()
             && (own.sequence, own.digest) == (other.sequence, other.digest)
         {
-            assert_eq!(own.identity, ShardIdentity::new(0, 1).unwrap());
+            assert_eq!(own.shards, ShardGroup::new(0, 1, 1).unwrap());
             return;
         }
         assert!(Deadline::now() < deadline, "{own:?} does not come to {other:?}");

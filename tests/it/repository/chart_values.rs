@@ -1,4 +1,5 @@
-//! The schema of the chart's values, compared with the values and with the program's configuration.
+//! The schema of the chart's values, compared with the values and with the program's configuration; and the
+//! shards that matchers serve by the values.
 
 use std::collections::BTreeSet;
 
@@ -6,6 +7,7 @@ use serde::Serialize;
 use vigie_serving::ServingConfig;
 use yaml_rust2::YamlLoader;
 
+use crate::repository::chart::{configurations, of_kind, rendered, text};
 use crate::repository::source::root;
 
 /// Checks that every schema which lists keys refuses others, or refers to a Kubernetes type.
@@ -75,4 +77,24 @@ fn values_that_nobody_knows_are_refused() {
     for key in values.as_hash().unwrap().keys() {
         assert!(schema["properties"].get(key.as_str().unwrap()).is_some(), "{key:?}");
     }
+}
+
+#[test]
+fn a_set_has_a_stateful_set_for_each_group_of_shards_that_a_matcher_serves() {
+    let objects = rendered("tls");
+    let shards = |set: &str| {
+        let of_set = of_kind(&objects, "StatefulSet")
+            .map(|one| &one["spec"]["template"]["metadata"]["labels"])
+            .filter(|labels| labels["vigie/set"].as_str() == Some(set));
+        of_set.map(|labels| text(&labels["vigie/shard"])).collect::<BTreeSet<_>>()
+    };
+    assert_eq!((shards("a"), shards("b")), (["0", "1"].into(), ["0", "1"].into()));
+    let matchers = configurations(&objects).into_iter().filter(|(role, _)| *role == "matcher");
+    let served: BTreeSet<_> = matchers
+        .map(|(_, file)| {
+            let number = |key| file["matcher"].get(key).map(|value| value.as_integer().unwrap());
+            (number("shard_count"), number("shards_served"))
+        })
+        .collect();
+    assert_eq!(served, [(Some(2), None), (Some(4), Some(2))].into());
 }

@@ -45,9 +45,9 @@ impl Consortium {
         rng: &mut SmallRng,
     ) -> anyhow::Result<()> {
         for replica in replicas {
-            let expected = self.digest(replica.identity);
-            let (identity, digest) = (replica.identity, replica.digest);
-            ensure!(digest == expected, "shard {identity} holds {digest}, and {expected} was acknowledged");
+            let expected = self.digest(replica.shards.whole());
+            let (shards, digest) = (replica.shards, replica.digest);
+            ensure!(digest == expected, "shard {shards} holds {digest}, and {expected} was acknowledged");
         }
         let living = self.history().living().count() as u64;
         ensure!(

@@ -177,11 +177,11 @@ impl Workload {
         replicas: &[ReplicaDescription],
     ) -> anyhow::Result<()> {
         for replica in replicas {
-            let expected = self.ledger.digest(replica.identity);
+            let expected = self.ledger.digest(replica.shards.whole());
             ensure!(
                 replica.digest == expected,
                 "shard {} holds {}, and {expected} was acknowledged",
-                replica.identity,
+                replica.shards,
                 replica.digest
             );
         }

@@ -1,4 +1,5 @@
-//! Searches one shard through one of its replicas, and through another one if the first is slow or lost.
+//! Searches one group of shards through one of its replicas, and through another one if the first is slow or
+//! lost.
 //!
 //! The first replica is the cheaper of two candidates ([`vigie_net::balance`]). If it has not answered within
 //! the 95th percentile of the shard's search latencies, another replica is asked as well ("hedged requests",
@@ -21,12 +22,12 @@ use vigie_net::lane::Search as _;
 use vigie_rpc::code::retryable;
 use vigie_telemetry::trace::{self, Span};
 
-use crate::asking::merge::ShardRefusal;
+use crate::asking::merge::GroupRefusal;
 use crate::asking::metrics::CallMetrics;
 use crate::replicas::replica::{Replica, options_for};
-use crate::replicas::view::{Candidate, Shard};
+use crate::replicas::view::{Candidate, Group};
 
-/// Span attribute: the shard that is searched.
+/// Span attribute: the shard that is searched; the first one of a group.
 const SHARD: &str = "vigie.shard";
 /// Span attribute: the number of the call that gave the answer, counted from 0 over the calls to the shard's
 /// replicas.
@@ -44,7 +45,7 @@ pub(crate) struct Hedging {
 /// The longest call to a replica that no longer sends descriptions. It may only be too busy to send them.
 const SILENT_PATIENCE: Duration = Duration::from_millis(250);
 
-/// The calls to replicas of one shard for one search.
+/// The calls to replicas of one group for one search.
 struct Attempts<'a> {
     running: FuturesUnordered<Attempt<'a>>,
     /// Each replica that was asked, in order: when its call began, and whether that call has ended.
@@ -89,16 +90,16 @@ impl<'a> Attempts<'a> {
     }
 }
 
-impl Shard {
-    /// Searches the shard until the deadline of `ask`, in a child span of its trace.
+impl Group {
+    /// Searches the shards until the deadline of `ask`, in a child span of its trace.
     pub(crate) async fn search(
         &self,
         ask: Ask,
         hedging: Hedging,
         metrics: &CallMetrics,
-    ) -> Result<ShardAnswer, ShardRefusal> {
+    ) -> Result<ShardAnswer, GroupRefusal> {
         let mut span = trace::child("search a shard");
-        span.set(SHARD, i64::from(self.identity.shard().0));
+        span.set(SHARD, i64::from(self.shards.first().0));
         let searched = self.search_in(&mut span, ask, hedging, metrics).await;
         span.ended_with(searched.as_ref().map_or_else(|refusal| refusal.code, |_| Code::Ok));
         searched
@@ -110,13 +111,13 @@ impl Shard {
         ask: Ask,
         hedging: Hedging,
         metrics: &CallMetrics,
-    ) -> Result<ShardAnswer, ShardRefusal> {
+    ) -> Result<ShardAnswer, GroupRefusal> {
         let begun = Instant::now();
         self.record.budget.pay_in();
         let (mut untried, ask) = self.candidates(ask, begun);
         let Some(first) = untried.take_cheapest(begun) else {
             let message = self.lacking(&ask).unwrap_or_else(|| self.why_none.clone());
-            return Err(ShardRefusal { code: Code::Unavailable, message });
+            return Err(GroupRefusal { code: Code::Unavailable, message });
         };
         let mut attempts = Attempts::new();
         let ask = ask.under(span);
@@ -220,14 +221,14 @@ impl Shard {
         ))
     }
 
-    /// Checks that the answer is for this shard. An answer does not count if the matcher has changed its
-    /// shard since its last description, answers another number of queries, or has an older sequence than was
-    /// asked for.
-    fn check(&self, answer: ShardAnswer, ask: &Ask) -> Result<ShardAnswer, ShardRefusal> {
-        let unavailable = |message| Err(ShardRefusal { code: Code::Unavailable, message });
-        if answer.identity != self.identity || answer.results.len() != ask.queries.len() {
-            let (count, identity) = (answer.results.len(), answer.identity);
-            return unavailable(format!("its matcher answered {count} queries as shard {identity}"));
+    /// Checks that the answer is for these shards. An answer does not count if the matcher has changed its
+    /// shards since its last description, answers another number of queries, or has an older sequence than
+    /// was asked for.
+    fn check(&self, answer: ShardAnswer, ask: &Ask) -> Result<ShardAnswer, GroupRefusal> {
+        let unavailable = |message| Err(GroupRefusal { code: Code::Unavailable, message });
+        if answer.shards != self.shards || answer.results.len() != ask.queries.len() {
+            let (count, shards) = (answer.results.len(), answer.shards);
+            return unavailable(format!("its matcher answered {count} queries as shard {shards}"));
         }
         if answer.sequence < ask.options.min_sequence {
             return unavailable(format!("its matcher answered as of {} only", answer.sequence));
@@ -255,9 +256,9 @@ impl<'a> Untried<'a> {
     }
 }
 
-fn refusal(error: &CallError) -> ShardRefusal {
+fn refusal(error: &CallError) -> GroupRefusal {
     // The caller gets a matcher's message about a bank unchanged.
     let of_a_bank = matches!(error.code(), Code::NotFound | Code::FailedPrecondition);
     let message = if of_a_bank { error.message().to_owned() } else { error.to_string() };
-    ShardRefusal { code: error.code(), message }
+    GroupRefusal { code: error.code(), message }
 }

@@ -1,35 +1,35 @@
-//! Merges the shards' answers into one. Pure: it takes the outcome of each shard.
+//! Merges the answers of groups of shards into one. Pure: it takes the outcome of each group.
 //!
-//! All hashes of an item are on one shard, so answers of different shards have no item in common, and merging
-//! is a sort.
+//! The groups are disjoint, and all hashes of an item are on one shard. So different answers have no item in
+//! common, and merging is a sort. Coverage counts shards, not groups.
 
 use vigie_clients::Code;
 use vigie_model::answer::{Reach, cut};
 use vigie_model::{
     AsOf, Coverage, Limit, Match, MinCoverage, QueryMatches, SearchAnswer, Sequence, ShardAnswer,
-    ShardFailure, ShardId,
+    ShardFailure, ShardGroup,
 };
 
 use crate::error::{SearchError, too_little};
 
-/// The outcome of one shard's search.
+/// The outcome of the search of one group.
 #[derive(Debug, Clone)]
-pub(crate) struct ShardOutcome {
-    pub(crate) shard: ShardId,
-    /// The number of hashes that the shard was last known to hold, used if it did not answer. `None` in a
+pub(crate) struct GroupOutcome {
+    pub(crate) shards: ShardGroup,
+    /// The number of hashes that the group was last known to hold, used if it did not answer. `None` in a
     /// search of a set of banks, because a coordinator does not know how many hashes the set has.
     pub(crate) hashes_known: Option<u64>,
-    pub(crate) outcome: Result<ShardAnswer, ShardRefusal>,
+    pub(crate) outcome: Result<ShardAnswer, GroupRefusal>,
 }
 
-/// The reason why a shard gave no answer.
+/// The reason why a group gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ShardRefusal {
+pub(crate) struct GroupRefusal {
     pub(crate) code: Code,
     pub(crate) message: String,
 }
 
-/// Merges the outcomes of all shards, in any order, into one answer to `query_count` queries.
+/// Merges the outcomes of all groups, in any order, into one answer to `query_count` queries.
 ///
 /// A bank is unknown or disabled if every shard reports so. If only some shards report it, the shards are at
 /// different sequences: those that did not search count as shards that did not answer.
@@ -45,7 +45,7 @@ pub(crate) struct ShardRefusal {
 /// Errors: every shard refuses the choice of banks, all shards that did not answer are overloaded, or the
 /// answer covers less than `min_coverage`.
 pub(crate) fn merge(
-    outcomes: Vec<ShardOutcome>,
+    outcomes: Vec<GroupOutcome>,
     query_count: usize,
     limit: Limit,
     answer_bytes: usize,
@@ -54,16 +54,17 @@ pub(crate) fn merge(
     let mut merged =
         SearchAnswer { results: vec![QueryMatches::default(); query_count], ..SearchAnswer::default() };
     let coverage = &mut merged.coverage;
-    coverage.shards_total = u16::try_from(outcomes.len()).unwrap_or(u16::MAX);
+    coverage.shards_total = outcomes.iter().map(|outcome| outcome.shards.size()).sum();
     let (mut of_a_bank, mut refused_for_a_bank, mut overloaded) = (None, 0, 0);
+    // The number of shards whose hashes are not known.
     let mut not_known = 0;
     let mut sequences: Vec<Sequence> = Vec::with_capacity(outcomes.len());
     let mut as_of: Option<AsOf> = None;
     let mut reaches = vec![Reach::default(); query_count];
-    for ShardOutcome { shard, hashes_known, outcome } in outcomes {
+    for GroupOutcome { shards, hashes_known, outcome } in outcomes {
         match outcome {
             Ok(answer) => {
-                coverage.shards_answered += 1;
+                coverage.shards_answered += shards.size();
                 coverage.hashes_searched += answer.hashes_searched;
                 coverage.hashes_total += answer.hashes_searched;
                 sequences.push(answer.sequence);
@@ -83,12 +84,18 @@ pub(crate) fn merge(
             }
             Err(refusal) => {
                 coverage.hashes_total += hashes_known.unwrap_or_default();
-                not_known += u64::from(hashes_known.is_none());
-                overloaded += usize::from(refusal.code == Code::ResourceExhausted);
-                let about_a_bank = about_a_bank(&refusal);
-                refused_for_a_bank += u16::from(about_a_bank.is_some());
-                of_a_bank = of_a_bank.or(about_a_bank);
-                coverage.failures.push(ShardFailure { shard, reason: refusal.message });
+                if hashes_known.is_none() {
+                    not_known += u64::from(shards.size());
+                }
+                if refusal.code == Code::ResourceExhausted {
+                    overloaded += usize::from(shards.size());
+                }
+                if let Some(error) = about_a_bank(&refusal) {
+                    refused_for_a_bank += shards.size();
+                    of_a_bank = of_a_bank.or(Some(error));
+                }
+                let failure = |shard| ShardFailure { shard, reason: refusal.message.clone() };
+                coverage.failures.extend(shards.shards().map(failure));
             }
         }
     }
@@ -115,7 +122,7 @@ pub(crate) fn merge(
 }
 
 /// Returns the fault in the search's choice of banks, if that is why the shard did not answer.
-fn about_a_bank(refusal: &ShardRefusal) -> Option<SearchError> {
+fn about_a_bank(refusal: &GroupRefusal) -> Option<SearchError> {
     let text = || refusal.message.clone();
     if refusal.code == Code::NotFound {
         Some(SearchError::UnknownBank(text()))
@@ -152,22 +159,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use vigie_model::{
-        ANSWER_BYTES_MAX, Distance, HashType, Match, ShardIdentity, UnixMillis, VideoEvidence, VideoRuleSet,
+        ANSWER_BYTES_MAX, Distance, HashType, Match, ShardId, UnixMillis, VideoEvidence, VideoRuleSet,
         VideoSide,
     };
 
     use crate::tests::fake_matcher::one_match;
 
-    fn answered(shard: u16, shard_count: u16, sequence: u64, found: Vec<Match>) -> ShardOutcome {
+    fn answered(shard: u16, shard_count: u16, sequence: u64, found: Vec<Match>) -> GroupOutcome {
+        let shards = ShardGroup::new(shard.into(), shard_count.into(), 1).unwrap();
         let answer = ShardAnswer {
-            identity: ShardIdentity::new(shard.into(), shard_count.into()).unwrap(),
+            shards,
             sequence: Sequence(sequence),
             as_of: as_of(sequence),
             hashes_searched: 10,
             results: vec![QueryMatches { matches: found, ..QueryMatches::default() }],
             approximate: vec![],
         };
-        ShardOutcome { shard: ShardId(shard), hashes_known: Some(7), outcome: Ok(answer) }
+        GroupOutcome { shards, hashes_known: Some(7), outcome: Ok(answer) }
     }
 
     /// An age for this sequence: the commit time rises with the sequence, and the time of hearing falls with
@@ -190,12 +198,16 @@ mod tests {
         assert_eq!(partial.coverage.as_of, as_of(20));
     }
 
-    fn refused(shard: u16, code: Code) -> ShardOutcome {
-        let refusal = ShardRefusal { code, message: format!("refusal of {shard}") };
-        ShardOutcome { shard: ShardId(shard), hashes_known: Some(7), outcome: Err(refusal) }
+    fn refused(shard: u16, code: Code) -> GroupOutcome {
+        refused_by(ShardGroup::new(shard.into(), 4, 1).unwrap(), code)
     }
 
-    fn merge_all(outcomes: Vec<ShardOutcome>, min_coverage: f64) -> Result<SearchAnswer, SearchError> {
+    fn refused_by(shards: ShardGroup, code: Code) -> GroupOutcome {
+        let refusal = GroupRefusal { code, message: format!("refusal of {}", shards.first()) };
+        GroupOutcome { shards, hashes_known: Some(7), outcome: Err(refusal) }
+    }
+
+    fn merge_all(outcomes: Vec<GroupOutcome>, min_coverage: f64) -> Result<SearchAnswer, SearchError> {
         merge(outcomes, 1, Limit::default(), ANSWER_BYTES_MAX, MinCoverage::new(min_coverage).unwrap())
     }
 
@@ -330,7 +342,7 @@ mod tests {
 
     #[test]
     fn of_a_set_of_banks_a_lost_shard_counts_as_much_as_the_others_do_and_never_what_it_holds_of_all() {
-        let of_a_set = |mut outcomes: Vec<ShardOutcome>, min_coverage| {
+        let of_a_set = |mut outcomes: Vec<GroupOutcome>, min_coverage| {
             outcomes.iter_mut().for_each(|outcome| outcome.hashes_known = None);
             merge_all(outcomes, min_coverage).unwrap().coverage
         };
@@ -341,6 +353,40 @@ mod tests {
         assert_eq!((coverage.hashes_searched, coverage.hashes_total), (40, 60));
         let coverage = of_a_set(vec![refused(0, Code::Unavailable)], 0.0);
         assert_eq!((coverage.hashes_searched, coverage.hashes_total), (0, 0));
+    }
+
+    #[test]
+    fn coverage_counts_every_shard_of_a_group() {
+        let (zero, pair) = (ShardGroup::new(0, 4, 2).unwrap(), ShardGroup::new(1, 4, 2).unwrap());
+        let of_pair = |mut outcome: GroupOutcome| {
+            outcome.shards = zero;
+            outcome.outcome = outcome.outcome.map(|answer| ShardAnswer { shards: zero, ..answer });
+            outcome
+        };
+        let answer = || of_pair(answered(0, 4, 9, vec![one_match(3, 1)]));
+        let whole = merge_all(vec![answer(), answered(1, 4, 9, vec![]), answered(3, 4, 9, vec![])], 1.0);
+        let coverage = whole.unwrap().coverage;
+        assert_eq!((coverage.shards_answered, coverage.shards_total), (4, 4));
+        assert_eq!((coverage.hashes_searched, coverage.hashes_total), (30, 30));
+
+        let lost = |known, code| {
+            let refused = GroupOutcome { hashes_known: known, ..refused_by(pair, code) };
+            vec![answer(), refused]
+        };
+        let coverage = merge_all(lost(Some(7), Code::Unavailable), 0.5).unwrap().coverage;
+        assert_eq!((coverage.shards_answered, coverage.shards_total), (2, 4));
+        assert_eq!(coverage.hashes_total, 17);
+        let failures: Vec<_> = coverage.failures.iter().map(|one| (one.shard.0, &*one.reason)).collect();
+        assert_eq!(failures, [(1, "refusal of 1"), (3, "refusal of 1")]);
+        // The answering pair has 5 hashes a shard.
+        let coverage = merge_all(lost(None, Code::Unavailable), 0.5).unwrap().coverage;
+        assert_eq!((coverage.hashes_searched, coverage.hashes_total), (10, 20));
+        assert!(matches!(merge_all(lost(None, Code::Unavailable), 0.6), Err(SearchError::CoverageTooLow(_))));
+        let overloaded = merge_all(lost(None, Code::ResourceExhausted), 0.6);
+        assert!(matches!(overloaded, Err(SearchError::Overloaded(_))));
+        let unknown =
+            merge_all(vec![refused_by(zero, Code::NotFound), refused_by(pair, Code::NotFound)], 0.0);
+        assert_eq!(unknown.unwrap_err(), SearchError::UnknownBank("refusal of 0".into()));
     }
 
     #[test]

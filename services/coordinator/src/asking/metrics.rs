@@ -17,7 +17,7 @@ const SHARDS_MAX: u16 = 256;
 /// The metrics of the calls to matchers. Clones share their counters.
 #[derive(Debug, Clone)]
 pub(crate) struct CallMetrics {
-    /// Searches of one shard.
+    /// Searches of one shard, or of the shards that one matcher serves.
     pub(crate) asks: Counter,
     pub(crate) hedges: Counter,
     pub(crate) retries: Counter,
@@ -27,7 +27,7 @@ pub(crate) struct CallMetrics {
     unanswered: Family<OfShard, Counter>,
 }
 
-/// The metric label of a shard; `None` for the shards that share a label.
+/// The metric label of a shard, the first one of its group; `None` for the shards that share a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct OfShard(Option<u16>);
 
@@ -63,7 +63,11 @@ impl CallMetrics {
         let mut register = |name: &str, help: &str, counter: &Counter| {
             registry.register(name, help, counter.clone());
         };
-        register("vigie_coordinator_shard_searches", "Searches of one shard", &metrics.asks);
+        register(
+            "vigie_coordinator_shard_searches",
+            "Searches of one shard, or of the shards that one matcher serves",
+            &metrics.asks,
+        );
         register(
             "vigie_coordinator_hedges",
             "Searches of a shard for which another replica was asked, because the first was slow",
@@ -92,7 +96,7 @@ impl CallMetrics {
         metrics
     }
 
-    /// Records that a shard has answered, or failed to, after this time.
+    /// Records that the group with this first shard has answered, or failed to, after this time.
     pub(crate) fn observe(&self, shard: ShardId, took: Duration, is_answered: bool) {
         let shard = OfShard::new(shard);
         // The counter exists from the shard's first search on, at zero: a counter that begins at one shows no

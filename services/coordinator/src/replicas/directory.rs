@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use vigie_clients::{CallError, Code, EndpointError, Neighbours, Network};
-use vigie_model::{ReplicaDescription, ShardCount, ShardIdentity};
+use vigie_model::{ReplicaDescription, ShardCount, ShardGroup};
 use vigie_net::lane::LaneLimits;
 use vigie_net::retry::Backoff;
 
@@ -23,7 +23,7 @@ use crate::replicas::extra_calls::{Budget, Latencies};
 use crate::replicas::notices::{Notice, Notices};
 use crate::replicas::replica::Replica;
 use crate::replicas::table::Table;
-use crate::replicas::view::{Candidate, Shard, ShardRecord, View};
+use crate::replicas::view::{Candidate, Group, GroupRecord, View};
 
 /// The polling interval for a matcher that accepts no further watcher.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ pub(crate) struct Directory {
     published: Arc<ArcSwap<View>>,
     table: Table,
     watched: BTreeMap<Arc<str>, Watched>,
-    records: BTreeMap<(u16, u16), Arc<ShardRecord>>,
+    records: BTreeMap<ShardGroup, Arc<GroupRecord>>,
     notices: Notices,
     /// The addresses of each name when it was last resolved.
     resolved: BTreeMap<MatcherEndpoint, BTreeSet<Arc<str>>>,
@@ -201,7 +201,7 @@ impl Directory {
         let before = self.published.load();
         let all_looked_up = self.resolved.len() == self.names;
         let is_complete = before.is_complete || (all_looked_up && self.table.is_complete());
-        let shards = self.table.shard_count().map_or(Vec::new(), |count| self.shards(count));
+        let groups = self.groups();
         if before.table.shard_count() != self.table.shard_count() {
             let count = self.table.shard_count().map_or(0, ShardCount::get);
             tracing::info!(shard_count = count, "using the set of this many shards");
@@ -211,32 +211,32 @@ impl Directory {
         if is_complete {
             self.notices.take(&self.table).iter().for_each(Notice::log);
         }
-        let view = View { table: self.table.clone(), replicas, shards, is_complete };
+        let view = View { table: self.table.clone(), replicas, groups, is_complete };
         self.published.store(Arc::new(view));
     }
 
-    fn shards(&mut self, count: ShardCount) -> Vec<Shard> {
+    fn groups(&mut self) -> Vec<Group> {
         let (table, watched, share) = (&self.table, &self.watched, self.watching.extra_calls_share);
         let candidate = |(endpoint, said): (&Arc<str>, &ReplicaDescription)| {
             let Watched { replica, .. } = watched.get(endpoint)?;
             let (sequence, searched) = (said.sequence, said.searched());
             Some(Candidate { replica: Arc::clone(replica), sequence, searched })
         };
-        let shard = |identity: ShardIdentity| {
-            let id = identity.shard();
-            let record = self.records.entry((count.get(), id.0)).or_insert_with(|| {
-                Arc::new(ShardRecord { budget: Budget::new(share), latencies: Latencies::default() })
+        let group = |&shards: &ShardGroup| {
+            let record = self.records.entry(shards).or_insert_with(|| {
+                Arc::new(GroupRecord { budget: Budget::new(share), latencies: Latencies::default() })
             });
-            Shard {
-                identity,
-                ready: table.ready(id).filter_map(candidate).collect(),
-                silent: table.silent(id).filter_map(candidate).collect(),
-                hashes_known: table.hashes_known(id),
-                why_none: table.why_none(id),
+            let ready: Vec<_> = table.ready(shards).filter_map(candidate).collect();
+            Group {
+                shards,
+                why_none: if ready.is_empty() { table.why_none(shards) } else { String::new() },
+                ready,
+                silent: table.silent(shards).filter_map(candidate).collect(),
+                hashes_known: table.hashes_known(shards),
                 record: Arc::clone(record),
             }
         };
-        count.identities().map(shard).collect()
+        table.groups().iter().map(group).collect()
     }
 }
 

@@ -16,7 +16,7 @@ const SAVED_MAX: u64 = 64 * CALL;
 /// The part of the budget that hedges leave for retries.
 const KEPT_FOR_RETRIES: u64 = 32 * CALL;
 
-/// The budget of extra calls of one shard.
+/// The budget of extra calls of one group of shards.
 #[derive(Debug)]
 pub(crate) struct Budget {
     saved: AtomicU64,

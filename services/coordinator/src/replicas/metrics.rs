@@ -8,7 +8,7 @@ use vigie_model::ReplicaState;
 use vigie_net::lane::LaneTraffic;
 use vigie_telemetry::{register_gauge, register_gauges};
 
-use crate::replicas::view::View;
+use crate::replicas::view::{Group, View};
 
 /// Registers gauges that read the current view.
 pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) {
@@ -16,9 +16,11 @@ pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) 
         let view = Arc::clone(view);
         register_gauge(registry, name, help, move || figure(read(&view.load())));
     };
-    gauge(registry, "vigie_coordinator_shards", "Shards of the set in use", |view| view.shards.len());
+    gauge(registry, "vigie_coordinator_shards", "Shards of the set in use", |view| {
+        view.groups.iter().map(shards_of).sum()
+    });
     gauge(registry, "vigie_coordinator_shards_ready", "Shards with a ready replica", |view| {
-        view.shards.iter().filter(|shard| !shard.ready.is_empty()).count()
+        view.groups.iter().filter(|group| !group.ready.is_empty()).map(shards_of).sum()
     });
     gauge(
         registry,
@@ -46,6 +48,10 @@ pub(crate) fn register_view(registry: &mut Registry, view: &Arc<ArcSwap<View>>) 
 
 const STATES: [ReplicaState; 4] =
     [ReplicaState::Ready, ReplicaState::NotReady, ReplicaState::Unreachable, ReplicaState::Refused];
+
+fn shards_of(group: &Group) -> usize {
+    group.shards.size().into()
+}
 
 fn traffic(view: &View) -> impl Iterator<Item = LaneTraffic> {
     view.replicas.values().map(|replica| replica.traffic())

@@ -69,11 +69,14 @@ impl Notices {
         if self.count != table.shard_count() {
             (self.count, self.shards) = (table.shard_count(), BTreeMap::new());
         }
-        let Some(count) = self.count else { return Vec::new() };
         let mut notices = Vec::new();
-        for shard in count.identities().map(|identity| identity.shard()) {
-            let is_served = table.ready(shard).next().is_some();
-            let reason = || table.why_none(shard);
+        let groups = table.groups().iter();
+        let mut shards: Vec<_> =
+            groups.flat_map(|&group| group.shards().map(move |one| (one, group))).collect();
+        shards.sort_unstable();
+        for (shard, group) in shards {
+            let is_served = table.ready(group).next().is_some();
+            let reason = || table.why_none(group);
             match (self.shards.insert(shard, is_served), is_served) {
                 (Some(true), false) => notices.push(Notice::ShardLost { shard, reason: reason() }),
                 (None, false) => notices.push(Notice::ShardNotYet { shard, reason: reason() }),
@@ -120,13 +123,17 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{ReplicaDescription, Sequence, SetDigest, ShardIdentity};
+    use vigie_model::{ReplicaDescription, Sequence, SetDigest, ShardGroup};
 
     use super::*;
 
     fn says(shard: u32, shard_count: u32, unready: Option<&str>) -> Result<ReplicaDescription, String> {
+        says_of(ShardGroup::new(shard, shard_count, 1).unwrap(), unready)
+    }
+
+    fn says_of(shards: ShardGroup, unready: Option<&str>) -> Result<ReplicaDescription, String> {
         Ok(ReplicaDescription {
-            identity: ShardIdentity::new(shard, shard_count).unwrap(),
+            shards,
             sequence: Sequence(5),
             head: Sequence(6),
             unready_reason: unready.map(str::to_owned),
@@ -182,5 +189,26 @@ mod tests {
         let draining = hear("a", says(0, 2, Some("draining")));
         let reason = "draining".to_owned();
         assert_eq!(draining, [Notice::ReplicaLost { endpoint: "a".to_owned(), reason }]);
+    }
+
+    #[test]
+    fn each_shard_of_a_lost_group_is_named_and_none_that_another_group_serves() {
+        let (mut table, mut notices) = (Table::new(None), Notices::default());
+        ["pair", "one", "three", "zero"].into_iter().for_each(|endpoint| table.add(endpoint.into()));
+        let mut hear = |endpoint: &str, said| hear(&mut table, &mut notices, endpoint, said);
+        let pair = ShardGroup::new(0, 4, 2).unwrap();
+        hear("one", says(1, 4, None));
+        hear("three", says(3, 4, None));
+        let (zero, two) = (ShardId(0), ShardId(2));
+        let served = [Notice::ShardServed { shard: zero }, Notice::ShardServed { shard: two }];
+        assert_eq!(hear("pair", says_of(pair, None)), served);
+        let (endpoint, reason) = ("pair".to_owned(), "it broke".to_owned());
+        let lost = |shard| Notice::ShardLost { shard, reason: reason.clone() };
+        let replica = Notice::ReplicaLost { endpoint: endpoint.clone(), reason: reason.clone() };
+        assert_eq!(hear("pair", Err(reason.clone())), [lost(zero), lost(two), replica.clone()]);
+        assert_eq!(hear("zero", says(0, 4, None)), [Notice::ShardServed { shard: zero }]);
+        let back = [Notice::ShardServed { shard: two }, Notice::ReplicaBack { endpoint }];
+        assert_eq!(hear("pair", says_of(pair, None)), back);
+        assert_eq!(hear("pair", Err(reason.clone())), [lost(two), replica]);
     }
 }

@@ -180,11 +180,11 @@ impl Carry for MatcherCalls {
             }
             Err(error) => return vec![Err(error); query_counts.len()],
         };
-        let ShardAnswer { identity, sequence, as_of, hashes_searched, results, approximate } = answer;
+        let ShardAnswer { shards, sequence, as_of, hashes_searched, results, approximate } = answer;
         let mut results = results.into_iter();
         let part = |count: &usize| {
             let (results, approximate) = (results.by_ref().take(*count).collect(), approximate.clone());
-            Ok(ShardAnswer { identity, sequence, as_of, hashes_searched, results, approximate })
+            Ok(ShardAnswer { shards, sequence, as_of, hashes_searched, results, approximate })
         };
         query_counts.iter().map(part).collect()
     }

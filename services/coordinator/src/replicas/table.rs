@@ -1,16 +1,20 @@
-//! The replicas of each shard, from the descriptions of the matchers.
+//! The replicas of each group of shards, from the descriptions of the matchers.
 //!
 //! Pure: it takes each matcher's latest description and returns which matchers to ask. Matchers with the same
-//! `shard_count` form a set. One whole set is in use at a time, so every item is searched once, and matchers
-//! with another count are not asked. A set is complete if each of its shards has a ready replica. The table
-//! changes to another set only if that set is complete, and either the set in use is not, or the
-//! configuration prefers the other one. So the `shard_count` of a cluster can be changed at full coverage:
-//! start the new set beside the old one, and stop the old one when the new one is ready.
+//! `shard_count` form a set. One whole set is in use at a time, and of its groups of shards those of one
+//! tiling ([`vigie_model::tiling`]), so every item is searched once. Matchers with another count are not
+//! asked, nor are those of another group. A set is complete if each of its shards has a ready replica in a
+//! group of the tiling. The table changes to another set only if that set is complete, and either the set in
+//! use is not, or the configuration prefers the other one. So the `shard_count` of a cluster can be changed
+//! at full coverage: start the new set beside the old one, and stop the old one when the new one is ready.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vigie_model::{ReplicaDescription, ReplicaState, ReplicaView, Sequence, ShardCount, ShardId, Topology};
+use vigie_model::tiling::{Tile, tiling};
+use vigie_model::{
+    ReplicaDescription, ReplicaState, ReplicaView, Sequence, ShardCount, ShardGroup, Topology,
+};
 use vigie_net::balance::LoadView;
 
 /// The latest report about a matcher.
@@ -24,6 +28,25 @@ enum Word {
     Silent { reason: String, before: Option<ReplicaDescription> },
 }
 
+/// The part of a report on which the choice of the set and of its groups depends.
+#[derive(Debug, PartialEq, Eq)]
+struct Standing {
+    shards: Option<ShardGroup>,
+    is_heard: bool,
+    is_ready: bool,
+}
+
+impl Standing {
+    fn of(word: &Word) -> Self {
+        let said = latest(word);
+        Self {
+            shards: said.map(|said| said.shards),
+            is_heard: matches!(word, Word::Said(_)),
+            is_ready: said.is_some_and(|said| said.unready_reason.is_none()),
+        }
+    }
+}
+
 /// The latest report about every matcher, and the `shard_count` of the set in use.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
@@ -31,6 +54,8 @@ pub(crate) struct Table {
     /// The shard count whose set is used as soon as it is complete.
     wanted: Option<ShardCount>,
     shard_count: Option<ShardCount>,
+    /// The groups of the set in use that are asked. They are disjoint, and have every shard.
+    groups: Vec<ShardGroup>,
 }
 
 impl Table {
@@ -47,7 +72,7 @@ impl Table {
     /// Removes a matcher, and chooses the set in use again.
     pub(crate) fn remove(&mut self, endpoint: &str) {
         self.words.remove(endpoint);
-        self.shard_count = self.chosen_count();
+        self.choose();
     }
 
     /// Returns whether every matcher has been heard or found silent at least once.
@@ -58,6 +83,7 @@ impl Table {
     /// Records a matcher's description, or the reason why it is silent.
     pub(crate) fn observe(&mut self, endpoint: &str, said: Result<ReplicaDescription, String>) {
         let Some(word) = self.words.get_mut(endpoint) else { return };
+        let standing = Standing::of(word);
         let before = match std::mem::replace(word, Word::None) {
             Word::Said(description) => Some(description),
             Word::Silent { before, .. } => before,
@@ -67,7 +93,30 @@ impl Table {
             Ok(description) => Word::Said(description),
             Err(reason) => Word::Silent { reason, before },
         };
+        // Nearly all descriptions only report progress.
+        if Standing::of(word) != standing {
+            self.choose();
+        }
+    }
+
+    /// Chooses the set and the groups to use.
+    fn choose(&mut self) {
         self.shard_count = self.chosen_count();
+        let tiles = self.shard_count.map_or(Vec::new(), |count| self.tiles(count));
+        self.groups = tiles.into_iter().map(|tile| tile.group).collect();
+    }
+
+    /// Divides the shards of a set into groups: preferably those with a ready replica, then those with a
+    /// silent one that was ready, then all others.
+    fn tiles(&self, count: ShardCount) -> Vec<Tile> {
+        let mut ranks = vec![Vec::new(); 3];
+        for word in self.words.values() {
+            if let Some(said) = latest(word).filter(|said| said.shards.shard_count() == count) {
+                let rank = if ready(word).is_some() { 0 } else { 2 - usize::from(was_ready(word)) };
+                ranks[rank].push(said.shards);
+            }
+        }
+        tiling(count, &ranks)
     }
 
     /// Chooses the set to use, by its shard count. A complete set is chosen first: the preferred one, then
@@ -78,7 +127,7 @@ impl Table {
         let mut votes: BTreeMap<ShardCount, usize> = BTreeMap::new();
         for word in self.words.values() {
             if let Word::Said(description) = word {
-                *votes.entry(description.identity.shard_count()).or_default() += 1;
+                *votes.entry(description.shards.shard_count()).or_default() += 1;
             }
         }
         let most = |among: &dyn Fn(&ShardCount) -> bool| {
@@ -95,16 +144,9 @@ impl Table {
             .or_else(|| most(&|_| true))
     }
 
-    /// Returns whether each shard of the set has a ready replica.
+    /// Returns whether each shard of the set has a ready replica in a group that would be asked.
     fn is_set_complete(&self, count: ShardCount) -> bool {
-        let ready: BTreeSet<ShardId> = self
-            .words
-            .values()
-            .filter_map(ready)
-            .filter(|said| said.identity.shard_count() == count)
-            .map(|said| said.identity.shard())
-            .collect();
-        ready.len() == usize::from(count.get())
+        self.tiles(count).iter().all(|tile| tile.rank == Some(0))
     }
 
     /// Returns the shard count of the set in use, or `None` before any matcher has been heard.
@@ -112,44 +154,58 @@ impl Table {
         self.shard_count
     }
 
-    /// Returns the ready replicas of a shard, with their descriptions.
-    pub(crate) fn ready(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
+    /// Returns the groups of the set in use, by their first shards. They are disjoint, and have every shard.
+    pub(crate) fn groups(&self) -> &[ShardGroup] {
+        &self.groups
+    }
+
+    /// Returns the ready replicas of a group, with their descriptions.
+    pub(crate) fn ready(&self, group: ShardGroup) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
         self.words.iter().filter_map(move |(endpoint, word)| {
-            let said = ready(word).filter(|said| self.serves(said, shard))?;
+            let said = ready(word).filter(|said| said.shards == group)?;
             Some((endpoint, said))
         })
     }
 
-    /// Returns the replicas of a shard that were ready at their last description and have been silent since.
-    pub(crate) fn silent(&self, shard: ShardId) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
-        self.words.iter().filter_map(move |(endpoint, word)| match word {
-            Word::Silent { before: Some(said), .. }
-                if said.unready_reason.is_none() && self.serves(said, shard) =>
-            {
-                Some((endpoint, said))
-            }
-            Word::Said(_) | Word::Silent { .. } | Word::None => None,
+    /// Returns the replicas of a group that were ready at their last description and have been silent since.
+    pub(crate) fn silent(&self, group: ShardGroup) -> impl Iterator<Item = (&Arc<str>, &ReplicaDescription)> {
+        self.words.iter().filter_map(move |(endpoint, word)| {
+            let said = latest(word).filter(|said| was_ready(word) && said.shards == group)?;
+            Some((endpoint, said))
         })
     }
 
-    fn serves(&self, description: &ReplicaDescription, shard: ShardId) -> bool {
-        Some(description.identity.shard_count()) == self.shard_count && description.identity.shard() == shard
+    /// Returns the reasons why a group has no ready replica, as text.
+    pub(crate) fn why_none(&self, group: ShardGroup) -> String {
+        let serves = |said: &ReplicaDescription| {
+            said.shards.shard_count() == group.shard_count() && said.shards.overlaps(group)
+        };
+        let serving = || self.words.values().filter(|word| latest(word).is_some_and(serves));
+        let reasons: Vec<String> = serving().filter_map(|word| self.reason(word)).collect();
+        if !reasons.is_empty() {
+            return reasons.join("; ");
+        }
+        // A ready replica whose group is not asked shares shards with a group that is.
+        match serving().find_map(ready) {
+            Some(said) => {
+                format!("only a matcher of the shards {} serves it, which overlap others", said.shards)
+            }
+            None => "no matcher serves it".to_owned(),
+        }
     }
 
-    /// Returns the reasons why a shard has no ready replica, as text.
-    pub(crate) fn why_none(&self, shard: ShardId) -> String {
-        let serves = |word: &&Word| latest(word).is_some_and(|said| self.serves(said, shard));
-        let reasons: Vec<String> =
-            self.words.values().filter(serves).filter_map(|word| self.reason(word)).collect();
-        if reasons.is_empty() { "no matcher serves it".to_owned() } else { reasons.join("; ") }
-    }
-
-    /// Returns the number of hashes that the shard was last known to hold: the largest number that one of its
-    /// replicas reported, 0 if none did.
-    pub(crate) fn hashes_known(&self, shard: ShardId) -> u64 {
-        let known = |description: &&ReplicaDescription| self.serves(description, shard);
-        let counts = self.words.values().filter_map(latest).filter(known).map(ReplicaDescription::hash_count);
-        counts.max().unwrap_or(0)
+    /// Returns the number of hashes that the group was last known to hold: the largest number that one of its
+    /// replicas reported, or else its share of what a larger group holds; 0 if nothing is known.
+    pub(crate) fn hashes_known(&self, group: ShardGroup) -> u64 {
+        let knows = |said: &&ReplicaDescription| {
+            said.shards.shard_count() == group.shard_count() && said.shards.includes(group)
+        };
+        let share = |said: &ReplicaDescription| {
+            let hashes = said.hash_count() * u64::from(group.size()) / u64::from(said.shards.size());
+            (said.shards == group, hashes)
+        };
+        let known = self.words.values().filter_map(latest).filter(knows).map(share);
+        known.max().map_or(0, |(_, hashes)| hashes)
     }
 
     /// Returns the topology for people. `load_of` gives the load of the matcher at an endpoint.
@@ -160,7 +216,7 @@ impl Table {
             ReplicaView {
                 endpoint: endpoint.to_string(),
                 state: self.state(word),
-                identity: description.map(|one| one.identity),
+                shards: description.map(|one| one.shards),
                 sequence: description.map_or(Sequence::ZERO, |one| one.sequence),
                 head: description.map_or(Sequence::ZERO, |one| one.head),
                 items: description.map_or(0, |one| one.items),
@@ -178,7 +234,7 @@ impl Table {
         let mut replicas: Vec<ReplicaView> = self.words.iter().map(view).collect();
         replicas.sort_by_key(|view| {
             let shard =
-                view.identity.map_or((u16::MAX, u16::MAX), |one| (one.shard().0, one.shard_count().get()));
+                view.shards.map_or((u16::MAX, u16::MAX), |one| (one.first().0, one.shard_count().get()));
             (shard, view.endpoint.clone())
         });
         Topology { shard_count: self.shard_count, replicas }
@@ -187,9 +243,7 @@ impl Table {
     fn state(&self, word: &Word) -> ReplicaState {
         match word {
             Word::None | Word::Silent { .. } => ReplicaState::Unreachable,
-            Word::Said(said) if Some(said.identity.shard_count()) != self.shard_count => {
-                ReplicaState::Refused
-            }
+            Word::Said(said) if Some(said.shards.shard_count()) != self.shard_count => ReplicaState::Refused,
             Word::Said(said) if said.unready_reason.is_some() => ReplicaState::NotReady,
             Word::Said(_) => ReplicaState::Ready,
         }
@@ -201,7 +255,7 @@ impl Table {
             (Word::Silent { reason, .. }, _) => Some(reason.clone()),
             (Word::Said(said), ReplicaState::Refused) => {
                 let (theirs, ours) =
-                    (said.identity.shard_count().get(), self.shard_count.map_or(0, ShardCount::get));
+                    (said.shards.shard_count().get(), self.shard_count.map_or(0, ShardCount::get));
                 let state = said.unready_reason.as_deref().unwrap_or("ready");
                 Some(format!("says shard_count {theirs}, and the set of {ours} is in use; {state}"))
             }
@@ -218,6 +272,11 @@ fn ready(word: &Word) -> Option<&ReplicaDescription> {
     }
 }
 
+/// Returns whether a matcher was ready at its last description and has been silent since.
+fn was_ready(word: &Word) -> bool {
+    matches!(word, Word::Silent { before: Some(said), .. } if said.unready_reason.is_none())
+}
+
 fn latest(word: &Word) -> Option<&ReplicaDescription> {
     match word {
         Word::None => None,
@@ -229,11 +288,15 @@ fn latest(word: &Word) -> Option<&ReplicaDescription> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vigie_model::{SetDigest, ShardIdentity};
+    use vigie_model::{HashCount, HashType, SetDigest};
 
     fn says(shard: u32, shard_count: u32, unready: Option<&str>) -> Result<ReplicaDescription, String> {
+        says_of(ShardGroup::new(shard, shard_count, 1).unwrap(), unready)
+    }
+
+    fn says_of(shards: ShardGroup, unready: Option<&str>) -> Result<ReplicaDescription, String> {
         Ok(ReplicaDescription {
-            identity: ShardIdentity::new(shard, shard_count).unwrap(),
+            shards,
             sequence: Sequence(5),
             head: Sequence(6),
             unready_reason: unready.map(str::to_owned),
@@ -251,8 +314,16 @@ mod tests {
         table
     }
 
+    /// Returns the only group of the table with this shard.
+    fn group_of(table: &Table, shard: u16) -> ShardGroup {
+        let has = |group: &&ShardGroup| group.shards().any(|one| one.0 == shard);
+        let groups: Vec<_> = table.groups().iter().filter(has).collect();
+        let [group] = groups[..] else { panic!("shard {shard} is in {groups:?}") };
+        *group
+    }
+
     fn ready_of(table: &Table, shard: u16) -> Vec<&str> {
-        table.ready(ShardId(shard)).map(|(endpoint, _)| &**endpoint).collect()
+        table.ready(group_of(table, shard)).map(|(endpoint, _)| &**endpoint).collect()
     }
 
     fn count(table: &Table) -> u16 {
@@ -273,7 +344,7 @@ mod tests {
 
         table.observe("c", Err("gone".into()));
         assert!(ready_of(&table, 1).is_empty());
-        assert_eq!(table.why_none(ShardId(1)), "gone");
+        assert_eq!(table.why_none(group_of(&table, 1)), "gone");
         assert_eq!(count(&table), 2, "a silent shard is still a shard");
     }
 
@@ -336,13 +407,13 @@ mod tests {
         table.observe("b", Err("never heard".into()));
         table.observe("a", Err("too busy to say".into()));
         assert!(ready_of(&table, 0).is_empty());
-        let silent: Vec<_> = table.silent(ShardId(0)).map(|(endpoint, _)| &**endpoint).collect();
+        let silent: Vec<_> = table.silent(group_of(&table, 0)).map(|(endpoint, _)| &**endpoint).collect();
         assert_eq!(silent, ["a"]);
         assert_eq!(count(&table), 1, "where nobody says anything, the count stays");
 
         table.observe("a", says(0, 1, Some("draining")));
         table.observe("a", Err("gone".into()));
-        assert_eq!(table.silent(ShardId(0)).count(), 0, "it was not ready when it was last heard");
+        assert_eq!(table.silent(group_of(&table, 0)).count(), 0, "it was not ready when it was last heard");
     }
 
     #[test]
@@ -360,6 +431,57 @@ mod tests {
     fn a_shard_that_nobody_serves_is_reported() {
         let mut table = table(&["a"]);
         table.observe("a", says(0, 2, None));
-        assert_eq!(table.why_none(ShardId(1)), "no matcher serves it");
+        assert_eq!(table.why_none(group_of(&table, 1)), "no matcher serves it");
+    }
+
+    #[test]
+    fn each_shard_is_in_one_group_whatever_groups_the_matchers_serve() {
+        let pair = ShardGroup::new(0, 4, 2).unwrap();
+        let mut table = table(&["pair", "one", "three", "zero", "two"]);
+        table.observe("one", says(1, 4, None));
+        table.observe("three", says(3, 4, None));
+        table.observe("pair", says_of(pair, Some("loading")));
+        assert_eq!(table.groups().len(), 3);
+        assert_eq!((group_of(&table, 2), table.why_none(pair)), (pair, "loading".to_owned()));
+        let with_hashes = |said: Result<ReplicaDescription, String>, hashes| {
+            let count =
+                HashCount { hash_type: HashType::PDQ, hashes, is_searched: true, exact: true, recall: None };
+            said.map(|said| ReplicaDescription { hashes: vec![count], ..said })
+        };
+        table.observe("pair", with_hashes(says_of(pair, None), 30));
+        table.observe("zero", with_hashes(says(0, 4, None), 14));
+        assert_eq!(ready_of(&table, 0), ["pair"], "one call for two shards");
+        assert_eq!(ready_of(&table, 2), ["pair"]);
+
+        // A ready replica of one shard is preferred to the silent one of both.
+        table.observe("pair", Err("gone".into()));
+        assert_eq!((ready_of(&table, 0), ready_of(&table, 2)), (vec!["zero"], vec![]));
+        let two = group_of(&table, 2);
+        assert_eq!((table.why_none(two), table.hashes_known(two)), ("gone".to_owned(), 15));
+        table.observe("two", with_hashes(says(2, 4, None), 13));
+        assert_eq!((ready_of(&table, 2), table.hashes_known(two)), (vec!["two"], 13));
+        table.observe("zero", Err("gone".into()));
+        table.observe("two", Err("gone".into()));
+        assert_eq!(group_of(&table, 2), pair, "of silent ones, the largest group");
+        assert_eq!(table.silent(pair).count(), 1);
+        table.observe("pair", says_of(pair, None));
+        assert_eq!(ready_of(&table, 2), ["pair"]);
+    }
+
+    #[test]
+    fn a_set_of_overlapping_groups_is_complete_only_by_disjoint_ones() {
+        let mut table = table(&["a", "b", "c", "d", "e"]);
+        for (endpoint, first, size) in [("a", 0, 3), ("b", 1, 2), ("c", 5, 1)] {
+            table.observe(endpoint, says_of(ShardGroup::new(first, 6, size).unwrap(), None));
+        }
+        // {0, 2, 4} and {1, 4} overlap, so shard 1 or the shards 0 and 2 are left out.
+        assert_eq!(count(&table), 6);
+        assert!(!table.is_set_complete(ShardCount::new(6).unwrap()));
+        let one = table.why_none(group_of(&table, 1));
+        assert_eq!(one, "only a matcher of the shards 1 and 4 of 6 serves it, which overlap others");
+        for (endpoint, shard) in [("d", 1), ("e", 3)] {
+            table.observe(endpoint, says(shard, 6, None));
+        }
+        assert!(table.is_set_complete(ShardCount::new(6).unwrap()));
     }
 }

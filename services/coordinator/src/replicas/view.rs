@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use vigie_model::{HashType, HashTypeSet, Sequence, ShardIdentity, VectorClass};
+use vigie_model::{HashType, HashTypeSet, Sequence, ShardGroup, VectorClass};
 
 use crate::replicas::extra_calls::{Budget, Latencies};
 use crate::replicas::replica::Replica;
@@ -15,8 +15,8 @@ use crate::replicas::table::Table;
 pub(crate) struct View {
     pub(crate) table: Table,
     pub(crate) replicas: BTreeMap<Arc<str>, Arc<Replica>>,
-    /// The shards of the set in use.
-    pub(crate) shards: Vec<Shard>,
+    /// The groups of shards of the set in use. They are disjoint, and have every shard.
+    pub(crate) groups: Vec<Group>,
     /// Whether every name has been looked up, and every matcher heard or found silent, at least once.
     pub(crate) is_complete: bool,
 }
@@ -41,24 +41,24 @@ impl Candidate {
     }
 }
 
-/// A shard of the current view.
+/// The shards that one replica is asked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Shard {
-    pub(crate) identity: ShardIdentity,
+pub(crate) struct Group {
+    pub(crate) shards: ShardGroup,
     /// The replicas that report that they are ready.
     pub(crate) ready: Vec<Candidate>,
     /// The replicas that were ready at their last description, and are silent now.
     pub(crate) silent: Vec<Candidate>,
-    /// The number of hashes that the shard was last known to hold.
+    /// The number of hashes that the shards were last known to hold.
     pub(crate) hashes_known: u64,
-    /// The reasons why no replica is ready, if none is.
+    /// The reasons why no replica is ready, if none is; otherwise empty.
     pub(crate) why_none: String,
-    pub(crate) record: Arc<ShardRecord>,
+    pub(crate) record: Arc<GroupRecord>,
 }
 
-/// The budget of extra calls and the recent search latencies of one shard.
+/// The budget of extra calls and the recent search latencies of one group.
 #[derive(Debug)]
-pub(crate) struct ShardRecord {
+pub(crate) struct GroupRecord {
     pub(crate) budget: Budget,
     pub(crate) latencies: Latencies,
 }

@@ -13,8 +13,8 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 use vigie_model::{
     BankId, Distance, Facts, Hash, HashCount, HashType, ItemId, Match, MemberId, Query, QueryHash,
-    QueryMatches, Rendition, ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer,
-    ShardIdentity, UnixMillis, Variant,
+    QueryMatches, Rendition, ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardGroup,
+    UnixMillis, Variant,
 };
 use vigie_proto::Form;
 use vigie_proto::pb::matcher::v1 as pb;
@@ -24,7 +24,9 @@ use vigie_serving::{Reflection, Routes, ServingConfig, Shutdown};
 /// The behaviour of a fake matcher.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Manner {
-    pub(super) identity: ShardIdentity,
+    pub(super) shards: ShardGroup,
+    /// The shards that it answers for, if these are not the ones that it reports in its descriptions.
+    pub(super) answers_for: Option<ShardGroup>,
     pub(super) unready: Option<&'static str>,
     /// The sequence that the matcher reports in its descriptions.
     pub(super) says: Sequence,
@@ -69,11 +71,21 @@ impl FakeMatcher {
         Self::start_at("127.0.0.1:0".parse().unwrap(), shard, shard_count).await
     }
 
+    /// Starts a matcher that serves several shards.
+    pub(super) async fn start_for(shards: ShardGroup) -> Self {
+        Self::start_for_at("127.0.0.1:0".parse().unwrap(), shards).await
+    }
+
     pub(super) async fn start_at(address: SocketAddr, shard: u32, shard_count: u32) -> Self {
+        Self::start_for_at(address, ShardGroup::new(shard, shard_count, 1).unwrap()).await
+    }
+
+    async fn start_for_at(address: SocketAddr, shards: ShardGroup) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let manner = watch::Sender::new(Manner {
-            identity: ShardIdentity::new(shard, shard_count).unwrap(),
+            shards,
+            answers_for: None,
             unready: None,
             says: Sequence(1),
             answers_as_of: Sequence(1),
@@ -139,14 +151,15 @@ pub(super) fn query(number: u64) -> Query {
     Query { hashes: vec![QueryHash { hash: Hash::pdq(bytes), variant: Variant::Original }] }
 }
 
-/// Returns the match of the query if its item is on this shard. The match has the member of the search in its
-/// facts, and a time of adding that is computed from the item's number.
-fn found(query: &Query, identity: ShardIdentity, options: &SearchOptions) -> QueryMatches {
+/// Returns the match of the query if its item is on one of these shards. The match has the member of the
+/// search in its facts, and a time of adding that is computed from the item's number.
+fn found(query: &Query, shards: ShardGroup, options: &SearchOptions) -> QueryMatches {
     let Some(QueryHash { hash, .. }) = query.hashes.first() else {
         return QueryMatches::default();
     };
     let number = u64::from_be_bytes(hash.as_bytes()[..8].try_into().unwrap());
-    if number % u64::from(identity.shard_count().get()) != u64::from(identity.shard().0) {
+    let shard = number % u64::from(shards.shard_count().get());
+    if !shards.shards().any(|one| u64::from(one.0) == shard) {
         return QueryMatches::default();
     }
     let facts_for = |member: MemberId| Facts {
@@ -224,13 +237,14 @@ impl MatcherService for Service {
         if let Some((code, text)) = manner.refusal {
             return Err(Status::new(code, text));
         }
-        let results = queries.iter().map(|query| found(query, manner.identity, &options));
+        let shards = manner.answers_for.unwrap_or(manner.shards);
+        let results = queries.iter().map(|query| found(query, shards, &options));
         let (results, packed) = match form {
             Form::Plain => (results.collect(), None),
             Form::Packed => (Vec::new(), Some(results.collect())),
         };
         let answer = ShardAnswer {
-            identity: manner.identity,
+            shards,
             sequence: manner.answers_as_of,
             as_of: vigie_model::AsOf::default(),
             hashes_searched: 1,
@@ -260,7 +274,7 @@ impl MatcherService for Service {
             .take_until(self.shutdown.clone().cancelled_owned())
             .map(|manner| {
                 let description = ReplicaDescription {
-                    identity: manner.identity,
+                    shards: manner.shards,
                     sequence: manner.says,
                     head: manner.says,
                     unready_reason: manner.unready.map(str::to_owned),

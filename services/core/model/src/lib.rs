@@ -8,9 +8,9 @@
 //! only the hash type, and the digits are written only by [`Hash::to_text`] and `Hash::to_line`.
 //!
 //! Reading order: [`rendition`], [`failure`], [`fingerprint`], [`bank`], [`member`], [`bank_ref`],
-//! [`bank_set`], [`match_ratio`], [`labels`], [`item`], [`sequence`], [`shard`], [`digest`], [`change`],
-//! [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`], [`classification`], [`coverage`],
-//! [`matching`], [`topology`].
+//! [`bank_set`], [`match_ratio`], [`labels`], [`item`], [`sequence`], [`shard`], [`shard_group`], [`tiling`],
+//! [`digest`], [`change`], [`video`], [`query`], [`answer`], [`cost`], [`standing`], [`verdict`],
+//! [`classification`], [`coverage`], [`matching`], [`topology`].
 
 pub mod rendition;
 pub mod failure;
@@ -29,7 +29,12 @@ pub mod items {
     pub mod item;
 }
 pub mod sequence;
-pub mod shard;
+/// The assignment of items to shards, and of shards to matchers.
+pub mod shards {
+    pub mod shard;
+    pub mod shard_group;
+    pub mod tiling;
+}
 pub mod digest;
 pub mod change;
 pub mod video;
@@ -62,6 +67,7 @@ pub use banks::{bank, bank_ref, bank_set, match_ratio, member};
 pub use bounds::{answer, cost};
 pub use items::{item, labels};
 pub use judgement::{classification, standing, verdict};
+pub use shards::{shard, shard_group, tiling};
 
 pub use answer::{ANSWER_BYTES_MAX, Filling, LITTLE_BYTES};
 pub use bank::{Bank, BankId, BankName, BankNameError};
@@ -91,6 +97,7 @@ pub use query::{
 pub use rendition::{Rendition, Variant, Way};
 pub use sequence::{Sequence, UnixMillis};
 pub use shard::{Partition, ShardCount, ShardId, ShardIdentity, ShardIdentityError};
+pub use shard_group::{ShardGroup, ShardGroupError};
 pub use standing::{Facts, OpinionKind, Standing};
 pub use topology::{HashCount, LogHead, Recall, ReplicaDescription, ReplicaState, ReplicaView, Topology};
 pub use verdict::{Decided, UnknownVerdict, Verdict};

@@ -15,7 +15,7 @@ use crate::item::{ItemContent, ItemId};
 use crate::member::MemberId;
 use crate::rendition::{Rendition, Variant};
 use crate::sequence::{Sequence, UnixMillis};
-use crate::shard::ShardIdentity;
+use crate::shard_group::ShardGroup;
 use crate::standing::Facts;
 use crate::video::{VideoEvidence, VideoRules};
 
@@ -347,12 +347,12 @@ pub struct QueryMatches {
     pub common_frames: u32,
 }
 
-/// The answer of one shard to a batch of queries.
+/// The answer of one matcher, for its shards, to a batch of queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShardAnswer {
-    /// The shard that answered, and the number of shards.
-    pub identity: ShardIdentity,
-    /// The answer includes every change of this shard up to this one.
+    /// The shards that were searched, and the number of shards.
+    pub shards: ShardGroup,
+    /// The answer includes every change of these shards up to this one.
     pub sequence: Sequence,
     /// The age of the answer in time.
     pub as_of: AsOf,

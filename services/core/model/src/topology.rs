@@ -2,7 +2,9 @@
 
 use crate::digest::SetDigest;
 use crate::sequence::Sequence;
-use crate::shard::{ShardCount, ShardIdentity};
+use crate::shard::ShardCount;
+use crate::shard_group::ShardGroup;
+use crate::tiling::{Tile, tiling};
 use vigie_hashes::{HashType, HashTypeSet};
 
 /// The measured recall of an approximate index.
@@ -35,8 +37,8 @@ pub struct HashCount {
 /// The description of a matcher by itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaDescription {
-    /// The shard that it serves, and the number of shards.
-    pub identity: ShardIdentity,
+    /// The shards that it serves, and the number of shards.
+    pub shards: ShardGroup,
     /// The last change that it has applied.
     pub sequence: Sequence,
     /// The newest change of the log that it knows of.
@@ -104,8 +106,8 @@ pub struct ReplicaView {
     pub endpoint: String,
     /// The coordinator's judgement of the replica.
     pub state: ReplicaState,
-    /// The replica's shard; `None` if it has never answered.
-    pub identity: Option<ShardIdentity>,
+    /// The replica's shards; `None` if it has never answered.
+    pub shards: Option<ShardGroup>,
     /// The last change that the replica has applied.
     pub sequence: Sequence,
     /// The newest change of the log that the replica knows of.
@@ -146,6 +148,38 @@ impl Topology {
     pub fn ready_count(&self) -> usize {
         self.replicas.iter().filter(|replica| replica.state == ReplicaState::Ready).count()
     }
+
+    /// Returns whether every shard has a replica that answers searches.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let tiles = self.tiles();
+        !tiles.is_empty() && tiles.iter().all(|tile| tile.rank == Some(0))
+    }
+
+    /// Returns the number of live hashes of a type. The replicas of a shard hold the same hashes, so each
+    /// shard counts once, with the replica that holds the most.
+    #[must_use]
+    pub fn hashes_of(&self, hash_type: HashType) -> u64 {
+        let held = |replica: &ReplicaView| {
+            let of_type = replica.hash_counts.iter().filter(|count| count.hash_type == hash_type);
+            of_type.map(|count| count.hashes).max().unwrap_or(0)
+        };
+        let of_tile = |tile: Tile| {
+            let replicas = self.replicas.iter().filter(|replica| replica.shards == Some(tile.group));
+            replicas.map(held).max().unwrap_or(0)
+        };
+        self.tiles().into_iter().map(of_tile).sum()
+    }
+
+    /// Divides the shards into groups that replicas serve; the rank of those with a ready replica is 0.
+    fn tiles(&self) -> Vec<Tile> {
+        let Some(count) = self.shard_count else { return Vec::new() };
+        let groups = |is_ready: bool| {
+            let of_state = self.replicas.iter().filter(|one| (one.state == ReplicaState::Ready) == is_ready);
+            of_state.filter_map(|replica| replica.shards).collect()
+        };
+        tiling(count, &[groups(true), groups(false)])
+    }
 }
 
 /// The end of the bank's log, and the size of the bank.
@@ -163,4 +197,52 @@ pub struct LogHead {
     pub hashes: u64,
     /// The last change that is no longer kept.
     pub floor: Sequence,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(shard: u32, served: u32, hashes: u64, state: ReplicaState) -> ReplicaView {
+        let count =
+            HashCount { hash_type: HashType::PDQ, hashes, is_searched: true, exact: true, recall: None };
+        ReplicaView {
+            endpoint: String::new(),
+            state,
+            shards: ShardGroup::new(shard, 4, served).ok(),
+            sequence: Sequence(1),
+            head: Sequence(1),
+            items: hashes,
+            hashes,
+            hash_counts: vec![count],
+            reason: String::new(),
+            memory_bytes: 0,
+            process_id: 0,
+            latency_us: 0,
+            in_flight: 0,
+            ejected: false,
+        }
+    }
+
+    #[test]
+    fn each_shard_counts_once_whatever_groups_its_replicas_serve() {
+        use ReplicaState::{NotReady, Ready};
+        let of = |replicas: &[ReplicaView]| {
+            let topology = Topology { shard_count: ShardCount::new(4).ok(), replicas: replicas.to_vec() };
+            (topology.is_whole(), topology.hashes_of(HashType::PDQ))
+        };
+        let pair = |hashes, state| replica(0, 2, hashes, state);
+        let others = [replica(1, 1, 5, Ready), replica(3, 1, 6, Ready), replica(3, 1, 7, Ready)];
+        let with = |more: &[ReplicaView]| of(&[&others[..], more].concat());
+        assert_eq!(with(&[]), (false, 12));
+        assert_eq!(with(&[pair(20, Ready)]), (true, 32));
+        assert_eq!(with(&[pair(20, NotReady)]), (false, 32));
+        let parts = [replica(0, 1, 9, Ready), replica(2, 1, 12, Ready)];
+        assert_eq!(with(&parts), (true, 33));
+        assert_eq!(with(&[&parts[..], &[pair(20, Ready)]].concat()), (true, 32));
+        assert_eq!(with(&[&parts[..], &[pair(20, NotReady)]].concat()), (true, 33));
+        assert_eq!(of(&[]), (false, 0));
+        let none = Topology { shard_count: None, replicas: Vec::new() };
+        assert!(!none.is_whole());
+    }
 }

@@ -11,7 +11,8 @@ use vigie_follow::{
     Lag, Loaded, NotLoaded, NotThere, Place, Position, Proof, Reason, Standing, State, Stretch, Unready,
 };
 use vigie_model::{
-    AsOf, FeedRange, HashCount, ReplicaDescription, Sequence, ShardIdentity, StatePart, UnixMillis,
+    AsOf, FeedRange, HashCount, ReplicaDescription, Sequence, ShardGroup, ShardIdentity, StatePart,
+    UnixMillis,
 };
 
 use crate::error::SearchError;
@@ -53,6 +54,10 @@ impl Commits {
 #[derive(Debug)]
 pub(crate) struct Replica {
     shard: ArcSwap<Shard>,
+    /// The shards of the cluster that it serves.
+    pub(crate) shards: ShardGroup,
+    /// The one shard of a smaller cluster that holds the same items: the shard that is followed, kept and
+    /// searched.
     pub(crate) identity: ShardIdentity,
     pub(crate) plan: StorePlan,
     pub(crate) metrics: MatcherMetrics,
@@ -70,9 +75,11 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Returns a replica that holds nothing yet.
-    pub(crate) fn new(identity: ShardIdentity, plan: StorePlan, metrics: MatcherMetrics) -> Self {
+    pub(crate) fn new(shards: ShardGroup, plan: StorePlan, metrics: MatcherMetrics) -> Self {
+        let identity = shards.whole();
         Self {
             shard: ArcSwap::from_pointee(Shard::empty(identity, plan.in_memory())),
+            shards,
             identity,
             plan,
             metrics,
@@ -143,7 +150,7 @@ impl Replica {
         let moment = shard.moment();
         let progress = self.standing.now();
         ReplicaDescription {
-            identity: self.identity,
+            shards: self.shards,
             sequence: moment.sequence,
             head: Sequence(progress.head.0).max(moment.sequence),
             unready_reason: self.unready_reason(),

@@ -98,9 +98,10 @@ impl Answering {
         span.set(QUERIES, i64::try_from(queries.len()).unwrap_or(i64::MAX));
         // Read before the search, so that it is not newer than the result.
         let (searched, as_of) = (Arc::clone(&shard), self.replica.as_of());
+        let shards = self.replica.shards;
         let work = move |cancel: &Cancellation| {
             let answer = search(&searched, &queries, &options, answer_bytes, cancel)?;
-            finish(ShardAnswer { as_of, ..answer }, cancel)
+            finish(ShardAnswer { shards, as_of, ..answer }, cancel)
         };
         let answered = async {
             let outcome = self.runner.run(size, until, work).await;

@@ -84,7 +84,8 @@ fn search_moment(
     };
     let approximate = asked.iter().filter(|hash_type| !is_exact(*hash_type));
     Ok(ShardAnswer {
-        identity: shard.identity(),
+        // The replica sets them, if it serves several shards of its cluster with this one.
+        shards: shard.identity().into(),
         sequence: moment.sequence,
         // The replica sets it.
         as_of: AsOf::default(),

@@ -63,7 +63,7 @@ impl Follower {
         purge_after: Duration,
     ) -> Self {
         let metrics = MatcherMetrics::default();
-        let replica = Arc::new(Replica::new(identity, plan, metrics.clone()));
+        let replica = Arc::new(Replica::new(identity.into(), plan, metrics.clone()));
         let patience = Patience { open: WITHIN, silence: WITHIN };
         let health =
             Routes::new(Reflection { descriptors: vigie_proto::DESCRIPTORS, roles: vigie_proto::ROLES })
@@ -97,7 +97,7 @@ impl Follower {
         let head = Sequence(bank.held().replay.sequence);
         let ready = |one: &ReplicaDescription| one.unready_reason.is_none() && one.sequence >= head;
         let described = self.until("it is ready", ready).await;
-        let identity = described.identity;
+        let identity = described.shards.whole();
         assert_eq!(described.digest, bank.held().replay.digest_of(identity));
         let shard = self.replica.now_at_least(head).unwrap().unwrap();
         let options = options(vec![], 8, 100);

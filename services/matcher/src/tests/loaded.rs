@@ -38,7 +38,7 @@ impl Loaded {
         let plan = StorePlan::new(IndexPlan::default(), None).unwrap();
         let metrics = MatcherMetrics::default();
         let (shard, head) = shard_of(&plan, contents);
-        let replica = Replica::new(whole(), plan, metrics.clone());
+        let replica = Replica::new(whole().into(), plan, metrics.clone());
         replica.take(shard);
         replica.standing().show(Progress::ready_at(Position(head.0)));
         Self { replica: Arc::new(replica), metrics }

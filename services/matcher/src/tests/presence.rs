@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_clients::{CallError, Code, DescriptionStream, MatcherClient, Priority};
 use vigie_follow::{Position, Progress, State as _};
-use vigie_model::{ReplicaDescription, SearchOptions, Sequence, ShardAnswer};
+use vigie_model::{
+    Partition, ReplicaDescription, SearchOptions, Sequence, ShardAnswer, ShardCount, ShardGroup, ShardId,
+};
 use vigie_serving::{ServingConfig, Shutdown};
 
 use super::fake_bank::FakeBank;
 use super::follow::{some_steps, whole};
 use super::service::{Service, WITHIN};
-use super::{Step, query};
+use super::{Step, options, query};
 use crate::config::Config;
 use crate::following::presence::{Presence, Watcher};
 use crate::following::replica::Replica;
@@ -31,7 +33,7 @@ async fn search(
 /// Returns a replica that nothing follows, a watcher of it, and the paused time of the beginning.
 fn watched(shutdown: &Shutdown) -> (Arc<Replica>, Watcher, Instant) {
     let plan = StorePlan::new(IndexPlan::default(), None).unwrap();
-    let replica = Arc::new(Replica::new(whole(), plan, MatcherMetrics::default()));
+    let replica = Arc::new(Replica::new(whole().into(), plan, MatcherMetrics::default()));
     let presence = Presence::new(Arc::clone(&replica), 1, shutdown.clone());
     let watcher = presence.watch().unwrap();
     assert!(presence.watch().is_none(), "the place is taken as long as the watcher lives");
@@ -216,5 +218,37 @@ async fn an_answer_says_how_old_it_is_in_time() {
     let newer = search(&service.client, options, WITHIN).await.unwrap().as_of;
     assert_eq!(newer.committed.unwrap().0, 1_000 * wanted.0);
     assert!(newer.heard.unwrap() >= heard);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_matcher_of_several_shards_reports_them_and_answers_for_all_of_them() {
+    let bank = FakeBank::start(some_steps()).await;
+    let config = Config { shard: 1, shard_count: 4, shards_served: 2, ..Config::default() };
+    let service = Service::start(&bank, config).await;
+    let shards = ShardGroup::new(1, 4, 2).unwrap();
+    assert_eq!(service.until_ready().await.shards, shards);
+    let of_shard = |shard: u16| {
+        let shard_of = |item| ShardCount::new(4).unwrap().shard_of(Partition::of(item));
+        move |item| shard_of(item) == ShardId(shard)
+    };
+    let mut found_on = [0, 0];
+    for number in 0..30 {
+        let asked = query(&[number * 8 + 2]);
+        let deadline = Instant::now() + WITHIN;
+        let options = options(vec![], 8, 100);
+        let searched = service.client.search([&asked], &options, Priority::Interactive, deadline);
+        let answer = searched.await.unwrap();
+        assert_eq!(answer.shards, shards);
+        let found: Vec<_> = answer.results[0].matches.iter().map(|one| one.item).collect();
+        let expected = bank.held().replay.search(&asked, &[], 8);
+        let mut expected: Vec<_> = expected.into_iter().map(|(item, ..)| item).collect();
+        expected.retain(|item| of_shard(1)(*item) || of_shard(3)(*item));
+        assert_eq!(found, expected);
+        for (count, shard) in found_on.iter_mut().zip([1, 3]) {
+            *count += found.iter().filter(|item| of_shard(shard)(**item)).count();
+        }
+    }
+    assert!(found_on.iter().all(|count| *count > 0), "{found_on:?}");
     service.stop().await;
 }

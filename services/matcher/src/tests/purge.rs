@@ -188,7 +188,7 @@ fn a_purge_that_fails_is_counted() {
     plan.save(&fed.shard).unwrap();
     let metrics = MatcherMetrics::default();
     let replica =
-        Replica::new(identity(), StorePlan::new(IndexPlan::default(), None).unwrap(), metrics.clone());
+        Replica::new(identity().into(), StorePlan::new(IndexPlan::default(), None).unwrap(), metrics.clone());
     assert!(!replica.clear_removed(&fed.shard, &AtomicBool::new(true)));
     assert_eq!(metrics.failed_purges(), 0, "it was asked to stop");
     // The folder is gone, so nothing can be written.

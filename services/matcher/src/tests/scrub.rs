@@ -93,7 +93,7 @@ impl Matcher {
         let config = Config { scrub_seconds, ..Config::default() };
         let plan = StorePlan::new(IndexPlan::default(), Some(folder.path())).unwrap();
         let metrics = MatcherMetrics::default();
-        let replica = Arc::new(Replica::new(identity(), plan, metrics.clone()));
+        let replica = Arc::new(Replica::new(identity().into(), plan, metrics.clone()));
         let shutdown = Shutdown::new();
         let routes = routes(&here(&replica, &config, &shutdown), &config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,13 +2,13 @@
 //!
 //! Each part is called once, and all at the same time. A part that does not answer affects only its own line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 use vigie_clients::{CallError, CoordinatorClient, Decoding, MatchClient, Patience};
 use vigie_model::{
-    HashCount, HashType, HashTypeSet, Recall, ReplicaState, ReplicaView, Sequence, ShardCount,
+    HashCount, HashType, HashTypeSet, Recall, ReplicaState, ReplicaView, Sequence, ShardCount, Topology,
 };
 
 use crate::cli::StatusArgs;
@@ -64,10 +64,12 @@ pub(crate) async fn run(args: StatusArgs, output: &mut Output) -> anyhow::Result
     );
     let lag = |sequence: Sequence| newest.0.saturating_sub(sequence.0);
     let memory = Memory::of(replicas);
-    let held = if topology.is_ok() { show_replicas(replicas, &memory, lag, output)? } else { Vec::new() };
+    let held = match &topology {
+        Ok(topology) => show_replicas(topology, &memory, lag, output)?,
+        Err(_) => Vec::new(),
+    };
 
-    let complete =
-        shards.is_some_and(|shards| shards > 0 && (0..shards).all(|shard| is_covered(shard, replicas)));
+    let complete = topology.as_ref().is_ok_and(Topology::is_whole);
     let known = head.as_ref().ok();
     let unanswered: Vec<Unanswered<'_>> = [
         ("bank", head.as_ref().err()),
@@ -137,18 +139,19 @@ impl<'a> Unanswered<'a> {
 
 /// Prints the replicas and the hashes that they hold, and returns the hashes.
 fn show_replicas(
-    replicas: &[ReplicaView],
+    topology: &Topology,
     memory: &Memory,
     lag: impl Fn(Sequence) -> u64,
     output: &mut Output,
 ) -> Result<Vec<Held>, PrintError> {
     output.say("")?;
+    let replicas = &topology.replicas;
     let rows: Vec<Vec<String>> = replicas
         .iter()
         .enumerate()
         .map(|(index, replica)| {
             vec![
-                replica.identity.map_or("?".to_owned(), |identity| identity.to_string()),
+                replica.shards.map_or("?".to_owned(), |shards| shards.to_string()),
                 replica.endpoint.trim_start_matches("http://").to_owned(),
                 replica.state.name().to_owned(),
                 lag(replica.sequence).to_string(),
@@ -178,7 +181,7 @@ fn show_replicas(
 
     let counts = replicas.iter().flat_map(|replica| &replica.hash_counts);
     let types: HashTypeSet = HashType::known().chain(counts.map(|count| count.hash_type)).collect();
-    let held: Vec<Held> = types.iter().map(|hash_type| Held::by(replicas, hash_type)).collect();
+    let held: Vec<Held> = types.iter().map(|hash_type| Held::by(topology, hash_type)).collect();
     output.say("")?;
     for one in &held {
         output.say(one.to_string())?;
@@ -189,8 +192,9 @@ fn show_replicas(
 fn replica_object(replica: &ReplicaView, lag: u64) -> serde_json::Value {
     serde_json::json!({
         "endpoint": replica.endpoint, "state": replica.state.name(),
-        "shard": replica.identity.map(|identity| identity.shard().0),
-        "shard_count": replica.identity.map(|identity| identity.shard_count().get()),
+        "shard": replica.shards.map(|shards| shards.first().0),
+        "shards": replica.shards.map(|shards| shards.shards().map(|shard| shard.0).collect::<Vec<_>>()),
+        "shard_count": replica.shards.map(|shards| shards.shard_count().get()),
         "sequence": replica.sequence.0, "lag": lag,
         "items": replica.items, "hashes": replica.hashes, "reason": replica.reason,
         "memory_bytes": replica.memory_bytes,
@@ -198,14 +202,6 @@ fn replica_object(replica: &ReplicaView, lag: u64) -> serde_json::Value {
         "latency_us": replica.latency_us,
         "in_flight": replica.in_flight, "ejected": replica.ejected,
         "hash_types": replica.hash_counts.iter().map(object).collect::<Vec<_>>(),
-    })
-}
-
-/// Returns whether a replica of the shard is ready.
-fn is_covered(shard: u16, replicas: &[ReplicaView]) -> bool {
-    replicas.iter().any(|replica| {
-        let serves = replica.identity.is_some_and(|identity| identity.shard().0 == shard);
-        serves && replica.state == ReplicaState::Ready
     })
 }
 
@@ -258,16 +254,12 @@ fn remark(replica: &ReplicaView) -> String {
 struct Held(HashCount);
 
 impl Held {
-    fn by(replicas: &[ReplicaView], hash_type: HashType) -> Self {
-        let mut by_shard: BTreeMap<u16, u64> = BTreeMap::new();
-        let mut all = HashCount { hash_type, hashes: 0, is_searched: true, exact: true, recall: None };
-        let used = replicas.iter().filter(|replica| replica.state != ReplicaState::Refused);
+    fn by(topology: &Topology, hash_type: HashType) -> Self {
+        let hashes = topology.hashes_of(hash_type);
+        let mut all = HashCount { hash_type, hashes, is_searched: true, exact: true, recall: None };
+        let used = topology.replicas.iter().filter(|replica| replica.state != ReplicaState::Refused);
         for replica in used {
-            let Some(identity) = replica.identity else { continue };
             for count in replica.hash_counts.iter().filter(|count| count.hash_type == hash_type) {
-                // Replicas of the same shard hold the same hashes.
-                let of_shard = by_shard.entry(identity.shard().0).or_default();
-                *of_shard = count.hashes.max(*of_shard);
                 all.is_searched &= count.is_searched;
                 all.exact &= count.exact;
                 all.recall = match (all.recall, count.recall) {
@@ -276,7 +268,6 @@ impl Held {
                 };
             }
         }
-        all.hashes = by_shard.values().sum();
         Self(all)
     }
 }
@@ -310,7 +301,7 @@ fn object(count: &HashCount) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::ShardIdentity;
+    use vigie_model::ShardGroup;
 
     use super::*;
 
@@ -319,7 +310,7 @@ mod tests {
         ReplicaView {
             endpoint: String::new(),
             state: ReplicaState::Ready,
-            identity: Some(ShardIdentity::new(shard, 2).unwrap()),
+            shards: Some(ShardGroup::new(shard, 2, 1).unwrap()),
             sequence: Sequence(1),
             head: Sequence(1),
             items: 0,
@@ -340,18 +331,32 @@ mod tests {
         }
     }
 
+    fn held(replicas: &[ReplicaView], hash_type: HashType) -> String {
+        let topology = Topology { shard_count: ShardCount::new(2).ok(), replicas: replicas.to_vec() };
+        Held::by(&topology, hash_type).to_string()
+    }
+
     #[test]
     fn each_shard_counts_once_and_the_least_recall_is_shown() {
         let replicas = [replica(0, 10, Some(0.9871)), replica(0, 9, Some(0.9812)), replica(1, 5, None)];
-        let held = Held::by(&replicas, HashType::PDQ);
-        assert_eq!(held.to_string(), "pdq: 15 hashes, approximate (hnsw), recall 0.981 over 200 samples");
-        assert_eq!(Held::by(&replicas, HashType::MD5).to_string(), "md5: 0 hashes, exact");
-        let unmeasured = Held::by(&replicas[2..], HashType::PDQ);
-        assert_eq!(unmeasured.to_string(), "pdq: 5 hashes, approximate (hnsw), all of it scanned so far");
+        let pdq = held(&replicas, HashType::PDQ);
+        assert_eq!(pdq, "pdq: 15 hashes, approximate (hnsw), recall 0.981 over 200 samples");
+        assert_eq!(held(&replicas, HashType::MD5), "md5: 0 hashes, exact");
+        let unmeasured = held(&replicas[2..], HashType::PDQ);
+        assert_eq!(unmeasured, "pdq: 5 hashes, approximate (hnsw), all of it scanned so far");
         let mut older = replica(1, 5, None);
         older.hash_counts[0].is_searched = false;
-        let held = Held::by(&[replica(0, 10, None), older], HashType::PDQ);
-        assert!(held.to_string().starts_with("pdq: 15 hashes, not searched by every replica"), "{held}");
+        let pdq = held(&[replica(0, 10, None), older], HashType::PDQ);
+        assert!(pdq.starts_with("pdq: 15 hashes, not searched by every replica"), "{pdq}");
+    }
+
+    #[test]
+    fn a_replica_of_several_shards_names_them() {
+        let pair = ReplicaView { shards: ShardGroup::new(0, 4, 2).ok(), ..replica(0, 10, None) };
+        let object = replica_object(&pair, 0);
+        assert_eq!(object["shard"], 0);
+        assert_eq!(object["shards"], serde_json::json!([0, 2]));
+        assert_eq!(object["shard_count"], 4);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Derives the unit of a number from its name.
 
 /// Parts of names and their units. The first part that a name contains determines the unit.
-const UNITS: [(&str, &str); 49] = [
+const UNITS: [(&str, &str); 50] = [
     ("bytes_per_second", "bytes/s"),
     ("bytes", "bytes"),
     ("attempts_hosts", "hosts"),
@@ -19,6 +19,7 @@ const UNITS: [(&str, &str); 49] = [
     ("nb_connection", "links"),
     ("ef", "candidates"),
     ("shard_count", "shards"),
+    ("shards_served", "shards"),
     ("shard", "number"),
     ("replica", "number"),
     ("concurrency", "calls"),

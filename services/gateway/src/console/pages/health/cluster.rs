@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use vigie_clients::CallError;
 use vigie_consortium::rights::Method;
-use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView, Topology};
+use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView, ShardGroup, Topology};
 
 use crate::cluster::lower;
 use crate::console::pages::health::away::away;
@@ -74,7 +74,7 @@ fn row(visit: &Visit, replica: &ReplicaView) -> Vec<Markup> {
     };
     let unknown = || html! { "–" };
     vec![
-        replica.identity.map_or_else(unknown, |identity| number(identity.shard().0.into())),
+        replica.shards.map_or_else(unknown, |shards| numbers(visit, shards)),
         parts::digits(&replica.endpoint),
         html! {
             (parts::badge(tone, visit.t(word)))
@@ -95,10 +95,23 @@ fn row(visit: &Visit, replica: &ReplicaView) -> Vec<Markup> {
     ]
 }
 
+/// Renders the numbers of the shards of a replica; of many, the first ones and the last one.
+fn numbers(visit: &Visit, shards: ShardGroup) -> Markup {
+    let is_shown = |index: usize| index < 2 || shards.size() <= 4 || index + 1 == usize::from(shards.size());
+    let shown = shards.shards().enumerate().filter(|(index, _)| is_shown(*index));
+    html! {
+        @for (index, shard) in shown {
+            @if index > 0 { ", " }
+            @if index > 2 && shards.size() > 4 { "… " }
+            (visit.language.number(shard.0.into()))
+        }
+    }
+}
+
 /// Renders the number of hashes of each type. Each shard counts once, with its fullest replica, since the
 /// replicas of a shard hold the same hashes.
 fn types(visit: &Visit, topology: &Topology) -> Markup {
-    let totals = totals(&topology.replicas);
+    let totals = totals(topology);
     if totals.is_empty() {
         return parts::empty(visit.t("health.types.none"));
     }
@@ -138,30 +151,19 @@ struct Total {
     recall: Option<Recall>,
 }
 
-impl Total {
-    const NONE: Self = Self { hashes: 0, is_searched: true, exact: true, recall: None };
-}
-
-fn totals(replicas: &[ReplicaView]) -> BTreeMap<HashType, Total> {
-    let mut of_parts: BTreeMap<(HashType, u16), Total> = BTreeMap::new();
-    for replica in replicas {
-        let Some(identity) = replica.identity else { continue };
-        for &HashCount { hash_type, hashes, is_searched, exact, recall } in &replica.hash_counts {
-            let total = of_parts.entry((hash_type, identity.shard().0));
-            let total = total.or_insert(Total::NONE);
-            total.hashes = total.hashes.max(hashes);
-            total.is_searched &= is_searched;
-            total.exact &= exact;
-            total.recall = lower(total.recall, recall);
-        }
-    }
+fn totals(topology: &Topology) -> BTreeMap<HashType, Total> {
     let mut totals: BTreeMap<HashType, Total> = BTreeMap::new();
-    for ((hash_type, _), part) in of_parts {
-        let total = totals.entry(hash_type).or_insert(Total::NONE);
-        total.hashes += part.hashes;
-        total.is_searched &= part.is_searched;
-        total.exact &= part.exact;
-        total.recall = lower(total.recall, part.recall);
+    let counts = topology.replicas.iter().flat_map(|replica| &replica.hash_counts);
+    for &HashCount { hash_type, is_searched, exact, recall, .. } in counts {
+        let total = totals.entry(hash_type).or_insert_with(|| Total {
+            hashes: topology.hashes_of(hash_type),
+            is_searched: true,
+            exact: true,
+            recall: None,
+        });
+        total.is_searched &= is_searched;
+        total.exact &= exact;
+        total.recall = lower(total.recall, recall);
     }
     totals.retain(|_, total| total.hashes > 0);
     totals
@@ -169,17 +171,20 @@ fn totals(replicas: &[ReplicaView]) -> BTreeMap<HashType, Total> {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Sequence, ShardIdentity};
+    use vigie_model::{Sequence, ShardCount};
 
     use super::*;
 
+    fn of(replicas: &[ReplicaView]) -> Topology {
+        Topology { shard_count: ShardCount::new(2).ok(), replicas: replicas.to_vec() }
+    }
+
     fn replica(shard: u16, hashes: u64, is_searched: bool) -> ReplicaView {
-        let identity = ShardIdentity::new(shard.into(), 2).unwrap();
         let count = HashCount { hash_type: HashType::PDQ, hashes, is_searched, exact: true, recall: None };
         ReplicaView {
             endpoint: "http://a".to_owned(),
             state: ReplicaState::Ready,
-            identity: Some(identity),
+            shards: ShardGroup::new(shard.into(), 2, 1).ok(),
             sequence: Sequence(1),
             head: Sequence(1),
             items: hashes,
@@ -196,7 +201,7 @@ mod tests {
 
     #[test]
     fn replicas_of_a_part_are_counted_once_and_parts_together() {
-        let totals = totals(&[replica(0, 5, true), replica(0, 4, true), replica(1, 7, false)]);
+        let totals = totals(&of(&[replica(0, 5, true), replica(0, 4, true), replica(1, 7, false)]));
         let pdq = Total { hashes: 12, is_searched: false, exact: true, recall: None };
         assert_eq!(totals, BTreeMap::from([(HashType::PDQ, pdq)]));
     }
@@ -209,7 +214,8 @@ mod tests {
             replica.hash_counts[0].recall = Some(Recall { value, sample: 200, k: 10 });
             replica
         };
-        let totals = totals(&[measured(0, 0.999), measured(0, 0.996), replica(1, 7, true), measured(1, 1.0)]);
+        let replicas = [measured(0, 0.999), measured(0, 0.996), replica(1, 7, true), measured(1, 1.0)];
+        let totals = totals(&of(&replicas));
         let pdq = totals[&HashType::PDQ];
         assert_eq!((pdq.hashes, pdq.exact, pdq.recall.map(|recall| recall.value)), (12, false, Some(0.996)));
     }

@@ -80,6 +80,12 @@ impl ShardCount {
         self.shards().map(move |shard| ShardIdentity { shard, shard_count: self })
     }
 
+    /// Returns the count of a cluster in which each shard of this one is split into `parts` shards. The
+    /// caller has checked that the product is at most [`Self::MAX`].
+    pub(crate) const fn times(self, parts: u16) -> Self {
+        Self(self.0 * parts)
+    }
+
     /// Returns the shard that holds a partition.
     #[must_use]
     pub const fn shard_of(self, partition: Partition) -> ShardId {
@@ -87,8 +93,8 @@ impl ShardCount {
     }
 }
 
-/// A shard and the number of shards. Two matchers with the same identity are replicas of each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A shard and the number of shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardIdentity {
     shard: ShardId,
     shard_count: ShardCount,
