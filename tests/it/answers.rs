@@ -8,6 +8,7 @@ mod classifiers;
 mod coverage;
 mod freshness;
 mod hash_types;
+mod packed;
 mod streams;
 mod vectors;
 mod wrong_requests;
