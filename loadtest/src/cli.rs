@@ -389,6 +389,8 @@ pub(crate) enum Way {
     Stream,
     /// Each call has 64 lookups, of one hash each.
     Batch,
+    /// Each call has 64 lookups, of one hash each, in the packed form.
+    Packed,
     /// Each lookup has one hash, and a call of its own.
     Single,
 }
@@ -400,7 +402,7 @@ pub(crate) struct CostArguments {
     /// the clusters are measured in alternation.
     #[arg(long, value_name = "PATH")]
     pub(crate) vigie: Vec<PathBuf>,
-    /// Ways of sending lookups that are measured.
+    /// Ways of sending lookups that are measured. A build of an earlier version may not know `packed`.
     #[arg(long, value_delimiter = ',', default_value = "stream,batch,single")]
     pub(crate) way: Vec<Way>,
     /// Lookups per second on streams, and in batches of 64.

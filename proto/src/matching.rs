@@ -2,6 +2,7 @@
 
 pub(crate) mod classification;
 pub(crate) mod conversation;
+mod packed;
 
 use std::collections::BTreeMap;
 
@@ -64,6 +65,7 @@ impl From<MatchCall> for pb::MatchRequest {
             quality_floor: call.quality_floor.map(|floor| floor.get().into()),
             surface: call.surface.into(),
             classifiers: call.classifiers.into_iter().map(Into::into).collect(),
+            packed: None,
         }
     }
 }
@@ -72,10 +74,23 @@ impl TryFrom<pb::MatchRequest> for MatchCall {
     type Error = Invalid;
 
     fn try_from(message: pb::MatchRequest) -> Result<Self, Invalid> {
-        check_len("queries", message.queries.len(), 1, Query::BATCH_MAX)?;
+        if message.packed.is_none() {
+            check_len("queries", message.queries.len(), 1, Query::BATCH_MAX)?;
+        } else if !message.queries.is_empty() {
+            return Err(Invalid::new("packed", "comes with `queries`; a request has one of the two"));
+        }
         let options = search_options(message.options, Sender::Client)?;
-        check_answers(message.queries.len(), &options)?;
-        let contents = each("queries", message.queries, Content::try_from)?;
+        let contents = match message.packed {
+            None => {
+                check_answers(message.queries.len(), &options)?;
+                each("queries", message.queries, Content::try_from)?
+            }
+            Some(packed) => {
+                let contents = packed::contents(packed)?;
+                check_answers(contents.len(), &options)?;
+                contents
+            }
+        };
         check_cost(counts(&contents), &options)?;
         let quality_floor = quality("quality_floor", message.quality_floor)?;
         Ok(Self {

@@ -176,7 +176,12 @@ impl From<Hash> for pb::Hash {
 
 /// Reads a hash.
 pub(crate) fn hash(message: pb::Hash, sender: Sender) -> Result<Hash, Invalid> {
-    let hash_type = hash_type("hash_type", message.hash_type, sender)?;
+    hash_of("value", &message.value, message.hash_type, sender)
+}
+
+/// Reads a hash from its bytes and the number of its type. `field`: the field of the bytes, for errors.
+pub(crate) fn hash_of(field: &str, bytes: &[u8], number: i32, sender: Sender) -> Result<Hash, Invalid> {
+    let hash_type = hash_type("hash_type", number, sender)?;
     if sender == Sender::Client && hash_type.vector_class().is_some() && hash_type.name().is_none() {
         let number = hash_type.number();
         let reason = format!(
@@ -185,10 +190,10 @@ pub(crate) fn hash(message: pb::Hash, sender: Sender) -> Result<Hash, Invalid> {
         return Err(Invalid::new("hash_type", reason));
     }
     let read = match sender {
-        Sender::Client => Hash::from_bytes(hash_type, &message.value),
-        Sender::Peer => Hash::from_peer(hash_type, &message.value),
+        Sender::Client => Hash::from_bytes(hash_type, bytes),
+        Sender::Peer => Hash::from_peer(hash_type, bytes),
     };
-    read.map_err(|error| Invalid::new("value", error))
+    read.map_err(|error| Invalid::new(field, error))
 }
 
 impl From<QueryHash> for pb::QueryHash {

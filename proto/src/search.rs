@@ -64,7 +64,7 @@ macro_rules! search_request {
 
 pub(crate) use search_request;
 
-/// The form of queries and results between services.
+/// The form of the queries and results of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// A message for each query, hash and match.
@@ -89,7 +89,7 @@ pub(crate) fn request(
             return Err(Invalid::new("packed", "comes with `queries`; a request has one of the two"));
         }
         Some(packed) => {
-            let queries = packed_queries(packed).map_err(|invalid| invalid.within("packed"))?;
+            let queries = packed_queries(packed, Sender::Peer).map_err(|invalid| invalid.within("packed"))?;
             check_answers(queries.len(), &options)?;
             queries
         }

@@ -38,7 +38,7 @@ impl PartialAnswer for SearchResponse {
 
 impl PartialAnswer for pb::MatchResponse {
     fn omit_results(&mut self) {
-        self.results.clear();
+        self.clear_results();
         self.results_omitted = true;
     }
 

@@ -8,6 +8,7 @@ mod classifiers;
 mod coverage;
 mod freshness;
 mod hash_types;
+mod packed;
 mod shard_groups;
 mod streams;
 mod vectors;

@@ -7,6 +7,7 @@ mod extraction;
 mod floods;
 mod incidents;
 mod isolation;
+mod packed;
 mod policies;
 mod policy_cost;
 mod decisions;

@@ -196,7 +196,8 @@ impl Prepared {
         truth: Arc<Truth>,
     ) -> anyhow::Result<Self> {
         let mix = &scenario.mix;
-        if scenario.writes() || mix.batch > 0 || mix.stream > 0 || mix.image > 0 || mix.video > 0 {
+        let others = [mix.batch, mix.packed, mix.stream, mix.image, mix.video];
+        if scenario.writes() || others.into_iter().any(|weight| weight > 0) {
             bail!("with --protocol hma there are lookups only; set the other weights of the mix to 0");
         }
         // This also checks the rule about credentials in plain text.

@@ -43,7 +43,7 @@ pub(crate) async fn wait_ready(
         let mut say_at = Instant::now() + PATIENCE;
         loop {
             let asks = [Asked::Hash([0x55; 32])];
-            let call = Call { asks: &asks, min_sequence: sequence, streamed: false };
+            let call = Call { asks: &asks, min_sequence: sequence, streamed: false, packed: false };
             let soon = Instant::now() + Duration::from_secs(5);
             let asked = tokio::time::timeout_at(soon.into(), endpoint.ask(&call, soon)).await;
             let lacking = match asked {

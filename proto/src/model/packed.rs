@@ -1,5 +1,5 @@
-//! Queries and matches in columns, for calls between services. The overhead of a message is then per call,
-//! and not per hash.
+//! Queries and matches in columns, for calls between services; callers of a frontend may send such queries
+//! too. The overhead of a message is then per call, and not per hash.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use vigie_model::{
 };
 
 use crate::invalid::{Invalid, check_len};
-use crate::model::{Sender, bank_ref, check_frames, distance, hash_type, hash_type_number, variant};
+use crate::model::{Sender, bank_ref, check_frames, distance, hash_of, hash_type, hash_type_number, variant};
 use crate::pb::model::v1 as pb;
 use crate::time::{time, unix_ms};
 
@@ -56,12 +56,17 @@ impl From<Run> for pb::PackedHashes {
     }
 }
 
-/// Reads packed queries. A query may be empty.
-pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, Invalid> {
+/// Reads packed queries, with the checks that hold for a message for each hash. A query of a peer may be
+/// empty, because all its hashes may have been skipped.
+pub(crate) fn packed_queries(message: pb::PackedQueries, sender: Sender) -> Result<Vec<Query>, Invalid> {
     let pb::PackedQueries { hash_counts, runs } = message;
+    let hashes_min = match sender {
+        Sender::Client => 1,
+        Sender::Peer => 0,
+    };
     let mut hashes = 0;
     for (number, run) in runs.iter().enumerate() {
-        hashes += hashes_of(run).map_err(|invalid| invalid.within(format!("runs[{number}]")))?;
+        hashes += hashes_in(run, sender).map_err(|invalid| invalid.within(format!("runs[{number}]")))?;
     }
     let queries = if hash_counts.is_empty() { hashes } else { hash_counts.len() };
     check_len("queries", queries, 1, Query::BATCH_MAX)?;
@@ -72,22 +77,24 @@ pub(crate) fn packed_queries(message: pb::PackedQueries) -> Result<Vec<Query>, I
     let mut all = runs.iter().enumerate().flat_map(|(number, run)| {
         let length = size(run.hash_bytes);
         run.values.chunks_exact(length).enumerate().map(move |(at, bytes)| {
-            hash_of(run, at, bytes).map_err(|invalid| invalid.within(format!("runs[{number}]")))
+            query_hash(run, at, bytes, sender).map_err(|invalid| invalid.within(format!("runs[{number}]")))
         })
     });
     let query = |number: usize| {
         let count = hash_counts.get(number).map_or(1, |&count| size(count));
-        check_len("hash_counts", count, 0, Query::HASHES_MAX)?;
+        check_len("hash_counts", count, hashes_min, Query::HASHES_MAX)
+            .map_err(|invalid| Invalid { field: format!("hash_counts[{number}]"), ..invalid })?;
         check_frames(Query { hashes: all.by_ref().take(count).collect::<Result<_, Invalid>>()? })
+            .map_err(|invalid| invalid.within(format!("queries[{number}]")))
     };
     (0..queries).map(query).collect()
 }
 
 /// Returns the number of hashes in a run.
-fn hashes_of(run: &pb::PackedHashes) -> Result<usize, Invalid> {
+fn hashes_in(run: &pb::PackedHashes, sender: Sender) -> Result<usize, Invalid> {
     let (length, bytes) = (size(run.hash_bytes), run.values.len());
     let is_video = run.hash_type == hash_type_number(HashType::VPDQ);
-    let length_max = match hash_type("hash_type", run.hash_type, Sender::Peer)?.vector_class() {
+    let length_max = match hash_type("hash_type", run.hash_type, sender)?.vector_class() {
         Some(_) => Hash::VECTOR_LEN_MAX,
         None if is_video => FRAME_BYTES * ItemContent::FRAMES_MAX,
         None => Hash::LEN_MAX,
@@ -103,12 +110,18 @@ fn hashes_of(run: &pb::PackedHashes) -> Result<usize, Invalid> {
     Ok(hashes)
 }
 
-fn hash_of(run: &pb::PackedHashes, at: usize, bytes: &[u8]) -> Result<QueryHash, Invalid> {
-    let hash_type = hash_type("hash_type", run.hash_type, Sender::Peer)?;
-    Ok(QueryHash {
-        hash: Hash::from_peer(hash_type, bytes).map_err(|error| Invalid::new("values", error))?,
-        variant: run.variants.get(at).map_or(Ok(Variant::Original), |&byte| variant(byte.into()))?,
-    })
+/// Reads the hash at an index of a run.
+fn query_hash(run: &pb::PackedHashes, at: usize, bytes: &[u8], sender: Sender) -> Result<QueryHash, Invalid> {
+    // The index is written only for errors.
+    let with_index = |invalid: Invalid| {
+        let is_of_one = invalid.field != "hash_type";
+        if is_of_one { Invalid { field: format!("{}[{at}]", invalid.field), ..invalid } } else { invalid }
+    };
+    let hash = hash_of("values", bytes, run.hash_type, sender).map_err(with_index)?;
+    let variant = run.variants.get(at).map_or(Ok(Variant::Original), |&byte| variant(byte.into()));
+    let variant =
+        variant.map_err(|invalid| with_index(Invalid { field: "variants".to_owned(), ..invalid }))?;
+    Ok(QueryHash { hash, variant })
 }
 
 /// Packs the answers to queries into columns, in the order of the queries.

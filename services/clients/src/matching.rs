@@ -12,9 +12,9 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use vigie_model::{Coverage, ImageFingerprint, MatchCall, Matched, Sequence};
 use vigie_net::{Bearer, CallError, Channel, EndpointError, Network, Pool, Target};
-use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
+use vigie_proto::{Form, Invalid};
 use vigie_telemetry::trace;
 
 use crate::wrong_service::explained;
@@ -56,6 +56,7 @@ impl TryFrom<pb::MatchResponse> for MatchAnswer {
     type Error = Invalid;
 
     fn try_from(message: pb::MatchResponse) -> Result<Self, Invalid> {
+        let message = message.expanded()?;
         let result = |result: pb::MatchResult| match result.outcome {
             Some(pb::match_result::Outcome::Matched(matched)) => Ok(Ok(matched.try_into()?)),
             Some(pb::match_result::Outcome::Failure(failure)) => {
@@ -128,7 +129,18 @@ impl MatchClient {
     /// Matches a batch of content. Makes one attempt, except if a connection breaks: the platform decides
     /// about retries.
     pub async fn match_content(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
-        let message = &pb::MatchRequest::from(call);
+        self.ask(&call.into(), deadline).await
+    }
+
+    /// Matches a batch like [`Self::match_content`], with the same result. Hashes are sent packed, and the
+    /// answer names only the queries that match something: many hashes take fewer bytes and less time. A
+    /// batch with an image, a video or a PDQ quality has no packed form and is sent as it is. A frontend of
+    /// an earlier version refuses the packed form with `INVALID_ARGUMENT`.
+    pub async fn match_packed(&self, call: MatchCall, deadline: Instant) -> Result<MatchAnswer, CallError> {
+        self.ask(&pb::MatchRequest::of(call, Form::Packed), deadline).await
+    }
+
+    async fn ask(&self, message: &pb::MatchRequest, deadline: Instant) -> Result<MatchAnswer, CallError> {
         let ask = |Endpoint { target, mut stub }: Endpoint| async move {
             let target = target.bearing(self.bearer.clone());
             let call = target.call(MATCH, deadline, message.clone(), |request| stub.r#match(request));

@@ -10,9 +10,9 @@ use tonic::{Code, Request, Response, Status, Streaming};
 use vigie_access::Called;
 use vigie_media::video::Sampling;
 use vigie_model::{Content, DecodeFailure, DecodeFailureKind, ImageFingerprint, MatchCall};
-use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_server::MatchService;
+use vigie_proto::{Form, Invalid};
 use vigie_rpc::Priority;
 use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, deadline};
 use vigie_telemetry::trace;
@@ -20,7 +20,7 @@ use vigie_telemetry::trace;
 use crate::error::HashingError;
 use crate::hashing::HashedImage;
 use crate::matching::{INTERACTIVE_QUERIES_MAX, Matching, QUERY_SAMPLING};
-use crate::request::answering::{answer, matches, waits_for_a_sequence};
+use crate::request::answering::{Asking, answer, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
 use crate::request::reports::Reports;
@@ -53,15 +53,17 @@ impl MatchService for Grpc {
         let deadline = deadline::of(request.metadata(), &self.serving);
         let (call, answers) = (Call::of(&request), Answers::of(&request));
         let called = Called::of(&request)?;
+        let form = request.get_ref().form();
         let mut asked = MatchCall::try_from(request.into_inner())?;
         let rights = Rights::of(&called, &self.meters, &self.policies, &self.reports, &mut asked)?;
         if waits_for_a_sequence(&asked) {
             call.not_load();
         }
         let priority = priority(&call, &asked);
+        let asking = Asking { call: asked, form, rights };
         let mut rooms = Rooms::new(answers, call.clone());
         let urgency = Urgency::of_a_call(priority);
-        let answered = answer(&self.matching, asked, &rights, urgency, &mut rooms, deadline).await;
+        let answered = answer(&self.matching, asking, urgency, &mut rooms, deadline).await;
         if rooms.has_waited {
             call.not_load();
         }
@@ -135,7 +137,8 @@ impl MatchService for Grpc {
         call.not_load();
         let mut rooms = Rooms::new(answers, call.clone());
         let urgency = Urgency::of_a_call(call.priority());
-        let answered = answer(&self.matching, asked, &rights, urgency, &mut rooms, deadline).await;
+        let asking = Asking { call: asked, form: Form::Plain, rights };
+        let answered = answer(&self.matching, asking, urgency, &mut rooms, deadline).await;
         rooms.send();
         let answered = answered?;
         called.count(Code::Ok, matches(&answered));

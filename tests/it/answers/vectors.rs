@@ -8,7 +8,9 @@ use vigie_clients::{ConsortiumClient, HashTypeClient, IdempotencyKey, Network, N
 use vigie_consortium::{BankRef, Charter, CharterDraft};
 use vigie_harness::binary::run;
 use vigie_harness::in_process::{Cluster, as_of, soon};
-use vigie_model::{Distance, Hash, HashType, Matched, MaxDistances, SearchOptions, Sequence, VectorClass};
+use vigie_model::{
+    Distance, Hash, HashType, MatchCall, Matched, MaxDistances, SearchOptions, Sequence, VectorClass,
+};
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 use vigie_proto::pb::matching::v1 as pb;
@@ -120,6 +122,15 @@ async fn declared_vectors_are_found_within_the_distance_of_each_bank_until_they_
     );
     assert_eq!(found(&matched), ids(2, 2));
     assert_eq!(matched.found.matches[0].distance, Distance(15_192));
+    let call = MatchCall {
+        contents: vec![hashed([axis.clone()])],
+        options: exact.clone(),
+        quality_floor: None,
+        surface: Box::default(),
+        classifiers: Vec::new(),
+    };
+    let packed = cluster.matching.match_packed(call, soon()).await.unwrap();
+    assert_eq!(packed.results, [Ok(matched)]);
     let approximate = ask(&cluster, axis.clone(), both.clone()).await;
     assert!(!approximate.searches[0].exact);
     assert_eq!(found(&approximate), ids(2, 2));
@@ -169,6 +180,13 @@ async fn vectors_that_are_not_declared_or_have_another_length_are_refused() {
         (hash_type, 23, "a it_refused hash has 24 elements (96 bytes), not 92 bytes"),
     ] {
         let value = 1.0_f32.to_le_bytes().repeat(elements);
+        let run = model::PackedHashes {
+            hash_type: hash_type.number().into(),
+            hash_bytes: u32::try_from(value.len()).unwrap(),
+            values: value.clone().into(),
+            variants: Vec::new(),
+        };
+        let packed = model::PackedQueries { hash_counts: Vec::new(), runs: vec![run] };
         let hash = model::Hash { hash_type: hash_type.number().into(), value };
         let content = pb_bank::ItemContent { hashes: vec![hash.clone()], ..Default::default() };
         let request =
@@ -179,10 +197,12 @@ async fn vectors_that_are_not_declared_or_have_another_length_are_refused() {
         let hashes = vec![model::QueryHash { hash: Some(hash), variant: 0 }];
         let hashed = pb::HashedContent { hashes, pdq_quality: None };
         let query = pb::MatchQuery { content: Some(pb::match_query::Content::Hashed(hashed)) };
-        let request = pb::MatchRequest { queries: vec![query], ..Default::default() };
-        let refused = matching.r#match(request).await.unwrap_err();
-        assert_eq!(refused.code(), Code::InvalidArgument);
-        assert!(refused.message().contains(says), "{refused}");
+        let plain = pb::MatchRequest { queries: vec![query], ..Default::default() };
+        for request in [plain, pb::MatchRequest { packed: Some(packed), ..Default::default() }] {
+            let refused = matching.r#match(request).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument);
+            assert!(refused.message().contains(says), "{refused}");
+        }
     }
     cluster.stop().await.unwrap();
 }

@@ -30,6 +30,13 @@ fn request(query: pb::MatchQuery, options: model::SearchOptions) -> pb::MatchReq
     pb::MatchRequest { queries: vec![query], options: Some(options), ..pb::MatchRequest::default() }
 }
 
+/// Returns a packed request of queries with one hash each.
+fn packed(hash_type: i32, hash_bytes: u32, values: Vec<u8>) -> pb::MatchRequest {
+    let run = model::PackedHashes { hash_type, hash_bytes, values: values.into(), variants: Vec::new() };
+    let packed = model::PackedQueries { hash_counts: Vec::new(), runs: vec![run] };
+    pb::MatchRequest { packed: Some(packed), ..pb::MatchRequest::default() }
+}
+
 /// Returns a PNG of a few bytes that declares 60,000 x 60,000 pixels.
 fn bomb() -> Vec<u8> {
     let mut file = encode_png(&image::RgbImage::new(8, 8));
@@ -85,8 +92,18 @@ async fn every_wrong_match_request_is_refused_in_words() {
     let many =
         pb::MatchRequest { queries: vec![good(); 26], options: Some(greedy), ..pb::MatchRequest::default() };
 
+    let both = pb::MatchRequest { queries: vec![good()], ..packed(1, 32, vec![7; 32]) };
+    let packed_unknown =
+        pb::MatchRequest { options: Some(unknown_bank.clone()), ..packed(1, 32, vec![7; 64]) };
+
     let invalid = Code::InvalidArgument;
     let cases = [
+        (both, invalid, "packed", "comes with `queries`"),
+        (packed(1, 32, vec![7; 33]), invalid, "packed.runs[0].values", "32 each"),
+        (packed(1, 31, vec![7; 62]), invalid, "packed.runs[0].values[0]", "32 bytes"),
+        (packed(109, 32, vec![7; 32]), invalid, "packed.runs[0].hash_type", "no hash type"),
+        (packed(1, 32, vec![7; 257 * 32]), invalid, "packed.queries", "1 to 256"),
+        (packed_unknown, Code::NotFound, "", "no bank named nowhere"),
         (request(image(vec![]), options()), invalid, "queries[0].image", "empty"),
         (
             request(hashed(1, vec![7; 31]), options()),

@@ -30,10 +30,11 @@ impl Way {
     /// Sets kind and rate of the requests.
     fn apply(self, scenario: &mut Scenario, arguments: &CostArguments) {
         let mix = &mut scenario.mix;
-        (mix.lookup, mix.batch, mix.stream, mix.batch_size) = (0, 0, 0, BATCH);
+        (mix.lookup, mix.batch, mix.packed, mix.stream, mix.batch_size) = (0, 0, 0, 0, BATCH);
         let (weight, rate) = match self {
             Self::Stream => (&mut mix.stream, f64::from(arguments.rate)),
             Self::Batch => (&mut mix.batch, f64::from(arguments.rate) / f64::from(BATCH)),
+            Self::Packed => (&mut mix.packed, f64::from(arguments.rate) / f64::from(BATCH)),
             Self::Single => (&mut mix.lookup, f64::from(arguments.single_rate)),
         };
         *weight = 1;
@@ -46,6 +47,7 @@ impl fmt::Display for Way {
         f.pad(match self {
             Self::Stream => "stream",
             Self::Batch => "batch",
+            Self::Packed => "packed",
             Self::Single => "single",
         })
     }
@@ -265,13 +267,15 @@ mod tests {
         let arguments = arguments(&["--rate", "6400", "--single-rate", "70", "--set", "questions.limit=5"]);
         let scenario = scenario(&arguments).unwrap();
         assert_eq!(scenario.questions.limit, 5);
-        let rates = [Way::Stream, Way::Batch, Way::Single].map(|way| {
+        let rates = [Way::Stream, Way::Batch, Way::Packed, Way::Single].map(|way| {
             let mut scenario = scenario.clone();
             way.apply(&mut scenario, &arguments);
             let mix = &scenario.mix;
-            ((mix.stream, mix.batch, mix.lookup), scenario.arrivals.rate.unwrap())
+            ((mix.stream, mix.batch, mix.packed, mix.lookup), scenario.arrivals.rate.unwrap())
         });
-        assert_eq!(rates, [((1, 0, 0), 6_400.0), ((0, 1, 0), 100.0), ((0, 0, 1), 70.0)]);
+        let expected =
+            [((1, 0, 0, 0), 6_400.0), ((0, 1, 0, 0), 100.0), ((0, 0, 1, 0), 100.0), ((0, 0, 0, 1), 70.0)];
+        assert_eq!(rates, expected);
     }
 
     #[test]

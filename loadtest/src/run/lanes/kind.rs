@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Lookup,
     /// A lookup of several hashes in one call.
     Batch,
+    /// A lookup of several hashes in one call, in the packed form.
+    Packed,
     /// A lookup of one hash on an open stream.
     Stream,
     /// A lookup of one image.
@@ -28,8 +30,16 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Lookup, Self::Batch, Self::Stream, Self::Image, Self::Video, Self::Add, Self::Remove];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Lookup,
+        Self::Batch,
+        Self::Packed,
+        Self::Stream,
+        Self::Image,
+        Self::Video,
+        Self::Add,
+        Self::Remove,
+    ];
 
     /// Returns the name.
     #[must_use]
@@ -37,6 +47,7 @@ impl Kind {
         match self {
             Self::Lookup => "lookup",
             Self::Batch => "batch",
+            Self::Packed => "packed",
             Self::Stream => "stream",
             Self::Image => "image",
             Self::Video => "video",
@@ -54,7 +65,7 @@ impl Kind {
     /// Returns whether it is a lookup, which is answered with matches.
     #[must_use]
     pub(crate) const fn asks(self) -> bool {
-        matches!(self, Self::Lookup | Self::Batch | Self::Stream | Self::Image | Self::Video)
+        matches!(self, Self::Lookup | Self::Batch | Self::Packed | Self::Stream | Self::Image | Self::Video)
     }
 }
 
@@ -72,6 +83,9 @@ pub(crate) struct Mix {
     pub(crate) lookup: u32,
     /// Weight of lookups of several hashes in one call.
     pub(crate) batch: u32,
+    /// Weight of lookups of several hashes in one call, in the packed form. They are reported separately from
+    /// those of `batch`.
+    pub(crate) packed: u32,
     /// Weight of lookups of one hash on a stream that stays open.
     pub(crate) stream: u32,
     /// Weight of lookups of one image.
@@ -82,13 +96,23 @@ pub(crate) struct Mix {
     pub(crate) add: u32,
     /// Weight of removals of one item that this run has added.
     pub(crate) remove: u32,
-    /// Hashes in a batch, at most 256.
+    /// Hashes in a batch, packed or not, at most 256.
     pub(crate) batch_size: u32,
 }
 
 impl Default for Mix {
     fn default() -> Self {
-        Self { lookup: 1, batch: 0, stream: 0, image: 0, video: 0, add: 0, remove: 0, batch_size: 64 }
+        Self {
+            lookup: 1,
+            batch: 0,
+            packed: 0,
+            stream: 0,
+            image: 0,
+            video: 0,
+            add: 0,
+            remove: 0,
+            batch_size: 64,
+        }
     }
 }
 
@@ -100,8 +124,9 @@ impl Mix {
     }
 
     /// Returns the weights, in the order of [`Kind::ALL`].
-    pub(crate) const fn weights(&self) -> [u32; 7] {
-        [self.lookup, self.batch, self.stream, self.image, self.video, self.add, self.remove]
+    pub(crate) const fn weights(&self) -> [u32; 8] {
+        let Self { lookup, batch, packed, stream, image, video, add, remove, batch_size: _ } = *self;
+        [lookup, batch, packed, stream, image, video, add, remove]
     }
 }
 

@@ -96,7 +96,7 @@ impl Probe {
     async fn wait_until(&self, there: bool, since: Instant) -> Option<Duration> {
         let deadline = since + self.within;
         let asks = [Asked::Hash(LiveItem::hash_of(self.shared.live_seed, self.number))];
-        let call = Call { asks: &asks, min_sequence: Sequence(0), streamed: false };
+        let call = Call { asks: &asks, min_sequence: Sequence(0), streamed: false, packed: false };
         while Instant::now() < deadline {
             let asked = tokio::time::timeout_at(deadline.into(), self.endpoint.ask(&call, deadline)).await;
             if let Ok(Ok(answer)) = asked

@@ -69,7 +69,7 @@ async fn ask(
     sample: &mut Sample,
 ) {
     let drive = &shared.scenario.drive;
-    let count = if kind == Kind::Batch { shared.scenario.mix.batch_size } else { 1 };
+    let count = if matches!(kind, Kind::Batch | Kind::Packed) { shared.scenario.mix.batch_size } else { 1 };
     sample.questions = count;
     let topics: Vec<Topic<'_>> = (0..count).map(|_| topic(shared, kind, draw)).collect();
     let asks: Vec<Asked<'_>> = topics
@@ -84,7 +84,8 @@ async fn ask(
     // expected.
     let min_sequence = if drive.read_your_writes { shared.ledger.newest() } else { Sequence(0) };
     let expected = shared.ledger.newest_before(started, drive.stale_after.0).max(min_sequence);
-    let call = Call { asks: &asks, min_sequence, streamed: kind == Kind::Stream };
+    let (streamed, packed) = (kind == Kind::Stream, kind == Kind::Packed);
+    let call = Call { asks: &asks, min_sequence, streamed, packed };
 
     let mut backoff = Backoff::default();
     let outcome = loop {

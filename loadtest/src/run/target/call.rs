@@ -18,6 +18,8 @@ pub(crate) struct Call<'a> {
     pub(crate) min_sequence: Sequence,
     /// Whether to use the stream of the connection, where the protocol has one.
     pub(crate) streamed: bool,
+    /// Whether to send hashes in the packed form, where the protocol has one.
+    pub(crate) packed: bool,
 }
 
 /// The subject of one question.

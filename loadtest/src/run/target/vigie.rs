@@ -18,6 +18,7 @@ use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_proto::pb::model::v1 as model;
 use vigie_proto::status;
 
+use crate::Hash;
 use crate::judge::evidence::{Evidence, Rule, Side};
 use crate::judge::oracle::{Hit, Identity};
 use crate::judge::truth::Ask;
@@ -138,7 +139,7 @@ impl Frontend {
             self.lookups.ask(&self.wire, message, left - ANSWER_MARGIN.min(left / 10)).await
         };
         match answered {
-            Ok(response) => Ok(read(response, self.has_policy)),
+            Ok(response) => read(response, self.has_policy).ok_or_else(|| Refusal::new(Code::Internal)),
             // The server's own timer ended the call first. No caller here cancels a call and still waits for
             // its answer.
             Err(status) if status.code() == Code::Cancelled && deadline <= Instant::now() + ANSWER_MARGIN => {
@@ -150,7 +151,7 @@ impl Frontend {
 
     fn message(&self, call: &Call<'_>) -> pb::MatchRequest {
         let options = Some(self.options.at_least(call.min_sequence));
-        pb::MatchRequest { queries: queries(call), options, ..pb::MatchRequest::default() }
+        pb::MatchRequest { options, ..asked(call) }
     }
 
     /// Returns the encoded message in its frame. The options that every call has are encoded only once.
@@ -158,8 +159,7 @@ impl Frontend {
         if call.min_sequence > Sequence(0) {
             return unary::framed(&self.message(call), &[]);
         }
-        let queries = pb::MatchRequest { queries: queries(call), ..pb::MatchRequest::default() };
-        unary::framed(&queries, &self.options.encoded)
+        unary::framed(&asked(call), &self.options.encoded)
     }
 
     async fn ask_on_stream(&self, message: pb::MatchRequest) -> Result<pb::MatchResponse, Status> {
@@ -249,8 +249,29 @@ async fn read_stream(
     }
 }
 
-fn queries(call: &Call<'_>) -> Vec<pb::MatchQuery> {
-    call.asks.iter().map(|asked| pb::MatchQuery { content: Some(content(asked)) }).collect()
+/// Returns a request with the questions of a call and nothing else.
+fn asked(call: &Call<'_>) -> pb::MatchRequest {
+    if call.packed
+        && let Some(packed) = packed(call.asks)
+    {
+        return pb::MatchRequest { packed: Some(packed), ..pb::MatchRequest::default() };
+    }
+    let query = |asked| pb::MatchQuery { content: Some(content(asked)) };
+    pb::MatchRequest { queries: call.asks.iter().map(query).collect(), ..pb::MatchRequest::default() }
+}
+
+/// Returns the packed questions; `None` if one is not a PDQ hash.
+fn packed(asks: &[Asked<'_>]) -> Option<model::PackedQueries> {
+    let mut values = Vec::with_capacity(asks.len() * size_of::<Hash>());
+    for asked in asks {
+        match asked {
+            Asked::Pool(Ask::Hash(hash)) | Asked::Hash(hash) => values.extend_from_slice(hash),
+            Asked::Pool(Ask::Image { .. }) | Asked::Video(_) => return None,
+        }
+    }
+    let (hash_type, hash_bytes) = (model::HashType::Pdq.into(), u32::try_from(size_of::<Hash>()).ok()?);
+    let run = model::PackedHashes { hash_type, hash_bytes, values: values.into(), variants: Vec::new() };
+    Some(model::PackedQueries { hash_counts: Vec::new(), runs: vec![run] })
 }
 
 fn content(asked: &Asked<'_>) -> pb::match_query::Content {
@@ -302,7 +323,9 @@ fn evidence(received: &model::VideoEvidence) -> Evidence {
     Evidence { query: side(&received.query), item: side(&received.item), rules }
 }
 
-fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
+/// Reads an answer in either form; `None` if it is malformed.
+fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Option<Answer> {
+    let response = response.expanded().ok()?;
     let coverage = response.coverage.unwrap_or_default();
     let complete = coverage.shards_total > 0 && coverage.shards_answered == coverage.shards_total;
     let (mut decided, mut misjudged) = (0, 0);
@@ -334,7 +357,7 @@ fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
     } else {
         f64::from(coverage.shards_answered) / f64::from(coverage.shards_total)
     };
-    Answer {
+    Some(Answer {
         results: response.results.into_iter().map(result).collect(),
         coverage: Some(share),
         complete,
@@ -342,7 +365,7 @@ fn read(response: pb::MatchResponse, has_policy: Option<bool>) -> Answer {
         sequence: Some(Sequence(response.sequence)),
         decided,
         misjudged,
-    }
+    })
 }
 
 /// Returns whether a verdict is missing or unexpected, lets a match or a partial answer through, or asks a
@@ -366,7 +389,7 @@ fn refusal(status: &Status, has_policy: Option<bool>) -> Refusal {
     Refusal {
         code,
         retry_after: status::retry_after(status),
-        partial: status::message::<pb::MatchResponse>(status).map(|partial| read(partial, has_policy)),
+        partial: status::message::<pb::MatchResponse>(status).and_then(|partial| read(partial, has_policy)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vigie_clients::Network;
+use vigie_model::MatchCall;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::model::v1 as model;
 
@@ -40,12 +41,15 @@ fn lying(truth: &Truth, lies: Arc<Lies>) -> Behaviour {
     Arc::new(move |request| {
         let (known, lies) = (Arc::clone(&known), Arc::clone(&lies));
         Box::pin(async move {
-            let results = request.queries.iter().map(|query| answer(query, &known, &lies)).collect();
-            let min_sequence = request.options.unwrap_or_default().min_sequence;
+            let form = request.form();
+            let call = MatchCall::try_from(request).unwrap();
+            let min_sequence = call.options.min_sequence.0;
+            let queries = call.contents.into_iter().map(pb::MatchQuery::from);
+            let results = queries.map(|query| answer(&query, &known, &lies)).collect();
             assert_eq!(min_sequence, SEQUENCE, "the run asks for what it knows");
             let stale = turn(&lies.answers, 100);
             lies.stale.fetch_add(stale.into(), Ordering::Relaxed);
-            Ok(response(results, min_sequence - u64::from(stale)))
+            Ok(response(results, min_sequence - u64::from(stale)).in_form(form))
         })
     })
 }
@@ -91,7 +95,7 @@ async fn every_lie_of_a_service_is_counted_and_nothing_else() {
         data = { shape = 'uniform', hashes = 2000 }
         questions = { pool = 500, matching = 0.8 }
         arrivals = { spacing = 'poisson', rate = 250 }
-        mix = { lookup = 2, batch = 1, stream = 1, batch_size = 64 }
+        mix = { lookup = 2, batch = 1, packed = 1, stream = 1, batch_size = 64 }
         drive = { warm_up = '0s', duration = '4s', deadline = '60s', read_your_writes = true }",
     )
     .unwrap();

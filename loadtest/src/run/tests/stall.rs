@@ -74,7 +74,8 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
     while begin.elapsed() < 2 * cycle {
         let sent = Instant::now();
         let asks = [Asked::Hash([1; 32])];
-        let call = Call { asks: &asks, min_sequence: vigie_model::Sequence(0), streamed: false };
+        let min_sequence = vigie_model::Sequence(0);
+        let call = Call { asks: &asks, min_sequence, streamed: false, packed: false };
         endpoint.ask(&call, sent + Duration::from_secs(20)).await.unwrap();
         hist.record(sent.elapsed());
     }

@@ -82,7 +82,7 @@ proptest! {
     #[test]
     fn queries_come_as_they_were_sent(queries in queries()) {
         let message = pb::PackedQueries::of(&queries);
-        prop_assert_eq!(packed_queries(over_the_wire(&message)).unwrap(), queries);
+        prop_assert_eq!(packed_queries(over_the_wire(&message), Sender::Peer).unwrap(), queries);
     }
 
     #[test]
@@ -104,7 +104,7 @@ proptest! {
             *one = byte;
         }
         if let Ok(message) = pb::PackedQueries::decode(bytes.as_slice())
-            && let Ok(read) = packed_queries(message)
+            && let Ok(read) = packed_queries(message, Sender::Peer)
         {
             prop_assert!((1..=Query::BATCH_MAX).contains(&read.len()));
             prop_assert!(read.iter().all(|query| query.hashes.len() <= Query::HASHES_MAX));
@@ -147,17 +147,17 @@ fn a_lookup_of_one_hash_each_says_nothing_but_the_hashes() {
 fn each_fault_of_a_request_names_its_field() {
     let run = pb::PackedHashes { hash_type: 1, hash_bytes: 32, values: vec![7; 64].into(), variants: vec![] };
     let whole = pb::PackedQueries { hash_counts: vec![], runs: vec![run.clone()] };
-    assert_eq!(packed_queries(whole.clone()).unwrap().len(), 2);
+    assert_eq!(packed_queries(whole.clone(), Sender::Peer).unwrap().len(), 2);
     let of_run = |run| pb::PackedQueries { runs: vec![run], ..whole.clone() };
     let faults = [
         (of_run(pb::PackedHashes { hash_bytes: 0, ..run.clone() }), "runs[0].values"),
         (of_run(pb::PackedHashes { hash_bytes: 513, ..run.clone() }), "runs[0].values"),
         (of_run(pb::PackedHashes { hash_bytes: 31, ..run.clone() }), "runs[0].values"),
-        (of_run(pb::PackedHashes { hash_bytes: 16, ..run.clone() }), "runs[0].values"),
+        (of_run(pb::PackedHashes { hash_bytes: 16, ..run.clone() }), "runs[0].values[0]"),
         (of_run(pb::PackedHashes { values: vec![].into(), ..run.clone() }), "runs[0].values"),
         (of_run(pb::PackedHashes { hash_type: 0, ..run.clone() }), "runs[0].hash_type"),
         (of_run(pb::PackedHashes { variants: vec![1], ..run.clone() }), "runs[0].variants"),
-        (of_run(pb::PackedHashes { variants: vec![1, 99], ..run.clone() }), "runs[0].variant"),
+        (of_run(pb::PackedHashes { variants: vec![1, 99], ..run.clone() }), "runs[0].variants[1]"),
         (pb::PackedQueries { hash_counts: vec![1], ..whole.clone() }, "hash_counts"),
         (pb::PackedQueries { hash_counts: vec![2, u32::MAX], ..whole.clone() }, "hash_counts"),
         (pb::PackedQueries { hash_counts: vec![], runs: vec![] }, "queries"),
@@ -165,11 +165,13 @@ fn each_fault_of_a_request_names_its_field() {
         (of_run(pb::PackedHashes { values: vec![7; 257 * 32].into(), ..run.clone() }), "queries"),
     ];
     for (message, field) in faults {
-        assert_eq!(packed_queries(message.clone()).unwrap_err().field, field, "{message:?}");
+        for sender in [Sender::Peer, Sender::Client] {
+            assert_eq!(packed_queries(message.clone(), sender).unwrap_err().field, field, "{message:?}");
+        }
     }
     let many = pb::PackedHashes { values: vec![7; 65 * 32].into(), ..run };
     let too_many = pb::PackedQueries { hash_counts: vec![65], runs: vec![many] };
-    assert_eq!(packed_queries(too_many).unwrap_err().field, "hash_counts");
+    assert_eq!(packed_queries(too_many, Sender::Peer).unwrap_err().field, "hash_counts[0]");
 }
 
 #[test]

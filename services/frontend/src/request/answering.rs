@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 use tonic::Status;
 use vigie_model::{MatchCall, SearchOptions, Sequence};
+use vigie_proto::Form;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_serving::deadline;
 use vigie_telemetry::trace;
@@ -12,6 +13,15 @@ use crate::request::reports::Counting;
 use crate::request::rights::Rights;
 use crate::request::rooms::Rooms;
 use crate::searcher::Urgency;
+
+/// A request with the rights of its caller.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    pub(crate) call: MatchCall,
+    /// The form of the request. Only the answer has it too; the work and the charges are those of the call.
+    pub(crate) form: Form,
+    pub(crate) rights: Rights,
+}
 
 /// Returns whether the answer waits until the cluster has reached a sequence, even if it is idle.
 pub(crate) fn waits_for_a_sequence(asked: &MatchCall) -> bool {
@@ -40,16 +50,16 @@ fn keep_if_incomplete(answer: &Answer) {
 /// Answers one request, in the wire form.
 pub(crate) async fn answer(
     matching: &Matching,
-    asked: MatchCall,
-    rights: &Rights,
+    asking: Asking,
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
     deadline::within(deadline, async {
-        let options = rights.change_answers().then(|| asked.options.clone());
-        let answered = matching.answer(asked, rights.plan(), urgency, rooms, deadline).await;
-        shown(answered, matching, options, rights, urgency, rooms, deadline).await
+        let asked = Asked::of(&asking);
+        let Asking { call, form: _, rights } = asking;
+        let answered = matching.answer(call, rights.plan(), urgency, rooms, deadline).await;
+        shown(answered, matching, asked, &rights, urgency, rooms, deadline).await
     })
     .await
 }
@@ -57,12 +67,12 @@ pub(crate) async fn answer(
 /// Answers several requests by one search, in order; `None` if each has to be answered alone.
 pub(crate) async fn answer_together(
     matching: &Matching,
-    asked: &[(MatchCall, Rights)],
+    asked: &[Asking],
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Option<Vec<Result<pb::MatchResponse, Status>>> {
-    let calls: Vec<&MatchCall> = asked.iter().map(|(call, _)| call).collect();
+    let calls: Vec<&MatchCall> = asked.iter().map(|asking| &asking.call).collect();
     let together = async { Ok(matching.answer_together(&calls, urgency, rooms, deadline).await) };
     let shared = deadline::within(deadline, together).await.unwrap_or_else(|late| Some(Err(late)));
     let answers = match shared? {
@@ -70,49 +80,57 @@ pub(crate) async fn answer_together(
         Err(status) => return Some(asked.iter().map(|_| Err(status.clone())).collect()),
     };
     let mut outcomes = Vec::with_capacity(asked.len());
-    for (answer, (call, rights)) in answers.into_iter().zip(asked) {
-        let options = rights.change_answers().then(|| call.options.clone());
-        let shown = shown(Ok(answer), matching, options, rights, urgency, rooms, deadline);
+    for (answer, asking) in answers.into_iter().zip(asked) {
+        let asked = Asked::of(asking);
+        let shown = shown(Ok(answer), matching, asked, &asking.rights, urgency, rooms, deadline);
         outcomes.push(deadline::within(deadline, Box::pin(shown)).await);
     }
     Some(outcomes)
 }
 
-/// Returns the part of an answer that its caller may see, in the wire form. `options` are those of the call,
-/// if there are members.
+/// Returns the part of an answer that its caller may see, in the wire form.
 async fn shown(
     answered: Result<Answer, Failed>,
     matching: &Matching,
-    options: Option<SearchOptions>,
+    asked: Asked,
     rights: &Rights,
     urgency: Urgency,
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<pb::MatchResponse, Status> {
+    let form = asked.form;
     match answered {
         Ok(mut answer) => {
-            let asked = Asked { options, is_complete: true };
             show(&mut answer, matching, asked, rights, urgency, rooms, deadline).await?;
             keep_if_incomplete(&answer);
-            Ok(response(answer, rights.sequence()))
+            Ok(response(answer, form, rights.sequence()))
         }
         Err(Failed::Call(status)) => Err(status),
         Err(Failed::Incomplete { status, mut partial }) => {
             // A failed call has no verdict, because the missing shards may hold the matches.
-            let asked = Asked { options, is_complete: false };
+            let asked = Asked { is_complete: false, ..asked };
             show(&mut partial, matching, asked, rights, urgency, rooms, deadline).await?;
-            let partial = response(*partial, rights.sequence());
+            let partial = response(*partial, form, rights.sequence());
             Err(vigie_proto::status::with_partial(status.code(), status.message(), partial))
         }
     }
 }
 
-/// The options of a request, and whether its answer is complete: a failed call has neither verdict nor
-/// record.
+/// The options and the form of a request, and whether its answer is complete: a failed call has neither
+/// verdict nor record.
 struct Asked {
     /// `None` if the answer is not changed before it is sent.
     options: Option<SearchOptions>,
+    form: Form,
     is_complete: bool,
+}
+
+impl Asked {
+    /// Prepares for a complete answer.
+    fn of(asking: &Asking) -> Self {
+        let options = asking.rights.change_answers().then(|| asking.call.options.clone());
+        Self { options, form: asking.form, is_complete: true }
+    }
 }
 
 /// Reduces an answer to what a member may see, adds the verdicts of its policy, and counts and records it.
@@ -125,7 +143,7 @@ async fn show(
     rooms: &mut Rooms,
     deadline: Instant,
 ) -> Result<(), Status> {
-    let Asked { options, is_complete } = asked;
+    let Asked { options, form: _, is_complete } = asked;
     let Some(options) = options else {
         note(answer, rights, is_complete.then_some(&Counting::Every));
         return Ok(());
@@ -156,7 +174,9 @@ fn note(answer: &mut Answer, rights: &Rights, complete: Option<&Counting>) {
     }
 }
 
-pub(crate) fn response(answer: Answer, directory: Option<Sequence>) -> pb::MatchResponse {
+/// Returns the message of an answer, in the form of its request. The packed form leaves out only results that
+/// are equal as messages, so it shows no more of what a member may not see than the plain form.
+pub(crate) fn response(answer: Answer, form: Form, directory: Option<Sequence>) -> pb::MatchResponse {
     use pb::match_result::Outcome;
     let result = |result: Result<vigie_model::Matched, Status>| {
         let outcome = match result {
@@ -168,12 +188,17 @@ pub(crate) fn response(answer: Answer, directory: Option<Sequence>) -> pb::Match
     let is_cut = |result: &Result<vigie_model::Matched, Status>| {
         result.as_ref().is_ok_and(|matched| matched.found.is_cut())
     };
-    pb::MatchResponse {
+    let plain = pb::MatchResponse {
         truncated: answer.results.iter().any(is_cut),
         sequence: answer.coverage.sequence_min.0,
         coverage: Some(answer.coverage.into()),
         results: answer.results.into_iter().map(result).collect(),
         results_omitted: answer.results_omitted,
         directory_sequence: directory.map_or(0, |sequence| sequence.0),
-    }
+        ..pb::MatchResponse::default()
+    };
+    plain.in_form(form)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,13 +16,13 @@ use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 use vigie_access::Called;
 use vigie_model::{Content, MatchCall, Quality};
-use vigie_proto::Invalid;
 use vigie_proto::pb::matching::v1 as pb;
+use vigie_proto::{Form, Invalid};
 use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, Work, deadline};
 use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::matching::{Matching, Shareable};
-use crate::request::answering::{answer, answer_together, matches, waits_for_a_sequence};
+use crate::request::answering::{Asking, answer, answer_together, matches, waits_for_a_sequence};
 use crate::request::meters::Meters;
 use crate::request::policies::Policies;
 use crate::request::reports::Reports;
@@ -189,6 +189,7 @@ struct Numbered {
 /// A request that was read from the stream.
 struct Read {
     place: Numbered,
+    form: Form,
     asked: Result<MatchCall, Status>,
 }
 
@@ -199,9 +200,10 @@ impl Read {
         place: OwnedSemaphorePermit,
     ) -> Result<Self, Status> {
         let pb::MatchStreamRequest { request_id, request } = incoming?;
+        let form = request.as_ref().map_or(Form::Plain, pb::MatchRequest::form);
         let asked = request.ok_or_else(|| Invalid::missing("request"));
         let asked = asked.and_then(MatchCall::try_from).map_err(Status::from);
-        Ok(Self { place: Numbered { request_id, place }, asked })
+        Ok(Self { place: Numbered { request_id, place }, form, asked })
     }
 
     fn bytes(&self) -> usize {
@@ -280,9 +282,6 @@ async fn report_fault(
     }
 }
 
-/// A request with the rights of its caller.
-type Asking = (MatchCall, Rights);
-
 /// Requests of a stream that are answered together, with their slot of the server.
 struct Group {
     streamed: Arc<Streamed>,
@@ -307,18 +306,18 @@ impl Group {
     ) -> Result<Self, Answered> {
         let mut refused = Answered::by(streamed);
         let mut read = Vec::with_capacity(group.len());
-        for Read { place, asked } in group {
+        for Read { place, form, asked } in group {
             match asked {
-                Ok(call) => read.push((place, call)),
+                Ok(call) => read.push((place, form, call)),
                 Err(status) => refused.outcomes.push((place, Err(status))),
             }
         }
-        let Some((_, first)) = read.first() else { return Err(refused) };
+        let Some((.., first)) = read.first() else { return Err(refused) };
         let (deadline, mut rooms) = (streamed.deadline(), streamed.rooms());
-        let contents = read.iter().map(|(_, call)| call.contents.len()).sum();
+        let contents = read.iter().map(|(.., call)| call.contents.len()).sum();
         // All requests of a group have the same options.
         let bytes_max = streamed.matching.bytes_of_a_request(contents, first.options.limit);
-        let bytes = read.iter().map(|(_, call)| bytes(call)).sum();
+        let bytes = read.iter().map(|(.., call)| bytes(call)).sum();
         let entering = async {
             rooms.take(bytes_max, deadline).await?;
             match message_room {
@@ -329,14 +328,14 @@ impl Group {
         let work = match entering.await {
             Ok(work) => work,
             Err(status) => {
-                refused.outcomes.extend(read.into_iter().map(|(place, _)| (place, Err(status.clone()))));
+                refused.outcomes.extend(read.into_iter().map(|(place, ..)| (place, Err(status.clone()))));
                 return Err(refused);
             }
         };
         let mut asked = Vec::with_capacity(read.len());
-        for (place, mut call) in read {
+        for (place, form, mut call) in read {
             match streamed.rights(&mut call) {
-                Ok(rights) => asked.push((place, (call, rights))),
+                Ok(rights) => asked.push((place, Asking { call, form, rights })),
                 Err(status) => refused.outcomes.push((place, Err(status))),
             }
         }
@@ -349,10 +348,10 @@ impl Group {
         let Self { streamed, asked, refused, deadline, mut rooms, work } = self;
         refused.send(outgoing).await;
         rooms.has_waited = false;
-        let indicates_load = !asked.iter().any(|(_, (call, _))| waits_for_a_sequence(call));
+        let indicates_load = !asked.iter().any(|(_, asking)| waits_for_a_sequence(&asking.call));
         let count = asked.len();
         // The directory may have changed between two requests.
-        let is_alike = asked.windows(2).all(|two| two[0].1.0.options == two[1].1.0.options);
+        let is_alike = asked.windows(2).all(|two| two[0].1.call.options == two[1].1.call.options);
         let (places, asked): (Vec<Numbered>, Vec<Asking>) = asked.into_iter().unzip();
         if count > 1 && is_alike {
             let mut span = streamed.span(count);
@@ -372,13 +371,12 @@ impl Group {
             }
         }
         let (mut first, mut work) = (Some((rooms, deadline)), Some(work));
-        for (place, (call, rights)) in places.into_iter().zip(asked) {
+        for (place, asking) in places.into_iter().zip(asked) {
             // Each request has its own deadline and its own memory.
             let (mut rooms, deadline) =
                 first.take().unwrap_or_else(|| (streamed.rooms(), streamed.deadline()));
             let mut span = streamed.span(1);
-            let answering =
-                answer(&streamed.matching, call, &rights, Urgency::STREAMED, &mut rooms, deadline);
+            let answering = answer(&streamed.matching, asking, Urgency::STREAMED, &mut rooms, deadline);
             let outcome = trace::scope(span.context().cloned(), Box::pin(answering)).await;
             span.ended_with(outcome.as_ref().map_or_else(Status::code, |_| Code::Ok));
             // Requests of a group wait for one another, so their time does not indicate the load.

@@ -94,7 +94,7 @@ pub(crate) fn asked(start: pb::MatchVideoStart, bytes_max: usize) -> Result<Matc
     check_bytes(content_bytes, bytes_max)?;
     let video = pb::MatchQuery { content: Some(pb::match_query::Content::Video(Bytes::new())) };
     let request =
-        pb::MatchRequest { queries: vec![video], options, quality_floor, surface, classifiers: Vec::new() };
+        pb::MatchRequest { queries: vec![video], options, quality_floor, surface, ..Default::default() };
     Ok(MatchCall::try_from(request)?)
 }
 

@@ -15,6 +15,7 @@ use vigie_model::{
     Query, QueryMatches, Rendition, SearchOptions, Sequence, UnixMillis, VideoEvidence, VideoRuleSet,
     VideoSide,
 };
+use vigie_proto::Form;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::model::v1 as model;
 
@@ -198,7 +199,10 @@ impl Deployment {
         }
         rights.spend(&answer)?;
         rights.trim(&mut answer);
-        Ok(response(answer, rights.sequence()).results.into_iter().map(answered).collect())
+        let plain = response(answer, Form::Plain, rights.sequence());
+        let packed = plain.clone().in_form(Form::Packed);
+        assert_eq!(packed.expanded().unwrap(), plain, "the packed form shows as much, and no more");
+        Ok(plain.results.into_iter().map(answered).collect())
     }
 
     fn search(&self, contents: Vec<vigie_model::Content>, options: &SearchOptions) -> Answer {
