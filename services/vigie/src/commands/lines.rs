@@ -177,12 +177,20 @@ impl Subject {
 
     /// Number of characters by which a person recognises a hash among those that were typed.
     const HASH_BEGIN: usize = 8;
+
+    /// The longest hash that is shown in full, in characters: one of 64 bytes with the name of its type. A
+    /// vector would fill the terminal.
+    const HASH_SHOWN_MAX: usize = 160;
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { file } => f.write_str(file),
+            Self::Hash { hash } if hash.chars().count() > Self::HASH_SHOWN_MAX => {
+                let begin: String = hash.chars().take(Self::HASH_SHOWN_MAX / 4).collect();
+                write!(f, "{begin}...")
+            }
             Self::Hash { hash } => f.write_str(hash),
             Self::Line { line, name: None } => write!(f, "line {line}"),
             Self::Line { line, name: Some(name) } => write!(f, "line {line} ({name})"),

@@ -255,4 +255,16 @@ mod tests {
         assert_eq!(summary.age_warning(0, now), None, "0 is never");
         assert_eq!(summary.age_warning(60, SystemTime::UNIX_EPOCH), None, "a clock that is behind");
     }
+
+    #[test]
+    fn a_vector_is_shown_by_its_beginning_and_written_in_full() {
+        let digest = format!("sha512:{}", "a".repeat(128));
+        assert_eq!(Subject::Hash { hash: digest.clone() }.to_string(), digest);
+        let vector = Subject::Hash { hash: format!("clip:{}", "é".repeat(2_000)) };
+        assert_eq!(vector.to_string(), format!("clip:{}...", "é".repeat(35)));
+        assert_eq!(
+            serde_json::to_string(&vector).unwrap().chars().count(),
+            2_000 + r#"{"hash":"clip:"}"#.len()
+        );
+    }
 }
