@@ -166,7 +166,7 @@ async fn requests_of_both_forms_share_a_stream() {
             if rng.random_bool(0.7) { alike } else { any_call(&known, &mut rng) }
         })
         .collect();
-    let form = |number: u64| if number % 2 == 0 { Form::Plain } else { Form::Packed };
+    let form = |number: u64| if number.is_multiple_of(2) { Form::Plain } else { Form::Packed };
     let request = |(request_id, call): (u64, &MatchCall)| {
         let mut request = pb::MatchRequest::of(call.clone(), form(request_id));
         if request_id == 101 {
