@@ -162,7 +162,7 @@ mod tests {
 
     /// Every group of a cluster of this size.
     fn groups(shard_count: u32) -> Vec<ShardGroup> {
-        let sizes = (1..=shard_count).filter(|size| shard_count % size == 0);
+        let sizes = (1..=shard_count).filter(|size| shard_count.is_multiple_of(*size));
         let of_size = |size| (0..shard_count / size).map(move |first| (first, size));
         sizes
             .flat_map(of_size)
