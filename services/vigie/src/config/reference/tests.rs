@@ -92,8 +92,9 @@ fn the_order_is_that_of_the_declaration_and_defaults_are_toml() {
 #[tokio::test]
 async fn each_bound_is_the_one_that_the_role_keeps() {
     // The values that these keys accept depend on other keys.
-    const BY_OTHERS: [&str; 7] = [
+    const BY_OTHERS: [&str; 8] = [
         "matcher.shard",
+        "matcher.shards_served",
         "matcher.hnsw.list_rows_build",
         "matcher.hnsw.list_rows_max",
         "serving.deadline_ms_default",
