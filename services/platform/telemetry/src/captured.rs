@@ -1,13 +1,28 @@
 //! A log that is kept in memory, for tests of logging. Panics if the log is not UTF-8.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tracing::Dispatch;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The captured log. Clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
+
+/// A subscriber that lives as long as the process. `tracing` decides once for each log statement whether
+/// anybody wants its lines. While only one subscriber exists, it asks that of the thread which comes to the
+/// statement first; another test's thread has none, and the lines would be lost for every thread. With two
+/// subscribers it asks both.
+static SECOND: OnceLock<Dispatch> = OnceLock::new();
+
+impl Default for CapturedLog {
+    fn default() -> Self {
+        SECOND.get_or_init(|| Dispatch::new(NoSubscriber::new()));
+        Self(Arc::default())
+    }
+}
 
 const NOT_TEXT: &str = "a log is UTF-8";
 
