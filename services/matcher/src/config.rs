@@ -270,8 +270,8 @@ impl Config {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_numbers_of_the_shards_have_to_agree() {
+    #[tokio::test]
+    async fn the_numbers_of_the_shards_have_to_agree() {
         let faults = |shard, shard_count, shards_served| {
             Config { shard, shard_count, shards_served, ..Config::default() }.faults()
         };

@@ -158,7 +158,7 @@ impl<'a> Traffic<'a> {
     }
 
     /// Runs `work` while another thread makes `rate` steps a second, or as many as it can if there is no
-    /// rate.
+    /// rate, and at least one: on a busy machine the thread may begin when `work` has ended.
     fn beside<T>(&mut self, rate: Option<u32>, work: impl FnOnce() -> T) -> T {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -172,6 +172,7 @@ impl<'a> Traffic<'a> {
     fn run(&mut self, rate: Option<u32>, done: &AtomicBool) {
         let begin = Instant::now();
         let before = self.steps;
+        self.step();
         while !done.load(Relaxed) {
             let due = rate.map_or(f64::INFINITY, |rate| begin.elapsed().as_secs_f64() * f64::from(rate));
             if ((self.steps - before) as f64) < due {
