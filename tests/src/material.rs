@@ -2,7 +2,9 @@
 
 use rand::{Rng, RngExt as _, SeedableRng as _, rngs::SmallRng};
 use vigie_media::Limits;
-use vigie_model::{Content, Hash, HashType, ItemContent, ItemDraft, PdqHash, QueryHash, Variant};
+use vigie_model::{
+    Content, Hash, HashType, ItemContent, ItemDraft, MatchCall, PdqHash, QueryHash, SearchOptions, Variant,
+};
 
 /// Returns a generator with a given seed, so that a failure can be reproduced.
 #[must_use]
@@ -68,4 +70,9 @@ pub fn hashed(hashes: impl IntoIterator<Item = Hash>) -> Content {
 #[must_use]
 pub fn pdq(hash: PdqHash) -> Content {
     hashed([Hash::pdq(hash)])
+}
+
+/// Returns a call with these contents and options, and nothing else.
+pub fn call(contents: Vec<Content>, options: SearchOptions) -> MatchCall {
+    MatchCall { contents, options, quality_floor: None, surface: Box::default(), classifiers: Vec::new() }
 }

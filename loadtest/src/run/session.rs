@@ -14,6 +14,7 @@ use vigie_rpc::code;
 use crate::report::progress;
 use crate::run::descriptors;
 use crate::run::lanes::drive::{Arrivals, Lane};
+use crate::run::lanes::kind::Kind;
 use crate::run::lanes::schedule::{LaneNumber, Schedule};
 use crate::run::lanes::shared::Shared;
 use crate::run::record::Record;
@@ -43,7 +44,7 @@ pub(crate) async fn wait_ready(
         let mut say_at = Instant::now() + PATIENCE;
         loop {
             let asks = [Asked::Hash([0x55; 32])];
-            let call = Call { asks: &asks, min_sequence: sequence, streamed: false, packed: false };
+            let call = Call { asks: &asks, min_sequence: sequence, kind: Kind::Lookup };
             let soon = Instant::now() + Duration::from_secs(5);
             let asked = tokio::time::timeout_at(soon.into(), endpoint.ask(&call, soon)).await;
             let lacking = match asked {

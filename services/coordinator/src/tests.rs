@@ -1,5 +1,6 @@
 //! Tests of a coordinator over fake matchers.
 
+pub(crate) mod descriptions;
 pub(crate) mod fake_matcher;
 mod groups;
 mod videos;

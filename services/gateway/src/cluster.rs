@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vigie_access::WallClock;
 use vigie_clients::{CoordinatorClient, EndpointError, MatchClient, Network};
-use vigie_model::{HashType, Recall, Topology, UnixMillis};
+use vigie_model::{HashCount, HashType, Recall, Topology, UnixMillis};
 
 use crate::config::Config;
 
@@ -174,26 +174,13 @@ impl Cluster {
 
 /// Returns the index of a type over all shards, taking the fullest replica of each shard.
 fn indexed_of(topology: &Topology, hash_type: HashType, at: UnixMillis) -> Indexed {
-    let (mut exact, mut recall) = (true, None);
-    let counts = topology.replicas.iter().flat_map(|replica| &replica.hash_counts);
-    for count in counts.filter(|count| count.hash_type == hash_type) {
-        exact &= count.exact;
-        recall = lower(recall, count.recall);
-    }
-    Indexed { hashes: topology.hashes_of(hash_type), exact, recall, at }
-}
-
-/// Returns the lower of two measurements.
-pub(crate) fn lower(one: Option<Recall>, other: Option<Recall>) -> Option<Recall> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
-        (one, other) => one.or(other),
-    }
+    let HashCount { hashes, exact, recall, .. } = topology.count_of(hash_type, |_| true);
+    Indexed { hashes, exact, recall, at }
 }
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{HashCount, ReplicaState, ReplicaView, Sequence, ShardCount, ShardGroup};
+    use vigie_model::{ReplicaState, ReplicaView, Sequence, ShardCount, ShardGroup};
 
     use super::*;
 

@@ -16,11 +16,7 @@ use vigie_proto::Form;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_proto::pb::matching::v1::match_stream_response::Outcome;
-use vigie_tests::material::{flipped, generator, hashed, pdq, random_pdq};
-
-fn call(contents: Vec<Content>, options: SearchOptions) -> MatchCall {
-    MatchCall { contents, options, quality_floor: None, surface: Box::default(), classifiers: Vec::new() }
-}
+use vigie_tests::material::{call, flipped, generator, hashed, pdq, random_pdq};
 
 fn md5(of: &PdqHash) -> Hash {
     Hash::md5(of[..16].try_into().unwrap())

@@ -10,7 +10,7 @@ use vigie_model::{
     Content, Hash, HashType, ItemDraft, Limit, MatchCall, MaxDistances, PdqHash, Quality, QueryHash,
     SearchOptions, Sequence, Variant,
 };
-use vigie_tests::material::{flipped, generator, hashed, item, pdq, random_pdq};
+use vigie_tests::material::{call, flipped, generator, hashed, item, pdq, random_pdq};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other() {
@@ -21,13 +21,6 @@ async fn every_request_of_a_stream_is_answered_once_and_a_bad_one_harms_no_other
     let items = hashes.iter().map(|hash| item([Hash::pdq(*hash)]).unwrap()).collect();
     let (ids, sequence) = cluster.add(&bank, items).await.unwrap();
 
-    let call = |contents, options| MatchCall {
-        contents,
-        options,
-        quality_floor: None,
-        surface: Box::default(),
-        classifiers: Vec::new(),
-    };
     let calls: Vec<(u64, MatchCall)> = (0..500_u64)
         .map(|number| {
             let known = hashes[usize::try_from(number).unwrap() % 50];
@@ -87,7 +80,7 @@ fn any_call(kind: usize, known: PdqHash, rng: &mut impl rand::Rng) -> MatchCall 
         }
         _ => (vec![pdq(known); 20], SearchOptions::default()),
     };
-    MatchCall { contents, options, quality_floor: None, surface: Box::default(), classifiers: Vec::new() }
+    call(contents, options)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,15 +8,13 @@ use vigie_clients::{ConsortiumClient, HashTypeClient, IdempotencyKey, Network, N
 use vigie_consortium::{BankRef, Charter, CharterDraft};
 use vigie_harness::binary::run;
 use vigie_harness::in_process::{Cluster, as_of, soon};
-use vigie_model::{
-    Distance, Hash, HashType, MatchCall, Matched, MaxDistances, SearchOptions, Sequence, VectorClass,
-};
+use vigie_model::{Distance, Hash, HashType, Matched, MaxDistances, SearchOptions, Sequence, VectorClass};
 use vigie_proto::pb::bank::v1 as pb_bank;
 use vigie_proto::pb::bank::v1::bank_service_client::BankServiceClient;
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::pb::matching::v1::match_service_client::MatchServiceClient;
 use vigie_proto::pb::model::v1 as model;
-use vigie_tests::material::{generator, hashed, item};
+use vigie_tests::material::{call, generator, hashed, item};
 
 const ELEMENTS: usize = 24;
 
@@ -122,13 +120,7 @@ async fn declared_vectors_are_found_within_the_distance_of_each_bank_until_they_
     );
     assert_eq!(found(&matched), ids(2, 2));
     assert_eq!(matched.found.matches[0].distance, Distance(15_192));
-    let call = MatchCall {
-        contents: vec![hashed([axis.clone()])],
-        options: exact.clone(),
-        quality_floor: None,
-        surface: Box::default(),
-        classifiers: Vec::new(),
-    };
+    let call = call(vec![hashed([axis.clone()])], exact.clone());
     let packed = cluster.matching.match_packed(call, soon()).await.unwrap();
     assert_eq!(packed.results, [Ok(matched)]);
     let approximate = ask(&cluster, axis.clone(), both.clone()).await;

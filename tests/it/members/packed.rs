@@ -4,7 +4,7 @@ use vigie_clients::{Code, IdempotencyKey, MatchAnswer};
 use vigie_consortium::{Amount, Quota, Verdict};
 use vigie_harness::in_process::{as_of, soon};
 use vigie_model::{Content, Hash, MatchCall, SearchOptions, Sequence};
-use vigie_tests::material::{generator, hashed, pdq, pdq_of_a_picture};
+use vigie_tests::material::{call, generator, hashed, pdq, pdq_of_a_picture};
 
 use super::Consortium;
 use super::policies::{bank, near, policy};
@@ -12,11 +12,6 @@ use super::policies::{bank, near, policy};
 /// Returns everything in an answer that does not depend on the time at which it was given.
 fn shown(answer: &MatchAnswer) -> String {
     format!("{:?} {} {}", answer.results, answer.sequence, answer.directory)
-}
-
-fn call(contents: &[Content], surface: &str, options: SearchOptions) -> MatchCall {
-    let (contents, surface) = (contents.to_vec(), surface.into());
-    MatchCall { contents, options, quality_floor: None, surface, classifiers: Vec::new() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +38,7 @@ async fn verdicts_of_a_policy_are_the_same_in_both_forms() {
     contents[11] = pdq(hidden);
     contents[60] = hashed([Hash::md5([7; 16]), Hash::pdq(known)]);
     for (surface, otherwise) in [("", Verdict::Allow), ("avatar", Verdict::Review)] {
-        let call = call(&contents, surface, as_of(added));
+        let call = MatchCall { surface: surface.into(), ..call(contents.clone(), as_of(added)) };
         let plain = worker.matching.match_content(call.clone(), soon()).await.unwrap();
         let packed = worker.matching.match_packed(call, soon()).await.unwrap();
         assert_eq!(shown(&packed), shown(&plain), "{surface}");
@@ -52,7 +47,7 @@ async fn verdicts_of_a_policy_are_the_same_in_both_forms() {
             let verdict = matched.decision.as_ref().unwrap().verdict;
             let expected = match number {
                 5 | 60 => Verdict::Block,
-                // It matches, farther than the rule requires, and no rule holds.
+                // The item is farther than the rule `near` allows, so no rule holds.
                 9 => Verdict::Review,
                 _ => otherwise,
             };
@@ -77,7 +72,7 @@ async fn packed_hashes_are_charged_and_refused_like_hashes() {
     let mut random = |count| (0..count).map(|_| pdq(pdq_of_a_picture(&mut rng))).collect::<Vec<_>>();
     let (batch, one) = (random(256), random(1));
     let ask = async |contents: &[Content], is_packed: bool| {
-        let call = call(contents, "", SearchOptions::default());
+        let call = call(contents.to_vec(), SearchOptions::default());
         let asked = if is_packed {
             worker.matching.match_packed(call, soon()).await
         } else {

@@ -13,6 +13,7 @@ use vigie_model::Sequence;
 
 use crate::judge::ledger::LiveItem;
 use crate::judge::oracle::Identity;
+use crate::run::lanes::kind::Kind;
 use crate::run::lanes::shared::Shared;
 use crate::run::record::recorder::Recorder;
 use crate::run::scenario::Probes;
@@ -96,7 +97,7 @@ impl Probe {
     async fn wait_until(&self, there: bool, since: Instant) -> Option<Duration> {
         let deadline = since + self.within;
         let asks = [Asked::Hash(LiveItem::hash_of(self.shared.live_seed, self.number))];
-        let call = Call { asks: &asks, min_sequence: Sequence(0), streamed: false, packed: false };
+        let call = Call { asks: &asks, min_sequence: Sequence(0), kind: Kind::Lookup };
         while Instant::now() < deadline {
             let asked = tokio::time::timeout_at(deadline.into(), self.endpoint.ask(&call, deadline)).await;
             if let Ok(Ok(answer)) = asked

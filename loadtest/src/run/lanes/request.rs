@@ -84,8 +84,7 @@ async fn ask(
     // expected.
     let min_sequence = if drive.read_your_writes { shared.ledger.newest() } else { Sequence(0) };
     let expected = shared.ledger.newest_before(started, drive.stale_after.0).max(min_sequence);
-    let (streamed, packed) = (kind == Kind::Stream, kind == Kind::Packed);
-    let call = Call { asks: &asks, min_sequence, streamed, packed };
+    let call = Call { asks: &asks, min_sequence, kind };
 
     let mut backoff = Backoff::default();
     let outcome = loop {

@@ -9,6 +9,7 @@ use vigie_model::Sequence;
 use crate::Hash;
 use crate::judge::oracle::Hit;
 use crate::judge::truth::Ask;
+use crate::run::lanes::kind::Kind;
 
 /// A call with one or more questions.
 #[derive(Debug)]
@@ -16,10 +17,8 @@ pub(crate) struct Call<'a> {
     pub(crate) asks: &'a [Asked<'a>],
     /// The lowest sequence of the log that the answer has to include.
     pub(crate) min_sequence: Sequence,
-    /// Whether to use the stream of the connection, where the protocol has one.
-    pub(crate) streamed: bool,
-    /// Whether to send hashes in the packed form, where the protocol has one.
-    pub(crate) packed: bool,
+    /// The kind of the request. A protocol that has no streams or no packed form sends it like any other.
+    pub(crate) kind: Kind,
 }
 
 /// The subject of one question.

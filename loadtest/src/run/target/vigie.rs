@@ -22,6 +22,7 @@ use crate::Hash;
 use crate::judge::evidence::{Evidence, Rule, Side};
 use crate::judge::oracle::{Hit, Identity};
 use crate::judge::truth::Ask;
+use crate::run::lanes::kind::Kind;
 use crate::run::scenario::Scenario;
 use crate::run::target::call::{Answer, Asked, Call, Refusal};
 use crate::run::target::unary::{self, ANSWER_BYTES_MAX, Lookups};
@@ -130,7 +131,7 @@ impl Frontend {
 
     /// Sends one call. The caller also has to enforce the deadline.
     pub(crate) async fn ask(&self, call: &Call<'_>, deadline: Instant) -> Result<Answer, Refusal> {
-        let answered = if call.streamed {
+        let answered = if call.kind == Kind::Stream {
             // Boxed, because state that a lookup does not use should not make its task larger.
             Box::pin(self.ask_on_stream(self.message(call))).await
         } else {
@@ -251,7 +252,7 @@ async fn read_stream(
 
 /// Returns a request with the questions of a call and nothing else.
 fn asked(call: &Call<'_>) -> pb::MatchRequest {
-    if call.packed
+    if call.kind == Kind::Packed
         && let Some(packed) = packed(call.asks)
     {
         return pb::MatchRequest { packed: Some(packed), ..pb::MatchRequest::default() };

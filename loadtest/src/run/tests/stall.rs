@@ -11,6 +11,7 @@ use vigie_clients::Network;
 
 use super::service::{Behaviour, response, serve};
 use crate::judge::truth::Truth;
+use crate::run::lanes::kind::Kind;
 use crate::run::scenario::Scenario;
 use crate::run::target::Targets;
 use crate::run::target::call::{Asked, Call};
@@ -74,8 +75,7 @@ async fn a_stall_shows_in_every_request_that_it_made_wait_and_a_closed_loop_woul
     while begin.elapsed() < 2 * cycle {
         let sent = Instant::now();
         let asks = [Asked::Hash([1; 32])];
-        let min_sequence = vigie_model::Sequence(0);
-        let call = Call { asks: &asks, min_sequence, streamed: false, packed: false };
+        let call = Call { asks: &asks, min_sequence: vigie_model::Sequence(0), kind: Kind::Lookup };
         endpoint.ask(&call, sent + Duration::from_secs(20)).await.unwrap();
         hist.record(sent.elapsed());
     }

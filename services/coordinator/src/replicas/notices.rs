@@ -123,27 +123,10 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{ReplicaDescription, Sequence, SetDigest, ShardGroup};
+    use vigie_model::{ReplicaDescription, ShardGroup};
 
     use super::*;
-
-    fn says(shard: u32, shard_count: u32, unready: Option<&str>) -> Result<ReplicaDescription, String> {
-        says_of(ShardGroup::new(shard, shard_count, 1).unwrap(), unready)
-    }
-
-    fn says_of(shards: ShardGroup, unready: Option<&str>) -> Result<ReplicaDescription, String> {
-        Ok(ReplicaDescription {
-            shards,
-            sequence: Sequence(5),
-            head: Sequence(6),
-            unready_reason: unready.map(str::to_owned),
-            items: 1,
-            hashes: vec![],
-            digest: SetDigest::EMPTY,
-            memory_bytes: 0,
-            process_id: 0,
-        })
-    }
+    use crate::tests::descriptions::{says, says_of};
 
     /// Checks which lines are logged for this description, and that the same description logs nothing again.
     fn hear(

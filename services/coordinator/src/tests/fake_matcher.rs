@@ -13,13 +13,15 @@ use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
 use vigie_model::{
     BankId, Distance, Facts, Hash, HashCount, HashType, ItemId, Match, MemberId, Query, QueryHash,
-    QueryMatches, Rendition, ReplicaDescription, SearchOptions, Sequence, SetDigest, ShardAnswer, ShardGroup,
+    QueryMatches, Rendition, ReplicaDescription, SearchOptions, Sequence, ShardAnswer, ShardGroup,
     UnixMillis, Variant,
 };
 use vigie_proto::Form;
 use vigie_proto::pb::matcher::v1 as pb;
 use vigie_proto::pb::matcher::v1::matcher_service_server::{MatcherService, MatcherServiceServer};
 use vigie_serving::{Reflection, Routes, ServingConfig, Shutdown};
+
+use crate::tests::descriptions::description;
 
 /// The behaviour of a fake matcher.
 #[derive(Debug, Clone, PartialEq)]
@@ -273,18 +275,10 @@ impl MatcherService for Service {
         let described = futures::stream::select(said, again)
             .take_until(self.shutdown.clone().cancelled_owned())
             .map(|manner| {
-                let description = ReplicaDescription {
-                    shards: manner.shards,
-                    sequence: manner.says,
-                    head: manner.says,
-                    unready_reason: manner.unready.map(str::to_owned),
-                    items: 1,
-                    hashes: manner.counts.clone(),
-                    digest: SetDigest::EMPTY,
-                    memory_bytes: 0,
-                    process_id: 0,
-                };
-                Ok(pb::WatchResponse::from(description))
+                let (sequence, hashes) = (manner.says, manner.counts);
+                let said = description(manner.shards, manner.unready);
+                let said = ReplicaDescription { sequence, head: sequence, hashes, ..said };
+                Ok(pb::WatchResponse::from(said))
             });
         Ok(Response::new(Box::pin(described)))
     }

@@ -70,7 +70,7 @@ async fn matchers_of_single_shards_beside_one_of_both_repeat_no_item_and_take_ov
     }
     assert_eq!((two.calls(), singles[0].calls() + singles[1].calls()), (20, 0), "the largest group is asked");
 
-    // It reports that it drains and still answers, so no search is incomplete.
+    // The matcher of both shards drains: it is not ready, but still answers, so no search is incomplete.
     two.behave(|manner| manner.unready = Some("draining"));
     let mut number = 0;
     while singles.iter().any(|single| single.calls() == 0) {
@@ -95,7 +95,7 @@ async fn matchers_of_single_shards_beside_one_of_both_repeat_no_item_and_take_ov
 async fn an_answer_for_other_shards_than_reported_does_not_count() {
     let [two, one, three] = three_matchers().await;
     let coordinator = start(over(&[&two, &one, &three])).await;
-    // It was started again for its first shard only, and the coordinator does not know it yet.
+    // The matcher was started again for its first shard only, before the coordinator heard of it.
     two.behave(|manner| manner.answers_for = Some(ShardGroup::new(0, 4, 1).unwrap()));
     let answer = of_any_coverage(&coordinator, 4).await;
     assert_eq!((answer.coverage.shards_answered, answer.coverage.shards_total), (2, 4));

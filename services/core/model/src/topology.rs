@@ -171,6 +171,23 @@ impl Topology {
         self.tiles().into_iter().map(of_tile).sum()
     }
 
+    /// Returns the count of a type over all shards, with the hashes of [`Self::hashes_of`]. The type is
+    /// searched, and exactly, if all replicas that `is_counted` selects do so; the recall is the lowest that
+    /// one of them measured.
+    #[must_use]
+    pub fn count_of(&self, hash_type: HashType, is_counted: impl Fn(&ReplicaView) -> bool) -> HashCount {
+        let hashes = self.hashes_of(hash_type);
+        let mut all = HashCount { hash_type, hashes, is_searched: true, exact: true, recall: None };
+        let replicas = self.replicas.iter().filter(|replica| is_counted(replica));
+        let counts = replicas.flat_map(|replica| &replica.hash_counts);
+        for count in counts.filter(|count| count.hash_type == hash_type) {
+            all.is_searched &= count.is_searched;
+            all.exact &= count.exact;
+            all.recall = lower(all.recall, count.recall);
+        }
+        all
+    }
+
     /// Divides the shards into groups that replicas serve; the rank of those with a ready replica is 0.
     fn tiles(&self) -> Vec<Tile> {
         let Some(count) = self.shard_count else { return Vec::new() };
@@ -179,6 +196,14 @@ impl Topology {
             of_state.filter_map(|replica| replica.shards).collect()
         };
         tiling(count, &[groups(true), groups(false)])
+    }
+}
+
+/// Returns the lower of two measurements.
+fn lower(one: Option<Recall>, other: Option<Recall>) -> Option<Recall> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
+        (one, other) => one.or(other),
     }
 }
 

@@ -11,10 +11,10 @@ use tracing_subscriber::fmt::MakeWriter;
 #[derive(Debug, Clone)]
 pub struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-/// A subscriber that lives as long as the process. `tracing` decides once for each log statement whether
-/// anybody wants its lines. While only one subscriber exists, it asks that of the thread which comes to the
-/// statement first; another test's thread has none, and the lines would be lost for every thread. With two
-/// subscribers it asks both.
+/// A second subscriber, which lives as long as the process. `tracing` decides once for each log statement
+/// whether its lines are wanted, when a thread first reaches the statement. While the process has only one
+/// subscriber, the subscriber of that thread decides: if the thread of another test has none, the lines are
+/// lost for every thread. With two subscribers, both are asked.
 static SECOND: OnceLock<Dispatch> = OnceLock::new();
 
 impl Default for CapturedLog {

@@ -255,20 +255,7 @@ struct Held(HashCount);
 
 impl Held {
     fn by(topology: &Topology, hash_type: HashType) -> Self {
-        let hashes = topology.hashes_of(hash_type);
-        let mut all = HashCount { hash_type, hashes, is_searched: true, exact: true, recall: None };
-        let used = topology.replicas.iter().filter(|replica| replica.state != ReplicaState::Refused);
-        for replica in used {
-            for count in replica.hash_counts.iter().filter(|count| count.hash_type == hash_type) {
-                all.is_searched &= count.is_searched;
-                all.exact &= count.exact;
-                all.recall = match (all.recall, count.recall) {
-                    (Some(one), Some(other)) => Some(if other.value < one.value { other } else { one }),
-                    (one, other) => one.or(other),
-                };
-            }
-        }
-        Self(all)
+        Self(topology.count_of(hash_type, |replica| replica.state != ReplicaState::Refused))
     }
 }
 

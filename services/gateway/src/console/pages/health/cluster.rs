@@ -1,13 +1,12 @@
 //! The shards and their replicas, as the coordinator reports them: for operators.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 use vigie_clients::CallError;
 use vigie_consortium::rights::Method;
-use vigie_model::{HashCount, HashType, Recall, ReplicaState, ReplicaView, ShardGroup, Topology};
+use vigie_model::{HashCount, HashType, ReplicaState, ReplicaView, ShardGroup, Topology};
 
-use crate::cluster::lower;
 use crate::console::pages::health::away::away;
 use crate::console::pages::health::sentence::until;
 use crate::console::parts::{self, Column, Tone};
@@ -139,39 +138,17 @@ fn types(visit: &Visit, topology: &Topology) -> Markup {
     parts::table(visit.t("health.types.title"), &columns, rows)
 }
 
-/// The total of a hash type over all shards.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Total {
-    hashes: u64,
-    /// Whether every replica searches the type.
-    is_searched: bool,
-    /// Whether every replica's search is exact: it finds all hashes within the distance.
-    exact: bool,
-    /// The lowest recall that a replica measured of an approximate index.
-    recall: Option<Recall>,
-}
-
-fn totals(topology: &Topology) -> BTreeMap<HashType, Total> {
-    let mut totals: BTreeMap<HashType, Total> = BTreeMap::new();
+/// Returns the total of each hash type over all shards, for the types that have a hash.
+fn totals(topology: &Topology) -> BTreeMap<HashType, HashCount> {
     let counts = topology.replicas.iter().flat_map(|replica| &replica.hash_counts);
-    for &HashCount { hash_type, is_searched, exact, recall, .. } in counts {
-        let total = totals.entry(hash_type).or_insert_with(|| Total {
-            hashes: topology.hashes_of(hash_type),
-            is_searched: true,
-            exact: true,
-            recall: None,
-        });
-        total.is_searched &= is_searched;
-        total.exact &= exact;
-        total.recall = lower(total.recall, recall);
-    }
-    totals.retain(|_, total| total.hashes > 0);
-    totals
+    let types: BTreeSet<HashType> = counts.map(|count| count.hash_type).collect();
+    let totals = types.into_iter().map(|hash_type| (hash_type, topology.count_of(hash_type, |_| true)));
+    totals.filter(|(_, total)| total.hashes > 0).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use vigie_model::{Sequence, ShardCount};
+    use vigie_model::{Recall, Sequence, ShardCount};
 
     use super::*;
 
@@ -202,7 +179,8 @@ mod tests {
     #[test]
     fn replicas_of_a_part_are_counted_once_and_parts_together() {
         let totals = totals(&of(&[replica(0, 5, true), replica(0, 4, true), replica(1, 7, false)]));
-        let pdq = Total { hashes: 12, is_searched: false, exact: true, recall: None };
+        let hash_type = HashType::PDQ;
+        let pdq = HashCount { hash_type, hashes: 12, is_searched: false, exact: true, recall: None };
         assert_eq!(totals, BTreeMap::from([(HashType::PDQ, pdq)]));
     }
 
