@@ -224,7 +224,7 @@ func (b *build) execute(made *image, environment map[string]string, step *instru
 	run := exec.Command("/bin/sh", "-c", script)
 	run.Dir = filepath.Join(made.root, made.workdir)
 	// What a build downloads is taken from this machine.
-	run.Env = append(os.Environ(), "FFMPEG_INSTALLED=1", "CARGO_TARGET_DIR="+b.target, "PATH="+filepath.Join(b.work, "bin")+":"+os.Getenv("PATH"))
+	run.Env = append(withoutCompilerSettings(os.Environ()), "FFMPEG_INSTALLED=1", "CARGO_TARGET_DIR="+b.target, "PATH="+filepath.Join(b.work, "bin")+":"+os.Getenv("PATH"))
 	for name, value := range environment {
 		run.Env = append(run.Env, name+"="+value)
 	}
@@ -240,6 +240,15 @@ func (b *build) execute(made *image, environment map[string]string, step *instru
 		return checkPrograms(made.root)
 	}
 	return nil
+}
+
+// withoutCompilerSettings leaves out what the caller sets for its own compilations, lints for example: an image is built
+// without them.
+func withoutCompilerSettings(environment []string) []string {
+	return slices.DeleteFunc(environment, func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return strings.HasPrefix(name, "RUSTC") || strings.HasPrefix(name, "RUSTDOC") || strings.HasSuffix(name, "RUSTFLAGS")
+	})
 }
 
 func expand(word string, values map[string]string) (string, error) {
