@@ -27,6 +27,7 @@ pub(crate) async fn start(scenario: &Scenario, vigie: &Path, further: &[String])
     });
     let mut cluster = Cluster::of(vigie)
         .shards(plan.shards)
+        .shards_served(plan.shards_served)
         .replicas(plan.replicas)
         .frontends(plan.frontends)
         .set(&plan.set)

@@ -245,7 +245,9 @@ impl Default for Probes {
 pub(crate) struct ClusterPlan {
     /// Number of shards.
     pub(crate) shards: u16,
-    /// Number of matchers per shard.
+    /// Number of shards that each matcher serves.
+    pub(crate) shards_served: u16,
+    /// Number of matchers per shard, or per group of shards that a matcher serves.
     pub(crate) replicas: u16,
     /// Number of frontends.
     pub(crate) frontends: u16,
@@ -255,7 +257,7 @@ pub(crate) struct ClusterPlan {
 
 impl Default for ClusterPlan {
     fn default() -> Self {
-        Self { shards: 2, replicas: 1, frontends: 1, set: Vec::new() }
+        Self { shards: 2, shards_served: 1, replicas: 1, frontends: 1, set: Vec::new() }
     }
 }
 

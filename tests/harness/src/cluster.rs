@@ -5,6 +5,8 @@
 //! `coordinator`, `frontend-0`. Each can be killed, stopped, and started again at the same address. A matcher
 //! can also be reached through a link that delays, or run on a host of its own that can be cut off.
 
+mod make;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
@@ -12,19 +14,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 use vigie_clients::{BankClient, CoordinatorClient, Deadline, MatcherClient};
 use vigie_model::{ReplicaDescription, Sequence};
 
 use crate::delay::DelayProxy;
-use crate::isolation::{Host, Network};
-use crate::process::{Process, Program};
+use crate::isolation::Network;
+use crate::process::Process;
+use make::Make;
 
 /// A matcher of a cluster. Its display form is the name of its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Replica {
-    /// The number of its shard.
+    /// The number of its shard, or of the first of its shards.
     pub shard: u16,
     /// The number among the shard's matchers.
     pub replica: u16,
@@ -43,6 +46,7 @@ pub struct Builder {
     folder: Option<PathBuf>,
     store: Option<String>,
     shards: u16,
+    shards_served: u16,
     replicas: u16,
     frontends: u16,
     settings: Vec<String>,
@@ -63,7 +67,14 @@ impl Builder {
         self
     }
 
-    /// Sets the number of matchers per shard. The default is 1.
+    /// Sets the number of shards that each matcher serves. The default is 1.
+    #[must_use]
+    pub const fn shards_served(mut self, shards: u16) -> Self {
+        self.shards_served = shards;
+        self
+    }
+
+    /// Sets the number of matchers per shard, or per group of shards that a matcher serves. The default is 1.
     #[must_use]
     pub const fn replicas(mut self, replicas: u16) -> Self {
         self.replicas = replicas;
@@ -167,7 +178,13 @@ impl Builder {
             }
         };
         let here = self.network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.gateway());
-        let matchers: Vec<Replica> = (0..self.shards)
+        ensure!(
+            self.shards_served > 0 && self.shards.is_multiple_of(self.shards_served),
+            "{} shards cannot be divided among matchers that serve {} each",
+            self.shards,
+            self.shards_served
+        );
+        let matchers: Vec<Replica> = (0..self.shards / self.shards_served)
             .flat_map(|shard| (0..self.replicas).map(move |replica| Replica { shard, replica }))
             .collect();
         // Two addresses per process: one for its role and one for telemetry.
@@ -197,12 +214,15 @@ impl Builder {
                 // The host has no other process, so the port is free.
                 at.0 = SocketAddr::new(host.address(), 7750);
             }
-            let set = vec![
+            let mut set = vec![
                 format!("matcher.bank={bank_url}"),
                 format!("matcher.shard={}", replica.shard),
                 format!("matcher.shard_count={}", self.shards),
                 format!("matcher.index_folder={}", folder.join(&name).display()),
             ];
+            if self.shards_served > 1 {
+                set.push(format!("matcher.shards_served={}", self.shards_served));
+            }
             let mut seen_at = at.0;
             if self.slow.contains(&name) {
                 let proxy = DelayProxy::start(at.0)?;
@@ -250,73 +270,6 @@ impl Builder {
     }
 }
 
-/// Makes the processes of one cluster.
-struct Make<'a> {
-    of: &'a Builder,
-    folder: &'a Path,
-}
-
-impl Make<'_> {
-    fn process(
-        &self,
-        name: &str,
-        role: &str,
-        addresses: (SocketAddr, Option<SocketAddr>),
-        mut set: Vec<String>,
-        host: Option<Host>,
-    ) -> anyhow::Result<Process> {
-        let of_role = |setting: &&String| {
-            [role, "telemetry"].iter().any(|table| setting.starts_with(&format!("{table}.")))
-        };
-        set.extend(self.of.settings.iter().filter(of_role).cloned());
-        if let (_, Some(telemetry)) = addresses {
-            set.push(format!("telemetry.listen={telemetry}"));
-        }
-        if self.of.network.is_some() {
-            // The hosts are on this machine although their addresses are not loopback addresses.
-            set.push("allow_plaintext=true".to_owned());
-        }
-        if let Some(certificates) = &self.of.certificates {
-            for (key, file) in [("certificate", "localhost.crt"), ("key", "localhost.key"), ("ca", "ca.crt")]
-            {
-                set.push(format!("tls.{key}={}", certificates.join(file).display()));
-            }
-        }
-        let mut config_file = None;
-        let arguments = if self.of.config_files {
-            let file = self.folder.join(format!("{name}.toml"));
-            std::fs::write(&file, as_file(addresses.0, &set))
-                .with_context(|| format!("cannot write {}", file.display()))?;
-            let arguments = vec![role.to_owned(), "--config".to_owned(), file.display().to_string()];
-            config_file = Some(file);
-            arguments
-        } else {
-            let listen = [role.to_owned(), "--listen".to_owned(), addresses.0.to_string()];
-            let set = set.into_iter().flat_map(|setting| ["--set".to_owned(), setting]);
-            listen.into_iter().chain(set).collect()
-        };
-        let mut environment = Vec::new();
-        if let Some((filter, format)) = &self.of.log {
-            environment.push(("VIGIE_LOG".to_owned(), filter.clone()));
-            environment.push(("VIGIE_LOG_FORMAT".to_owned(), (*format).to_owned()));
-        }
-        let own_group = self.of.own_group;
-        let program = Program { path: self.of.vigie.clone(), arguments, config_file, environment, own_group };
-        let log = self.folder.join(format!("{name}.log"));
-        Ok(Process::new(name.to_owned(), addresses, program, log, host))
-    }
-}
-
-/// Returns the settings of a role as the text of a configuration file.
-fn as_file(listen: SocketAddr, set: &[String]) -> String {
-    let lines = set.iter().filter_map(|setting| setting.split_once('=')).map(|(key, value)| {
-        let is_text =
-            !value.starts_with('[') && value.parse::<f64>().is_err() && value.parse::<bool>().is_err();
-        if is_text { format!("{key} = '{value}'\n") } else { format!("{key} = {value}\n") }
-    });
-    format!("listen = '{listen}'\n") + &lines.collect::<String>()
-}
-
 /// A cluster of processes, which end with it.
 #[derive(Debug)]
 pub struct Cluster {
@@ -341,6 +294,7 @@ impl Cluster {
             folder: None,
             store: None,
             shards: 1,
+            shards_served: 1,
             replicas: 1,
             frontends: 1,
             settings: Vec::new(),

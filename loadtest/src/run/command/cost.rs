@@ -89,11 +89,29 @@ impl Turn {
     }
 }
 
+/// A program from which a cluster is started, and the number of shards that each matcher of it serves.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Build {
+    vigie: PathBuf,
+    shards_served: u16,
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.vigie.display())?;
+        if self.shards_served > 1 {
+            write!(f, ", {} shards in each matcher", self.shards_served)?;
+        }
+        Ok(())
+    }
+}
+
 /// All measurements of one build with one kind of request.
 #[derive(Debug, Clone, Serialize)]
 struct Row {
     way: Way,
-    vigie: PathBuf,
+    #[serde(flatten)]
+    build: Build,
     turns: Vec<Turn>,
 }
 
@@ -124,12 +142,18 @@ pub(crate) fn run(arguments: &CostArguments, out: &mut impl Write) -> anyhow::Re
     Ok(if wrong > 0 { Exit::ThresholdMissed } else { Exit::Done })
 }
 
-/// Returns the programs from which clusters are started.
-fn builds(arguments: &CostArguments) -> anyhow::Result<Vec<PathBuf>> {
-    if arguments.vigie.is_empty() {
-        return Ok(vec![vigie_harness::binary::find_vigie()?]);
-    }
-    Ok(arguments.vigie.clone())
+/// Returns the clusters that are started: at least one for each program, and for each number of shards.
+fn builds(arguments: &CostArguments) -> anyhow::Result<Vec<Build>> {
+    let CostArguments { vigie, shards_served, .. } = arguments;
+    let beside = if vigie.is_empty() { Some(vigie_harness::binary::find_vigie()?) } else { None };
+    let programs: Vec<&PathBuf> = beside.iter().chain(vigie).collect();
+    let last = |of: usize| of.saturating_sub(1);
+    let build = |at: usize| {
+        let vigie = programs.get(at.min(last(programs.len())))?;
+        let shards_served = *shards_served.get(at.min(last(shards_served.len())))?;
+        Some(Build { vigie: (*vigie).clone(), shards_served })
+    };
+    Ok((0..programs.len().max(shards_served.len())).filter_map(build).collect())
 }
 
 fn scenario(arguments: &CostArguments) -> anyhow::Result<Scenario> {
@@ -151,16 +175,18 @@ fn scenario(arguments: &CostArguments) -> anyhow::Result<Scenario> {
 async fn measure(
     arguments: &CostArguments,
     scenario: &Scenario,
-    builds: &[PathBuf],
+    builds: &[Build],
     interrupt: Interrupt,
 ) -> anyhow::Result<Vec<Row>> {
     let mut clusters = Vec::new();
-    for vigie in builds {
-        let target = TargetArguments { vigie: Some(vigie.clone()), ..TargetArguments::default() };
-        clusters.push(Prepared::new(scenario, &target, interrupt.leftovers()).await?);
+    for build in builds {
+        let target = TargetArguments { vigie: Some(build.vigie.clone()), ..TargetArguments::default() };
+        let mut scenario = scenario.clone();
+        scenario.cluster.shards_served = build.shards_served;
+        clusters.push(Prepared::new(&scenario, &target, interrupt.leftovers()).await?);
     }
     let rows = arguments.way.iter().flat_map(|&way| {
-        builds.iter().map(move |vigie| Row { way, vigie: vigie.clone(), turns: Vec::new() })
+        builds.iter().map(move |build| Row { way, build: build.clone(), turns: Vec::new() })
     });
     let mut rows: Vec<Row> = rows.collect();
     for round in 0..arguments.rounds {
@@ -180,7 +206,7 @@ async fn measure(
                 round + 1,
                 arguments.rounds,
                 row.way,
-                row.vigie.display(),
+                row.build,
                 shown(turn.cpu_us, 1)
             ));
             row.turns.push(turn);
@@ -209,16 +235,16 @@ fn text(rows: &[Row], arguments: &CostArguments) -> Result<String, fmt::Error> {
              one; medians of {rounds} rounds; microseconds of processor time a lookup"
         ),
     ));
-    let mut builds: Vec<&PathBuf> = Vec::new();
+    let mut builds: Vec<&Build> = Vec::new();
     for row in rows {
-        if !builds.contains(&&row.vigie) {
-            builds.push(&row.vigie);
+        if !builds.contains(&&row.build) {
+            builds.push(&row.build);
         }
     }
     let mut letters = BTreeMap::new();
-    for (vigie, letter) in builds.into_iter().zip('A'..='Z') {
-        writeln!(text, "  {letter}: {}", vigie.display())?;
-        letters.insert(vigie, letter);
+    for (build, letter) in builds.into_iter().zip('A'..='Z') {
+        writeln!(text, "  {letter}: {build}")?;
+        letters.insert(build, letter);
     }
     writeln!(
         text,
@@ -232,7 +258,7 @@ fn text(rows: &[Row], arguments: &CostArguments) -> Result<String, fmt::Error> {
             text,
             "{:<7}{:<2}{:>8}{frontend:>10}{coordinator:>13}{matcher:>9}{:>8}{:>8}{:>8}{:>7}",
             row.way,
-            letters.get(&row.vigie).copied().unwrap_or(' '),
+            letters.get(&row.build).copied().unwrap_or(' '),
             shown(row.median(|turn| turn.cpu_us), 1),
             shown(row.median(|turn| turn.p50_ms), 2),
             shown(row.median(|turn| turn.p99_ms), 2),
@@ -287,12 +313,17 @@ mod tests {
             Turn { cpu_us: Some(cpu_us), cpu_us_by_role, failed, ran_late, ..turn }
         };
         let turns = vec![turn(30.0, 1, false), turn(10.0, 0, false), turn(20.0, 2, true)];
-        let row = |vigie: &str| Row { way: Way::Stream, vigie: vigie.into(), turns: turns.clone() };
-        let text = text(&[row("one/vigie"), row("other/vigie")], &arguments(&[])).unwrap();
+        let arguments =
+            arguments(&["--vigie", "one/vigie", "--vigie", "other/vigie", "--shards-served", "1,1,4"]);
+        let row = |build| Row { way: Way::Stream, build, turns: turns.clone() };
+        let rows: Vec<Row> = builds(&arguments).unwrap().into_iter().map(row).collect();
+        let text = text(&rows, &arguments).unwrap();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         let line = text.lines().find(|line| line.starts_with("stream A")).unwrap();
         let fields: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(fields[2..], ["20.0", "10.0", "-", "-", "5.00", "5.00", "3", "0"], "{text}");
-        assert!(text.contains("B: other/vigie") && text.contains("IN 2 TURNS"), "{text}");
+        assert!(text.contains("B: other/vigie\n") && text.contains("IN 3 TURNS"), "{text}");
+        assert!(text.contains("C: other/vigie, 4 shards in each matcher\n"), "{text}");
+        assert!(text.lines().any(|line| line.starts_with("stream C")), "{text}");
     }
 }

@@ -96,6 +96,10 @@ impl Scenario {
                 && (1..=64).contains(&cluster.frontends),
             "cluster: shards must be 1 to 256, replicas 1 to 16, frontends 1 to 64",
         );
+        check(
+            cluster.shards_served >= 1 && cluster.shards.is_multiple_of(cluster.shards_served),
+            "cluster.shards_served: must be a divisor of shards",
+        );
         if let Some(consortium) = &self.consortium {
             mistakes.extend(consortium.mistakes(self.drive.connections));
         }

@@ -18,7 +18,7 @@ use vigie_access::Called;
 use vigie_model::{Content, MatchCall, Quality};
 use vigie_proto::pb::matching::v1 as pb;
 use vigie_proto::{Form, Invalid};
-use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, Work, deadline};
+use vigie_serving::{Answers, Call, ServingConfig, Shutdown, StreamRequests, Work, aside, deadline};
 use vigie_telemetry::trace::{self, Context, Span};
 
 use crate::matching::{Matching, Shareable};
@@ -139,12 +139,12 @@ impl Streamed {
             for (group, room) in round.groups() {
                 let entered = Group::enter(&streamed, group, room).await;
                 let outgoing = outgoing.clone();
-                works.spawn(async move {
+                works.spawn(aside::movable(async move {
                     match entered {
-                        Ok(group) => Box::pin(group.answer(&outgoing)).await,
+                        Ok(group) => group.answer(&outgoing).await,
                         Err(refused) => refused.send(&outgoing).await,
                     }
-                });
+                }));
             }
         }
         while let Some(ended) = works.join_next().await {

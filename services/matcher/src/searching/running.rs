@@ -3,9 +3,10 @@
 //! Most searches take some microseconds, less than passing them to another thread and back. So a search that
 //! is expected to be short runs on the task that answers the call, for at most [`Runner::inline_max`]: other
 //! calls of that thread wait no longer than this. If that is not enough, the search starts again on a thread
-//! for long ones. The number of those is limited by permits, and further searches wait for one. The expected
-//! duration is learned from earlier searches, in processor time: on an overloaded machine, elapsed time would
-//! include the time that a thread waits for a processor.
+//! for long ones, to which the operating system prefers those of calls ([`aside`]). The number of those is
+//! limited by permits, and further searches wait for one. The expected duration is learned from earlier
+//! searches, in processor time: on an overloaded machine, elapsed time would include the time that a thread
+//! waits for a processor.
 //!
 //! A costly search ([`Cost::slots`]) runs on its own thread with lower priority. Such searches have as many
 //! permits of their own as there are threads, so they do not wait among the other searches.
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use vigie_index::Cancellation;
 use vigie_model::{Cost, HashType, HashTypeSet, Metric, Query, SearchOptions, hash_types};
+use vigie_serving::aside;
 use vigie_telemetry::trace;
 
 use crate::error::SearchError;
@@ -140,7 +142,7 @@ fn begin<T: Send + 'static>(
             tracing::error!(%error, "cannot start a thread for a costly search");
         }
     } else {
-        tokio::task::spawn_blocking(move || run(Box::new(work)));
+        aside::spawn_blocking(move || run(Box::new(work)));
     }
     ended
 }

@@ -29,6 +29,7 @@ mod random;
 pub use authorization::guard::{Admission, Decision, Guard, Origin};
 pub use authorization::identity::ClientIdentity;
 pub use call::answers::{AnswerRoom, Answers, Turn};
+pub use call::aside;
 pub use call::deadline;
 pub use call::handle::{Call, Waiting, Weight, Work};
 pub use call::long_streams::{LongStream, LongStreamLimits, LongStreams, TooManyStreams};

@@ -152,6 +152,11 @@ impl HeldBytes {
         self.counted.merge(&mut other.counted);
     }
 
+    /// Returns their number.
+    pub(crate) fn bytes(&self) -> usize {
+        self.portion.bytes()
+    }
+
     /// Returns whether some of them exceed the total.
     pub(crate) fn is_overdrawn(&self) -> bool {
         self.portion.is_overdrawn()

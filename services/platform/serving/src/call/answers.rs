@@ -7,12 +7,14 @@
 //!
 //! The reservation bounds memory but not processor time: reading, merging and writing a large answer keeps a
 //! thread busy for milliseconds. So a handler also takes a [`Turn`] for a large answer. Turns are few, so
-//! small calls find a processor.
+//! small calls find a processor; and the call goes on on threads of its own ([`aside`]), where it also writes
+//! the answer.
 
+use std::future::poll_fn;
 use std::num::NonZero;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,10 +30,14 @@ use crate::admission::budget::{Budget, HeldBytes};
 use crate::admission::ledger::Sizes;
 use crate::admission::shares::Client;
 use crate::admission::slots::too_late;
+use crate::call::aside::{self, Movable, Task};
 use crate::load::Load;
 
 /// The longest wait for a turn: the largest answers take some tens of milliseconds each.
 const TURN_WAIT_MAX: Duration = Duration::from_millis(500);
+
+/// An answer of more bytes than this is written aside.
+const LARGE_BYTES: usize = 256 << 10;
 
 /// The answers of one call. Clones share the state.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +65,11 @@ impl AnswerRoom {
             taken.shrink(bytes);
         }
     }
+
+    /// Returns the reserved bytes.
+    fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, HeldBytes::bytes)
+    }
 }
 
 impl Answers {
@@ -78,21 +89,31 @@ impl Answers {
         Ok(AnswerRoom(Some(room)))
     }
 
-    /// Waits for a turn to build a large answer, first come, first served. Callers have reserved memory
-    /// already, so each client has few calls that wait. After half a second the call goes on without a turn:
-    /// those before it are waiting for something else, and use no processor. A call of several slots gets an
-    /// empty turn: it has those slots, and would keep others from their turns for long.
+    /// Waits for a turn to build a large answer, first come, first served; then the call goes on aside.
+    /// Callers have reserved memory already, so each client has few calls that wait. After half a second the
+    /// call goes on without a turn: those before it are waiting for something else, and use no processor. A
+    /// call of several slots gets an empty turn: it has those slots, and would keep others from their turns
+    /// for long.
     pub async fn turn(&self, slots: usize) -> Turn {
-        let Some((budget, _)) = self.of.as_ref().filter(|_| slots == 1) else { return Turn::default() };
-        let turn = Arc::clone(&budget.turns).acquire_owned();
-        let permit = tokio::time::timeout(TURN_WAIT_MAX, turn).await;
-        // The semaphore is never closed.
-        Turn { _permit: permit.ok().and_then(Result::ok) }
+        let Some((budget, _)) = &self.of else { return Turn::default() };
+        let mut turn = Turn::default();
+        if slots == 1 {
+            let permit = Arc::clone(&budget.turns).acquire_owned();
+            let permit = tokio::time::timeout(TURN_WAIT_MAX, permit).await;
+            // The semaphore is never closed.
+            turn._permit = permit.ok().and_then(Result::ok);
+        }
+        aside::step().await;
+        turn
     }
 
-    /// Marks the answer with this reservation as the one that the body of the call sends next.
-    pub fn send(&self, AnswerRoom(room): AnswerRoom) {
-        self.sending().extend(room);
+    /// Marks the answer with this reservation as the one that the body of the call sends next. If this is the
+    /// end of a call and the answer is large, it is written aside.
+    pub fn send(&self, room: AnswerRoom) {
+        if room.bytes() > LARGE_BYTES {
+            aside::leave();
+        }
+        self.sending().extend(room.0);
     }
 
     fn sending(&self) -> std::sync::MutexGuard<'_, Vec<HeldBytes>> {
@@ -140,6 +161,8 @@ pub(crate) struct AnswersService<S> {
 impl<S> Service<Request<Body>> for AnswersService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -153,30 +176,42 @@ where
         let client = Client::of(request.extensions());
         let answers = Answers { of: Some((self.budget.clone(), client)), ..Answers::default() };
         request.extensions_mut().insert(answers.clone());
-        AnswersFuture { call: self.inner.call(request), answers: Some(answers) }
+        AnswersFuture { state: State::Called(Movable::new(self.inner.call(request))), answers: Some(answers) }
     }
 }
 
-pin_project_lite::pin_project! {
-    /// The future of a call. The call's body then holds the reservations of its answers.
-    #[derive(Debug)]
-    pub(crate) struct AnswersFuture<F> {
-        #[pin]
-        call: F,
-        answers: Option<Answers>,
-    }
+/// The future of a call. The call's body then holds the reservations of its answers.
+pub(crate) struct AnswersFuture<F: Future> {
+    state: State<F>,
+    answers: Option<Answers>,
+}
+
+/// What the future of a call waits for.
+enum State<F: Future> {
+    /// Its handler.
+    Called(Movable<F>),
+    /// The first part of its answer, which is written aside.
+    Begun(Task<F::Output>),
 }
 
 impl<F, E> Future for AnswersFuture<F>
 where
-    F: Future<Output = Result<Response<Body>, E>>,
+    F: Future<Output = Result<Response<Body>, E>> + Send + 'static,
+    E: Send + 'static,
 {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        let Poll::Ready(answered) = this.call.poll(context) else { return Poll::Pending };
-        let answers = this.answers.take().unwrap_or_default();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let answered = loop {
+            match &mut self.state {
+                State::Called(call) => match ready!(Pin::new(call).poll(context)) {
+                    (answered, false) => break answered,
+                    (answered, true) => self.state = State::Begun(aside::spawn(begun(answered))),
+                },
+                State::Begun(task) => break ready!(Pin::new(task).poll(context)),
+            }
+        };
+        let answers = self.answers.take().unwrap_or_default();
         Poll::Ready(answered.map(|response| {
             response.map(|body| {
                 // The answer of a failed call is its head alone.
@@ -187,6 +222,41 @@ where
                 }
             })
         }))
+    }
+}
+
+/// Writes the first part of an answer.
+async fn begun<E>(answered: Result<Response<Body>, E>) -> Result<Response<Body>, E> {
+    let (head, mut body) = answered?.into_parts();
+    if body.is_end_stream() {
+        return Ok(Response::from_parts(head, body));
+    }
+    let first = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+    Ok(Response::from_parts(head, Body::new(BegunBody { first: Some(first), rest: body })))
+}
+
+/// A body of which the first part has been written.
+struct BegunBody {
+    first: Option<Option<Result<Frame<Bytes>, Status>>>,
+    rest: Body,
+}
+
+impl http_body::Body for BegunBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(first),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }
 
@@ -305,6 +375,45 @@ mod tests {
         drop(next);
         answers.turn(1).await;
         assert_eq!(begun.elapsed(), TURN_WAIT_MAX + TURN_WAIT_MAX / 2);
+    }
+
+    /// A body of one part, which is the name of the thread that writes it.
+    struct Named(Option<()>);
+
+    impl http_body::Body for Named {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            Poll::Ready(self.0.take().map(|()| Ok(Frame::data(name.into()))))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_large_answers_are_written_aside() {
+        let load = Load::default();
+        let budget = AnswerBudget::new(64 << 20, load.clone());
+        let service = tower::service_fn(|request: Request<Body>| async move {
+            let bytes = request.headers()["bytes"].to_str().unwrap().parse().unwrap();
+            let answers = request.extensions().get::<Answers>().unwrap();
+            let soon = Instant::now() + Duration::from_secs(1);
+            answers.send(answers.room(bytes, soon).await.unwrap());
+            Ok::<_, Status>(Response::new(Body::new(Named(Some(())))))
+        });
+        let mut service = AnswersLayer(budget).layer(service);
+        for (bytes, is_aside) in [(LARGE_BYTES, false), (LARGE_BYTES + 1, true)] {
+            let request = Request::builder().header("bytes", bytes).body(Body::empty()).unwrap();
+            let mut body = service.call(request).await.unwrap().into_body();
+            let written = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert_eq!(&written[..] == b"aside", is_aside, "{bytes} bytes");
+            assert_eq!(load.answer_bytes(), bytes, "they may lie in the transport");
+            assert!(body.frame().await.is_none());
+            assert_eq!(load.answer_bytes(), 0);
+        }
     }
 
     #[tokio::test(start_paused = true)]
