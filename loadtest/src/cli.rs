@@ -417,9 +417,9 @@ pub(crate) struct CostArguments {
     /// Number of shards of each cluster.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) shards: u16,
-    /// Number of shards that each matcher serves, for each cluster in order. The shorter one of the two lists,
-    /// of programs and of numbers, continues with its last entry. A build of an earlier version may know only
-    /// 1.
+    /// Number of shards that each matcher serves, for each cluster in order. The shorter one of the two
+    /// lists, of programs and of numbers, continues with its last entry. A build of an earlier version may
+    /// know only 1.
     #[arg(long, value_name = "SHARDS", value_delimiter = ',', default_value = "1")]
     pub(crate) shards_served: Vec<u16>,
     /// Number of measurements of each program with each way of sending.

@@ -91,8 +91,8 @@ where
     Movable::new(work).await.0
 }
 
-/// Returns the runtime aside, with half as many threads for tasks as there are processors. It lasts as long as
-/// the process. `None` if the system gives no threads.
+/// Returns the runtime aside, with half as many threads for tasks as there are processors. It lasts as long
+/// as the process. `None` if the system gives no threads.
 fn threads() -> Option<&'static Handle> {
     static THREADS: OnceLock<Option<Runtime>> = OnceLock::new();
     let start = || {
